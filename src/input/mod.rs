@@ -1,0 +1,1 @@
+//! The only module that reads files: SQL, plans, configuration.

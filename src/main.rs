@@ -1,0 +1,5 @@
+//! The `pgadvise` program: see the library.
+
+fn main() -> std::process::ExitCode {
+    pgadvise::cli::run()
+}

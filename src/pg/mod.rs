@@ -1,0 +1,1 @@
+//! The only module that knows a server: sessions, catalogue, planners.

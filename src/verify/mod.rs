@@ -1,0 +1,151 @@
+//! Asking a planner what a change would do.
+//!
+//! This layer owns the [`Planner`] trait; servers are behind it, in `pg`. It
+//! does no I/O itself.
+
+pub mod compare;
+pub mod recorded;
+
+use crate::catalog::Catalog;
+use crate::finding::IndexSpec;
+use crate::plan::PlanGraph;
+
+/// Which planner answered.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Engine {
+    /// `PostgreSQL 17.5 (embedded)`, as shown beside every verdict.
+    pub description: String,
+    /// `server_version_num`.
+    pub version_num: u32,
+    /// Things to know about its answers, as sentences: no rows in the tables,
+    /// another major version than the plan's.
+    pub notes: Vec<String>,
+}
+
+/// A statement to plan: the text for the server, and how many `$n` it has.
+#[derive(Debug, Clone, Copy)]
+pub struct Planned<'a> {
+    /// [`crate::sql::Statement::server_text`], or a rewritten statement.
+    pub sql: &'a str,
+    /// The highest `$n`; 0 for none. With parameters the generic plan is
+    /// asked for.
+    pub parameters: u32,
+}
+
+/// How to plan.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PlanOptions {
+    /// Execute it too, in a transaction that is rolled back.
+    pub analyze: bool,
+    /// The user has accepted that the statement changes data while it runs.
+    pub allow_writes: bool,
+}
+
+/// What a change set did.
+#[derive(Debug)]
+pub struct WhatIf {
+    /// The plans, one a statement, in order.
+    pub plans: Vec<Result<PlanGraph, PlanError>>,
+    /// The indexes as the planner saw them, in the order asked for.
+    pub indexes: Vec<SupposedIndex>,
+}
+
+/// An index that a planner was told to suppose (or that was built).
+#[derive(Debug, Clone, PartialEq)]
+pub struct SupposedIndex {
+    /// The name that it has in plans.
+    pub name: String,
+    /// Size on disk in bytes.
+    pub bytes: Option<f64>,
+    /// Where the size comes from: `built` or `estimated`.
+    pub how: &'static str,
+    /// Why it could not be supposed; the rest went on without it.
+    pub refused: Option<String>,
+}
+
+/// What can be supposed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Supposition {
+    /// An index.
+    Index(IndexSpec),
+    /// SQL for the throw-away cluster only: CREATE STATISTICS and ANALYZE.
+    Statistics {
+        /// The statements, one each.
+        statements: Vec<String>,
+        /// The tables whose statistics it touches, as (schema, name).
+        relations: Vec<(String, String)>,
+    },
+}
+
+/// A PostgreSQL planner.
+pub trait Planner {
+    /// Which one.
+    fn engine(&self) -> Engine;
+
+    /// Its catalogue, read once.
+    fn catalog(&mut self) -> Result<Catalog, PlanError>;
+
+    /// The plan of one statement.
+    fn plan(
+        &mut self,
+        statement: Planned<'_>,
+        options: PlanOptions,
+    ) -> Result<PlanGraph, PlanError>;
+
+    /// The plans of statements with all of these supposed at once; afterwards
+    /// everything is as before. A supposition that this planner cannot make
+    /// is an error of kind [`PlanError::Unsupported`].
+    fn what_if(
+        &mut self,
+        statements: &[Planned<'_>],
+        suppositions: &[Supposition],
+    ) -> Result<WhatIf, PlanError>;
+
+    /// How many times a server was asked for a plan.
+    fn calls(&self) -> usize;
+}
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The server refused the statement.
+    #[error("{message}")]
+    Refused {
+        /// The server's message.
+        message: String,
+        /// SQLSTATE: `42P01`.
+        sqlstate: String,
+        /// The server's DETAIL.
+        detail: Option<String>,
+        /// The server's HINT.
+        hint: Option<String>,
+        /// Byte offset into the statement that was sent, from 0.
+        position: Option<usize>,
+    },
+    /// This planner cannot do that.
+    #[error("{what}")]
+    Unsupported {
+        /// What it cannot do, and why.
+        what: String,
+    },
+    /// It took too long.
+    #[error("the planner did not answer within {seconds} s")]
+    TimedOut {
+        /// The limit.
+        seconds: u64,
+    },
+    /// The connection or the cluster is gone: no further statement can be
+    /// planned.
+    #[error("{message}")]
+    Lost {
+        /// What happened.
+        message: String,
+    },
+    /// The server's answer was not a plan.
+    #[error("the server's answer is not a plan")]
+    NotAPlan {
+        /// Why.
+        #[source]
+        source: crate::plan::json::PlanJsonError,
+    },
+}

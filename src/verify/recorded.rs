@@ -1,0 +1,1 @@
+//! A planner that answers from recordings, for tests.

@@ -1,0 +1,16 @@
+//! All integration tests, one binary.
+#![cfg(test)]
+
+mod cli;
+mod conventions;
+mod embedded;
+mod generated;
+mod indexes;
+mod layers;
+mod live;
+mod plans;
+mod reports;
+mod rewrites;
+mod rules;
+mod sql;
+mod support;
