@@ -5,6 +5,7 @@
 //! rolled back, one statement a message; nothing here prints or reads the
 //! environment.
 
+mod catalog;
 mod connect;
 pub mod conninfo;
 mod error;
