@@ -1,7 +1,9 @@
 //! The advice for one statement: rules run, index candidates and rewrites
 //! tried, findings merged and put in order.
 
+pub mod candidates;
 pub mod engine;
+pub mod usage;
 
 use crate::finding::Finding;
 use crate::plan::PlanGraph;
