@@ -2,6 +2,8 @@
 //! tried, findings merged and put in order.
 
 pub mod engine;
+pub mod merge;
+pub mod suppress;
 
 use crate::finding::Finding;
 use crate::plan::PlanGraph;
