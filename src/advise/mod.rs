@@ -3,6 +3,8 @@
 
 pub mod candidates;
 pub mod engine;
+pub mod merge;
+pub mod suppress;
 pub mod usage;
 
 use crate::finding::Finding;
