@@ -3,6 +3,7 @@
 
 pub mod candidates;
 pub mod engine;
+pub mod indexes;
 pub mod merge;
 pub mod suppress;
 pub mod usage;
