@@ -39,7 +39,7 @@ declare_rule! {
     /// - [LATERAL subqueries](https://www.postgresql.org/docs/current/queries-table-expressions.html#QUERIES-LATERAL)
     pub struct CorrelatedSubplanExecutedManyTimes = {
         id: "correlated-subplan-executed-many-times",
-        summary: "A correlated subquery runs once for each row",
+        summary: "a correlated subquery runs once for each row",
         level: Warning,
         needs: [Plan],
         since: "0.1.0",

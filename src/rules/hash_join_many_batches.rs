@@ -38,7 +38,7 @@ declare_rule! {
     /// - [work_mem and hash_mem_multiplier](https://www.postgresql.org/docs/current/runtime-config-resource.html#GUC-WORK-MEM)
     pub struct HashJoinManyBatches = {
         id: "hash-join-many-batches",
-        summary: "A hash join did not fit into memory and went through temporary files",
+        summary: "a hash join did not fit into memory and went through temporary files",
         level: Warning,
         needs: [Actuals],
         since: "0.1.0",

@@ -37,7 +37,7 @@ declare_rule! {
     /// - [The visibility map](https://www.postgresql.org/docs/current/routine-vacuuming.html#VACUUM-FOR-VISIBILITY-MAP)
     pub struct IndexOnlyScanHeapFetches = {
         id: "index-only-scan-heap-fetches",
-        summary: "An index-only scan visits the table for many rows",
+        summary: "an index-only scan visits the table for many rows",
         level: Note,
         needs: [Actuals],
         since: "0.1.0",

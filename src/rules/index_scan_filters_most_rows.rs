@@ -41,7 +41,7 @@ declare_rule! {
     /// - [Partial indexes](https://www.postgresql.org/docs/current/indexes-partial.html)
     pub struct IndexScanFiltersMostRows = {
         id: "index-scan-filters-most-rows",
-        summary: "An index scan throws away most of the rows that it fetches",
+        summary: "an index scan throws away most of the rows that it fetches",
         level: Warning,
         needs: [Plan],
         since: "0.1.0",

@@ -33,7 +33,7 @@ declare_rule! {
     /// - [work_mem](https://www.postgresql.org/docs/current/runtime-config-resource.html#GUC-WORK-MEM)
     pub struct LossyBitmap = {
         id: "lossy-bitmap",
-        summary: "A bitmap outgrew work_mem, so every row of its pages is tested again",
+        summary: "a bitmap outgrew work_mem, so every row of its pages is tested again",
         level: Note,
         needs: [Actuals],
         since: "0.1.0",

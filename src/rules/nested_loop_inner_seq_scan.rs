@@ -43,7 +43,7 @@ declare_rule! {
     /// - [Indexes](https://www.postgresql.org/docs/current/indexes.html)
     pub struct NestedLoopInnerSeqScan = {
         id: "nested-loop-inner-seq-scan",
-        summary: "A nested loop scans its inner table sequentially for each outer row",
+        summary: "a nested loop scans its inner table sequentially for each outer row",
         level: Warning,
         needs: [Plan],
         since: "0.1.0",

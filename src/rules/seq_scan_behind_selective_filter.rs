@@ -48,7 +48,7 @@ declare_rule! {
     /// - [Using EXPLAIN](https://www.postgresql.org/docs/current/using-explain.html)
     pub struct SeqScanBehindSelectiveFilter = {
         id: "seq-scan-behind-selective-filter",
-        summary: "A sequential scan reads a table to keep few of its rows",
+        summary: "a sequential scan reads a table to keep few of its rows",
         level: Warning,
         needs: [Plan],
         since: "0.1.0",

@@ -41,7 +41,7 @@ declare_rule! {
     /// - [work_mem](https://www.postgresql.org/docs/current/runtime-config-resource.html#GUC-WORK-MEM)
     pub struct SortSpilledToDisk = {
         id: "sort-spilled-to-disk",
-        summary: "A sort did not fit into memory and went through temporary files",
+        summary: "a sort did not fit into memory and went through temporary files",
         level: Warning,
         needs: [Actuals],
         since: "0.1.0",

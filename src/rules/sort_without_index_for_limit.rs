@@ -40,7 +40,7 @@ declare_rule! {
     /// - [LIMIT and OFFSET](https://www.postgresql.org/docs/current/queries-limit.html)
     pub struct SortWithoutIndexForLimit = {
         id: "sort-without-index-for-limit",
-        summary: "All rows are sorted to give the first few of them",
+        summary: "all rows are sorted to give the first few of them",
         level: Warning,
         needs: [Plan],
         since: "0.1.0",
