@@ -1,7 +1,12 @@
 //! The advice for one statement: rules run, index candidates and rewrites
 //! tried, findings merged and put in order.
 
+pub mod candidates;
 pub mod engine;
+pub mod indexes;
+pub mod merge;
+pub mod suppress;
+pub mod usage;
 
 use crate::finding::Finding;
 use crate::plan::PlanGraph;

@@ -1,1 +1,4 @@
 //! The only module that knows a server: sessions, catalogue, planners.
+
+#[cfg(feature = "embedded")]
+pub mod cluster;
