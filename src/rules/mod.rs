@@ -2,11 +2,14 @@
 //!
 //! `tests/generated.rs` writes this file from the folder; do not edit it.
 
+pub mod missing_index;
+
 use crate::rule::Rule;
 
 /// Every rule, sorted by name.
 #[rustfmt::skip]
 pub static ALL: &[&dyn Rule] = &[
+    &missing_index::MissingIndex,
 ];
 
 /// The rule of that name.
