@@ -6,14 +6,20 @@
 //! environment.
 
 mod catalog;
+#[cfg(feature = "embedded")]
+pub mod cluster;
 mod connect;
 pub mod conninfo;
+#[cfg(feature = "embedded")]
+pub mod embedded;
 mod error;
 mod explain;
+pub mod live;
 pub mod session;
 mod tls;
 
 pub use conninfo::{ConnectOptions, ConninfoError, Environment};
 pub use error::{Error, Refusal};
+pub use live::LivePlanner;
 pub use session::{Limits, Session};
 pub use tls::TlsError;
