@@ -7,6 +7,7 @@
 
 #[cfg(feature = "embedded")]
 pub mod cluster;
+mod catalog;
 mod connect;
 pub mod conninfo;
 #[cfg(feature = "embedded")]
