@@ -83,14 +83,19 @@ pub fn analyse(
             ..Analysis::default()
         };
         if let Some(catalog) = &catalog {
-            analysis.problems.extend(sql::resolve(&mut statement, catalog));
+            analysis
+                .problems
+                .extend(sql::resolve(&mut statement, catalog));
         }
         analysis.problems.splice(0..0, statement.problems.clone());
         if statement.kind == StatementKind::Other && statement.query.is_none() {
             if statement.problems.is_empty() {
                 analysis.problems.push(
-                    Problem::at(statement.span, "not a statement that PostgreSQL plans; left out")
-                        .with_hint("SELECT, VALUES, INSERT, UPDATE, DELETE and MERGE have plans"),
+                    Problem::at(
+                        statement.span,
+                        "not a statement that PostgreSQL plans; left out",
+                    )
+                    .with_hint("SELECT, VALUES, INSERT, UPDATE, DELETE and MERGE have plans"),
                 );
             } else {
                 analysis.failed = true;
@@ -219,7 +224,10 @@ fn problem(statement: &Statement, error: &PlanError) -> Problem {
             let at = statement.offsets.source_offset(*position);
             if statement.span.range().contains(&at) {
                 span.start = at;
-                let rest = statement.text.get(at - statement.span.start..).unwrap_or("");
+                let rest = statement
+                    .text
+                    .get(at - statement.span.start..)
+                    .unwrap_or("");
                 let word = rest
                     .find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.' | '"')))
                     .unwrap_or(rest.len());
@@ -257,7 +265,9 @@ fn advise(
             statement,
             catalog,
             options,
-            engine: engine.as_ref().map_or("", |engine| engine.description.as_str()),
+            engine: engine
+                .as_ref()
+                .map_or("", |engine| engine.description.as_str()),
             given: analysis.plan.as_ref(),
         };
         if let Err(error) = attach::advisors(&context, &mut findings, planner) {
@@ -271,7 +281,11 @@ fn advise(
         }
         statistics::verify(&context, &mut findings, planner);
     } else {
-        attach::untested(&subject, &mut findings, untested_reason(engine.as_ref(), options));
+        attach::untested(
+            &subject,
+            &mut findings,
+            untested_reason(engine.as_ref(), options),
+        );
     }
     engine::sort(&mut findings);
     let statement_suppressions = analysis
