@@ -6,6 +6,7 @@ use super::words::{clauses, code, comments};
 use super::{Proposal, Rewrite};
 use crate::catalog::ident::quote;
 use crate::finding::{Edit, Precondition};
+use crate::source::Span;
 use crate::sql::{ColumnRef, Operand, Predicate, RelationRefKind, Select, SelectId};
 use crate::subject::Subject;
 
@@ -49,9 +50,7 @@ fn one(site: &Site<'_>, level: SelectId, predicate: &Predicate) -> Option<Propos
     else {
         return None;
     };
-    // Under NOT the reader turns the operator round; only the form as written
-    // can be edited.
-    if !is_written_as_not_in(site, predicate, parens.start) {
+    if !is_written_as_not_in(site, predicate, parens) {
         return None;
     }
     let Operand::Column(outer) = &predicate.left else {
@@ -124,7 +123,7 @@ fn one(site: &Site<'_>, level: SelectId, predicate: &Predicate) -> Option<Propos
         claim: "the subquery gives the same rows each time".to_owned(),
         proof: "no volatile function, LIMIT or grouping stands in it".to_owned(),
     });
-    let edits = edits(site, predicate, parens.start, inner, &inner_name, &outer_name)?;
+    let edits = edits(site, predicate, parens, inner, &inner_name, &outer_name)?;
     Some(Proposal::offered(
         ID,
         predicate.span,
@@ -134,20 +133,25 @@ fn one(site: &Site<'_>, level: SelectId, predicate: &Predicate) -> Option<Propos
     ))
 }
 
-/// The text between the column and the subquery is `NOT IN` or `<> ALL`.
-fn is_written_as_not_in(site: &Site<'_>, predicate: &Predicate, subquery: usize) -> bool {
+/// The text around the column and the subquery is `x NOT IN (…)`, `x <> ALL
+/// (…)`, `NOT x IN (…)` or `NOT (x IN (…))`.
+fn is_written_as_not_in(site: &Site<'_>, predicate: &Predicate, subquery: Span) -> bool {
     let Some(left) = predicate.left.span() else {
         return false;
     };
-    if left.start != predicate.span.start || left.end > subquery {
-        return false;
+    let whole = predicate.span;
+    let mut tokens = Vec::new();
+    for (start, end) in [(whole.start, left.start), (left.end, subquery.start)] {
+        let piece = code(site.text(site.span(start, end)));
+        tokens.extend(piece.iter().map(|word| word.text.to_lowercase()));
     }
-    let between = code(site.text(site.span(left.end, subquery)));
-    let texts: Vec<String> = between.iter().map(|word| word.text.to_lowercase()).collect();
-    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let before: Vec<&str> = tokens.iter().map(String::as_str).collect();
+    let rest = code(site.text(site.span(subquery.end, whole.end)));
+    let after: Vec<&str> = rest.iter().map(|word| word.text).collect();
     matches!(
-        texts.as_slice(),
-        ["not", "in"] | ["<", ">", "all"] | ["!", "=", "all"]
+        (before.as_slice(), after.as_slice()),
+        (["not", "in"] | ["<", ">", "all"] | ["!", "=", "all"], [])
+            | (["not", "(", "in"], [")"])
     )
 }
 
@@ -202,7 +206,7 @@ fn hides(site: &Site<'_>, outer: &ColumnRef, inner: SelectId, alias: &str) -> bo
 fn edits(
     site: &Site<'_>,
     predicate: &Predicate,
-    parens: usize,
+    parens: Span,
     inner: &Select,
     inner_name: &str,
     outer_name: &str,
@@ -214,7 +218,7 @@ fn edits(
     }
     let first = inner.output.first()?.span;
     let at = |start: usize, end: usize| site.span(base + start, base + end);
-    let head = site.span(predicate.span.start, parens);
+    let head = site.span(predicate.span.start, parens.start);
     // `SELECT DISTINCT y`: the DISTINCT goes too.
     let list = if found.list == found.select {
         Edit {
@@ -266,6 +270,13 @@ fn edits(
             span: at(found.from_end, found.from_end),
             text: format!(" {} {link}", site.keyword("WHERE")),
         }),
+    }
+    if parens.end < predicate.span.end {
+        let tail = site.span(parens.end, predicate.span.end);
+        edits.push(Edit {
+            span: tail,
+            text: comments(site.text(tail)),
+        });
     }
     Some(edits)
 }
