@@ -18,10 +18,7 @@ pub(crate) fn relation(subject: &Subject<'_>, node: &PlanNode) -> Option<(String
     if !reads_table(node) {
         return None;
     }
-    Some((
-        node.relation.schema.clone()?,
-        node.relation.name.clone()?,
-    ))
+    Some((node.relation.schema.clone()?, node.relation.name.clone()?))
 }
 
 /// The node's name for a table: `orders`, or what the node is.
@@ -188,8 +185,8 @@ fn relation_ref<'a>(
         })
     };
     let unique = |wanted: &str| {
-        let mut found = all()
-            .filter(|(_, _, reference)| reference.alias == wanted && is_this(reference));
+        let mut found =
+            all().filter(|(_, _, reference)| reference.alias == wanted && is_this(reference));
         let first = found.next();
         first.filter(|_| found.next().is_none())
     };
