@@ -1,1 +1,3 @@
 //! Helpers that tests share: servers, fixtures.
+
+pub(crate) mod server;
