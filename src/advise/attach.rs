@@ -6,8 +6,8 @@ use super::indexes::{self, Choice};
 use crate::catalog::Catalog;
 use crate::finding::{Evidence, Finding, Level, Origin, Suggestion, Value, Verdict};
 use crate::plan::PlanGraph;
-use crate::rules::missing_index::MissingIndex;
 use crate::rule::Described as _;
+use crate::rules::missing_index::MissingIndex;
 use crate::sql::Statement;
 use crate::subject::Subject;
 use crate::verify::{PlanError, PlanOptions, Planned, Planner, Supposition};
@@ -142,10 +142,7 @@ fn attach(
         level,
         span: span.or(Some(context.statement.span)),
         node: None,
-        message: format!(
-            "no index of {} serves {}",
-            table.1, chosen.serves
-        ),
+        message: format!("no index of {} serves {}", table.1, chosen.serves),
         why: format!(
             "With the index below the planner's cost of the statement falls from {:.0} to {:.0}.",
             choice.before, choice.after
@@ -171,9 +168,10 @@ fn attach(
 /// Says of findings that an index could have mended that none does, so that
 /// nobody has to wonder; and they matter less.
 fn without_help(context: &Context<'_>, findings: &mut [Finding]) {
-    for finding in findings.iter_mut().filter(|finding| {
-        MENDED_BY_INDEX.contains(&finding.rule) && finding.suggestions.is_empty()
-    }) {
+    for finding in findings
+        .iter_mut()
+        .filter(|finding| MENDED_BY_INDEX.contains(&finding.rule) && finding.suggestions.is_empty())
+    {
         finding.evidence.push(Evidence::new(
             "indexes tried",
             Value::Text(format!(

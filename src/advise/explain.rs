@@ -63,7 +63,7 @@ pub fn analyse(
     options: &AdviceOptions,
 ) -> Vec<Analysis> {
     let mut shared = Vec::new();
-    let catalog = match planner.as_deref_mut().map(Planner::catalog) {
+    let catalog = match reborrow(&mut planner).map(Planner::catalog) {
         Some(Ok(catalog)) => Some(catalog),
         Some(Err(error)) => {
             shared.push(
@@ -83,14 +83,19 @@ pub fn analyse(
             ..Analysis::default()
         };
         if let Some(catalog) = &catalog {
-            analysis.problems.extend(sql::resolve(&mut statement, catalog));
+            analysis
+                .problems
+                .extend(sql::resolve(&mut statement, catalog));
         }
         analysis.problems.splice(0..0, statement.problems.clone());
         if statement.kind == StatementKind::Other && statement.query.is_none() {
             if statement.problems.is_empty() {
                 analysis.problems.push(
-                    Problem::at(statement.span, "not a statement that PostgreSQL plans; left out")
-                        .with_hint("SELECT, VALUES, INSERT, UPDATE, DELETE and MERGE have plans"),
+                    Problem::at(
+                        statement.span,
+                        "not a statement that PostgreSQL plans; left out",
+                    )
+                    .with_hint("SELECT, VALUES, INSERT, UPDATE, DELETE and MERGE have plans"),
                 );
             } else {
                 analysis.failed = true;
@@ -105,7 +110,7 @@ pub fn analyse(
                 analysis.plan_from = Some(PlanFrom::Given(given.name));
             }
             None => {
-                if let (Some(planner), None) = (planner.as_deref_mut(), &lost) {
+                if let (Some(planner), None) = (reborrow(&mut planner), &lost) {
                     plan(&statement, planner, options, &mut analysis, &mut lost);
                 } else if let Some(message) = &lost {
                     analysis.failed = true;
@@ -116,7 +121,7 @@ pub fn analyse(
                 }
             }
         }
-        let planner = match (planner.as_deref_mut(), &lost) {
+        let planner = match (reborrow(&mut planner), &lost) {
             (Some(planner), None) => Some(planner),
             _ => None,
         };
@@ -142,6 +147,14 @@ pub fn analyse(
         });
     }
     analyses
+}
+
+/// The planner again, for a shorter while.
+fn reborrow<'a>(planner: &'a mut Option<&mut dyn Planner>) -> Option<&'a mut dyn Planner> {
+    match planner {
+        Some(planner) => Some(&mut **planner),
+        None => None,
+    }
 }
 
 /// Asks the planner for a statement's plan; failures become problems.
@@ -219,7 +232,10 @@ fn problem(statement: &Statement, error: &PlanError) -> Problem {
             let at = statement.offsets.source_offset(*position);
             if statement.span.range().contains(&at) {
                 span.start = at;
-                let rest = statement.text.get(at - statement.span.start..).unwrap_or("");
+                let rest = statement
+                    .text
+                    .get(at - statement.span.start..)
+                    .unwrap_or("");
                 let word = rest
                     .find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.' | '"')))
                     .unwrap_or(rest.len());
@@ -251,13 +267,15 @@ fn advise(
     let engine = planner.as_deref().map(Planner::engine);
     if options.verify
         && let (Some(planner), Some(catalog), Some(statement)) =
-            (planner.as_deref_mut(), catalog, analysis.statement.as_ref())
+            (reborrow(&mut planner), catalog, analysis.statement.as_ref())
     {
         let context = attach::Context {
             statement,
             catalog,
             options,
-            engine: engine.as_ref().map_or("", |engine| engine.description.as_str()),
+            engine: engine
+                .as_ref()
+                .map_or("", |engine| engine.description.as_str()),
             given: analysis.plan.as_ref(),
         };
         if let Err(error) = attach::advisors(&context, &mut findings, planner) {
@@ -271,7 +289,11 @@ fn advise(
         }
         statistics::verify(&context, &mut findings, planner);
     } else {
-        attach::untested(&subject, &mut findings, untested_reason(engine.as_ref(), options));
+        attach::untested(
+            &subject,
+            &mut findings,
+            untested_reason(engine.as_ref(), options),
+        );
     }
     engine::sort(&mut findings);
     let statement_suppressions = analysis
