@@ -8,6 +8,7 @@
 //! Each input format is one file beside [`json`]; all of them build a
 //! [`PlanGraph`].
 
+pub mod build;
 pub mod json;
 pub mod metrics;
 

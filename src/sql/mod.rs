@@ -40,6 +40,17 @@ pub struct Statement {
     pub problems: Vec<Problem>,
 }
 
+impl Statement {
+    /// The highest `$n` of the text that the server is sent; 0 for none.
+    pub fn parameters(&self) -> u32 {
+        self.placeholders
+            .iter()
+            .map(|placeholder| placeholder.number)
+            .max()
+            .unwrap_or(0)
+    }
+}
+
 /// Kinds of statement, as far as `EXPLAIN` takes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StatementKind {
