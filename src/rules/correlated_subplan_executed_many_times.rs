@@ -67,7 +67,9 @@ fn look(subject: &Subject<'_>, plan: &PlanGraph, id: NodeId, parent: NodeId, sin
     if loops < LEAST_LOOPS {
         return;
     }
-    let Some(metrics) = subject.metrics else { return };
+    let Some(metrics) = subject.metrics else {
+        return;
+    };
     let mut share = metrics.node(id).total_share;
     if !executed {
         // The planner adds the subquery's cost to the node that calls it.
@@ -114,13 +116,16 @@ fn look(subject: &Subject<'_>, plan: &PlanGraph, id: NodeId, parent: NodeId, sin
             Origin::Plan(id),
         ));
     }
-    draft = draft.evidence(weight.evidence()).suggest(Suggestion::untested(
+    draft = draft
+        .evidence(weight.evidence())
+        .suggest(Suggestion::untested(
         "compute the subquery once for all rows",
         Change::Advice {
-            text: "join to a subquery that is grouped by the correlated column, or use LATERAL with \
+            text:
+                "join to a subquery that is grouped by the correlated column, or use LATERAL with \
                    a LIMIT where only one row of each group is wanted; mind that a row without a \
                    match needs a LEFT JOIN, and count() then coalesce(…, 0)"
-                .to_owned(),
+                    .to_owned(),
         },
         Applicability::Manual,
     ));

@@ -69,8 +69,7 @@ fn look(
     let (Some(metrics), Some((_, join))) = (subject.metrics, plan.parent(id)) else {
         return;
     };
-    let share =
-        (metrics.node(id).self_share + metrics.node(join).self_share) * SPILL_SHARE;
+    let share = (metrics.node(id).self_share + metrics.node(join).self_share) * SPILL_SHARE;
     let Some(weight) = Weight::worth_telling(subject, share) else {
         return;
     };
@@ -119,8 +118,16 @@ fn look(
         .node(id)
         .level(weight.level())
         .share(weight.share())
-        .evidence(Evidence::new("batches planned", Value::Count(original), Origin::Plan(id)))
-        .evidence(Evidence::new("rows hashed", Value::Rows(rows), Origin::Plan(id)))
+        .evidence(Evidence::new(
+            "batches planned",
+            Value::Count(original),
+            Origin::Plan(id),
+        ))
+        .evidence(Evidence::new(
+            "rows hashed",
+            Value::Rows(rows),
+            Origin::Plan(id),
+        ))
         .evidence(Evidence::new(
             "memory needed",
             Value::Bytes(need),

@@ -73,7 +73,9 @@ fn look(
     if fetches < LEAST_FETCHES || of < LEAST_SHARE {
         return;
     }
-    let Some(metrics) = subject.metrics else { return };
+    let Some(metrics) = subject.metrics else {
+        return;
+    };
     let Some(weight) = Weight::worth_telling(subject, metrics.node(id).self_share * of) else {
         return;
     };

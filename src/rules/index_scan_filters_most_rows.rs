@@ -83,7 +83,9 @@ fn look(
     if removed < LEAST_REMOVED || kept_share > MOST_KEPT {
         return;
     }
-    let Some(metrics) = subject.metrics else { return };
+    let Some(metrics) = subject.metrics else {
+        return;
+    };
     let share = metrics.node(id).self_share * (1.0 - kept_share);
     let Some(weight) = Weight::worth_telling(subject, share) else {
         return;
@@ -91,8 +93,8 @@ fn look(
 
     let table = node::table_name(scan);
     let index = index_names(plan, id).join(", ");
-    let walked = scan.kind != NodeKind::BitmapHeapScan
-        && scan.condition(ConditionRole::IndexCond).is_none();
+    let walked =
+        scan.kind != NodeKind::BitmapHeapScan && scan.condition(ConditionRole::IndexCond).is_none();
     let verb = if executed { "throws" } else { "would throw" };
     let message = format!(
         "index scan of {table} with {index} {verb} away {} of {}",
@@ -130,7 +132,11 @@ fn look(
         .span(node::span(subject, id, Some(filter)))
         .level(weight.level())
         .share(weight.share())
-        .evidence(Evidence::new("rows kept", Value::Rows(kept), Origin::Plan(id)))
+        .evidence(Evidence::new(
+            "rows kept",
+            Value::Rows(kept),
+            Origin::Plan(id),
+        ))
         .evidence(Evidence::new(
             "filter",
             Value::Text(filter.to_owned()),

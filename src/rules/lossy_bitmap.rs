@@ -45,7 +45,9 @@ impl Rule for LossyBitmap {
         let Some(plan) = subject.plan else { return };
         for (id, scan) in plan.nodes() {
             if scan.kind == NodeKind::BitmapHeapScan
-                && let Some(lossy) = scan.number("Lossy Heap Blocks").filter(|blocks| *blocks > 0.0)
+                && let Some(lossy) = scan
+                    .number("Lossy Heap Blocks")
+                    .filter(|blocks| *blocks > 0.0)
             {
                 look(subject, plan, id, scan, lossy, sink);
             }
@@ -74,7 +76,9 @@ fn look(
     let filtered = scan.rows_removed_by_filter_per_loop.unwrap_or(0.0) * actual.loops;
     let given = actual.rows_per_loop * actual.loops;
     let needless = removed / (removed + filtered + given).max(1.0);
-    let Some(metrics) = subject.metrics else { return };
+    let Some(metrics) = subject.metrics else {
+        return;
+    };
     let share = metrics.node(id).self_share * needless;
     let Some(weight) = Weight::worth_telling(subject, share) else {
         return;
@@ -105,7 +109,11 @@ fn look(
         ))
         .level(weight.level())
         .share(weight.share())
-        .evidence(Evidence::new("exact pages", Value::Blocks(exact), Origin::Plan(id)))
+        .evidence(Evidence::new(
+            "exact pages",
+            Value::Blocks(exact),
+            Origin::Plan(id),
+        ))
         .evidence(Evidence::new(
             "rows removed by the recheck",
             Value::Rows(removed),

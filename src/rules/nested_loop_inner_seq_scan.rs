@@ -91,7 +91,9 @@ fn look(subject: &Subject<'_>, plan: &PlanGraph, join: NodeId, sink: &mut Sink) 
     {
         return;
     }
-    let Some(metrics) = subject.metrics else { return };
+    let Some(metrics) = subject.metrics else {
+        return;
+    };
     let share = (metrics.node(inner).total_share + metrics.node(join).self_share) * (1.0 - matched);
     let Some(weight) = Weight::worth_telling(subject, share) else {
         return;
@@ -171,7 +173,11 @@ fn join_condition(plan: &PlanGraph, join: NodeId, scan: NodeId) -> Option<&str> 
     }
     // Pushed down into the scan, it names another table beside its own.
     let node = plan.node(scan);
-    let own = node.relation.alias.as_deref().or(node.relation.name.as_deref());
+    let own = node
+        .relation
+        .alias
+        .as_deref()
+        .or(node.relation.name.as_deref());
     let text = node::own_condition(node, ConditionRole::Filter)?;
     condition::qualifiers(text)
         .iter()

@@ -99,7 +99,9 @@ fn look(
         return;
     }
     let saved = saved(subject, plan, id, &reading, correlated);
-    let Some(metrics) = subject.metrics else { return };
+    let Some(metrics) = subject.metrics else {
+        return;
+    };
     let Some(weight) = Weight::worth_telling(subject, metrics.node(id).self_share * saved) else {
         return;
     };

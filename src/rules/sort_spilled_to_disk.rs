@@ -108,7 +108,9 @@ fn look(
     if disk < LEAST_BYTES {
         return;
     }
-    let Some(metrics) = subject.metrics else { return };
+    let Some(metrics) = subject.metrics else {
+        return;
+    };
     let share = metrics.node(id).self_share * SPILL_SHARE;
     let Some(weight) = Weight::worth_telling(subject, share) else {
         return;

@@ -77,7 +77,9 @@ fn look(subject: &Subject<'_>, plan: &PlanGraph, limit: NodeId, sort: NodeId, si
     if sorted < LEAST_SORTED || taken > sorted * MOST_TAKEN {
         return;
     }
-    let Some(metrics) = subject.metrics else { return };
+    let Some(metrics) = subject.metrics else {
+        return;
+    };
     let share = metrics.node(sort).total_share * (1.0 - taken / sorted);
     let Some(weight) = Weight::worth_telling(subject, share) else {
         return;
@@ -106,7 +108,11 @@ fn look(subject: &Subject<'_>, plan: &PlanGraph, limit: NodeId, sort: NodeId, si
             Value::Rows(taken),
             Origin::Plan(limit),
         ))
-        .evidence(Evidence::new("sort key", Value::Text(keys), Origin::Plan(sort)))
+        .evidence(Evidence::new(
+            "sort key",
+            Value::Text(keys),
+            Origin::Plan(sort),
+        ))
         .evidence(weight.evidence());
     if let Some((schema, name)) = node::relation(subject, plan.node(scan)) {
         draft.relation(schema, name);

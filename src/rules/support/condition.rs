@@ -114,7 +114,12 @@ fn split<'a>(text: &'a str, separator: &str) -> Vec<&'a str> {
     let mut parts = Vec::new();
     let mut from = 0;
     for (at, _, top) in walk(text) {
-        if top && at >= from && text.get(at..).is_some_and(|rest| rest.starts_with(separator)) {
+        if top
+            && at >= from
+            && text
+                .get(at..)
+                .is_some_and(|rest| rest.starts_with(separator))
+        {
             parts.push(text.get(from..at).unwrap_or("").trim());
             from = at + separator.len();
         }
@@ -181,8 +186,8 @@ pub(crate) fn column(text: &str) -> Option<(Option<String>, String)> {
         }
     }
     let name = parts.pop()?;
-    let constant = parts.is_empty()
-        && matches!(name.as_str(), "true" | "false" | "null" | "CURRENT_DATE");
+    let constant =
+        parts.is_empty() && matches!(name.as_str(), "true" | "false" | "null" | "CURRENT_DATE");
     (!constant).then(|| (parts.pop(), name))
 }
 
@@ -318,10 +323,7 @@ mod tests {
         );
         assert_eq!(
             triples("((lower(o.email) = 'x'::text) AND ((a + b) > $1))"),
-            [
-                ("lower(o.email)", "=", "'x'::text"),
-                ("(a + b)", ">", "$1")
-            ]
+            [("lower(o.email)", "=", "'x'::text"), ("(a + b)", ">", "$1")]
         );
     }
 

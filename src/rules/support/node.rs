@@ -18,10 +18,7 @@ pub(crate) fn relation(subject: &Subject<'_>, node: &PlanNode) -> Option<(String
     if !reads_table(node) {
         return None;
     }
-    Some((
-        node.relation.schema.clone()?,
-        node.relation.name.clone()?,
-    ))
+    Some((node.relation.schema.clone()?, node.relation.name.clone()?))
 }
 
 /// The node's name for a table: `orders`, or what the node is.
@@ -106,15 +103,6 @@ impl Filtered {
     pub(crate) fn read(self) -> f64 {
         self.kept + self.removed
     }
-
-    /// Share of the rows looked at that passed.
-    pub(crate) fn kept_share(self) -> f64 {
-        if self.read() > 0.0 {
-            self.kept / self.read()
-        } else {
-            1.0
-        }
-    }
 }
 
 /// The condition of that role, unless it only tests a subquery's result.
@@ -188,8 +176,8 @@ fn relation_ref<'a>(
         })
     };
     let unique = |wanted: &str| {
-        let mut found = all()
-            .filter(|(_, _, reference)| reference.alias == wanted && is_this(reference));
+        let mut found =
+            all().filter(|(_, _, reference)| reference.alias == wanted && is_this(reference));
         let first = found.next();
         first.filter(|_| found.next().is_none())
     };

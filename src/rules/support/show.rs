@@ -13,7 +13,11 @@ pub(crate) fn count(number: f64) -> String {
         }
         text.push(digit);
     }
-    if number <= -0.5 { format!("-{text}") } else { text }
+    if number <= -0.5 {
+        format!("-{text}")
+    } else {
+        text
+    }
 }
 
 /// `1 row`, `2,000 rows`.
