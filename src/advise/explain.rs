@@ -63,7 +63,7 @@ pub fn analyse(
     options: &AdviceOptions,
 ) -> Vec<Analysis> {
     let mut shared = Vec::new();
-    let catalog = match planner.as_deref_mut().map(Planner::catalog) {
+    let catalog = match reborrow(&mut planner).map(Planner::catalog) {
         Some(Ok(catalog)) => Some(catalog),
         Some(Err(error)) => {
             shared.push(
@@ -110,7 +110,7 @@ pub fn analyse(
                 analysis.plan_from = Some(PlanFrom::Given(given.name));
             }
             None => {
-                if let (Some(planner), None) = (planner.as_deref_mut(), &lost) {
+                if let (Some(planner), None) = (reborrow(&mut planner), &lost) {
                     plan(&statement, planner, options, &mut analysis, &mut lost);
                 } else if let Some(message) = &lost {
                     analysis.failed = true;
@@ -121,7 +121,7 @@ pub fn analyse(
                 }
             }
         }
-        let planner = match (planner.as_deref_mut(), &lost) {
+        let planner = match (reborrow(&mut planner), &lost) {
             (Some(planner), None) => Some(planner),
             _ => None,
         };
@@ -147,6 +147,14 @@ pub fn analyse(
         });
     }
     analyses
+}
+
+/// The planner again, for a shorter while.
+fn reborrow<'a>(planner: &'a mut Option<&mut dyn Planner>) -> Option<&'a mut dyn Planner> {
+    match planner {
+        Some(planner) => Some(&mut **planner),
+        None => None,
+    }
 }
 
 /// Asks the planner for a statement's plan; failures become problems.
@@ -259,7 +267,7 @@ fn advise(
     let engine = planner.as_deref().map(Planner::engine);
     if options.verify
         && let (Some(planner), Some(catalog), Some(statement)) =
-            (planner.as_deref_mut(), catalog, analysis.statement.as_ref())
+            (reborrow(&mut planner), catalog, analysis.statement.as_ref())
     {
         let context = attach::Context {
             statement,

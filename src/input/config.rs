@@ -133,9 +133,9 @@ impl ConfigError {
                 nearest: Some(nearest),
                 ..
             } => Some(format!("did you mean {nearest}?")),
-            Self::UnknownKey { table: "[rules]", .. } => {
-                Some("pgadvise rules lists them".to_owned())
-            }
+            Self::UnknownKey {
+                table: "[rules]", ..
+            } => Some("pgadvise rules lists them".to_owned()),
             Self::UnknownKey { known, .. } => Some(format!("known keys: {}", known.join(", "))),
             Self::Value { .. } => None,
         }
@@ -192,7 +192,8 @@ impl Reader<'_> {
             // taken too, as many TOML files have them.
             match key.get_ref().replace('_', "-").as_str() {
                 "color" => {
-                    config.color = Some(self.one_of("color", value, &["auto", "always", "never"])?);
+                    config.color =
+                        Some(self.one_of("color", value, &["auto", "always", "never"])?);
                 }
                 "fail-on" => {
                     config.fail_on = Some(self.one_of(
@@ -215,9 +216,12 @@ impl Reader<'_> {
                     config.timeout = Some(seconds as u64);
                 }
                 "verify" => {
-                    config.verify = Some(value.get_ref().as_bool().ok_or_else(|| {
-                        self.value("verify", value, "true or false")
-                    })?);
+                    config.verify = Some(
+                        value
+                            .get_ref()
+                            .as_bool()
+                            .ok_or_else(|| self.value("verify", value, "true or false"))?,
+                    );
                 }
                 "rules" => config.rules = self.levels(value)?,
                 "suppress" => config.suppressions = self.suppressions(value)?,
@@ -297,7 +301,11 @@ impl Reader<'_> {
             if suppression.rule.is_empty() {
                 return Err(self.value("rule in [[suppress]]", entry, "given"));
             }
-            if suppression.reason.as_deref().is_none_or(|why| why.trim().is_empty()) {
+            if suppression
+                .reason
+                .as_deref()
+                .is_none_or(|why| why.trim().is_empty())
+            {
                 return Err(self.value(
                     "reason in [[suppress]]",
                     entry,
@@ -326,8 +334,10 @@ impl Reader<'_> {
         match value.get_ref().as_str() {
             Some(text) if choices.contains(&text) => Ok(text.to_owned()),
             _ => {
-                let quoted: Vec<String> =
-                    choices.iter().map(|choice| format!("\"{choice}\"")).collect();
+                let quoted: Vec<String> = choices
+                    .iter()
+                    .map(|choice| format!("\"{choice}\""))
+                    .collect();
                 Err(self.value(key, value, &format!("one of {}", quoted.join(", "))))
             }
         }
@@ -402,7 +412,11 @@ impl Reader<'_> {
     fn place(&self, offset: usize) -> (usize, usize) {
         let head = self.text.get(..offset).unwrap_or(self.text);
         let line = head.matches('\n').count() + 1;
-        let column = head.rsplit('\n').next().map_or(0, |rest| rest.chars().count()) + 1;
+        let column = head
+            .rsplit('\n')
+            .next()
+            .map_or(0, |rest| rest.chars().count())
+            + 1;
         (line, column)
     }
 }
@@ -432,7 +446,11 @@ fn matches_glob(pattern: &str, name: &str) -> bool {
                             (start == from || name.get(start.wrapping_sub(1)) == Some(&'/'))
                                 && matches_glob(
                                     &rest,
-                                    &name.get(start..).unwrap_or_default().iter().collect::<String>(),
+                                    &name
+                                        .get(start..)
+                                        .unwrap_or_default()
+                                        .iter()
+                                        .collect::<String>(),
                                 )
                         })
                 });
@@ -500,7 +518,10 @@ mod tests {
     #[test]
     fn a_key_that_means_nothing_is_named_with_its_line_and_the_nearest() {
         let error = read("format = \"json\"\ntimeuot = 3\n").expect_err("unknown");
-        assert_eq!(error.to_string(), "conf/pgadvise.toml:2: unknown key timeuot");
+        assert_eq!(
+            error.to_string(),
+            "conf/pgadvise.toml:2: unknown key timeuot"
+        );
         assert_eq!(error.hint().as_deref(), Some("did you mean timeout?"));
 
         let error = read("\n[rules]\ndeep-ofset = \"off\"\n").expect_err("unknown");
@@ -518,8 +539,14 @@ mod tests {
             ("timeout = 0", "timeout must be a number of seconds"),
             ("format = \"xml\"", "format must be one of \"text\""),
             ("min-gain = 101", "min-gain must be a percentage"),
-            ("[rules]\ndeep-offset = \"loud\"", "deep-offset must be one of \"off\""),
-            ("[[suppress]]\nrule = \"deep-offset\"", "reason in [[suppress]] must be given"),
+            (
+                "[rules]\ndeep-offset = \"loud\"",
+                "deep-offset must be one of \"off\"",
+            ),
+            (
+                "[[suppress]]\nrule = \"deep-offset\"",
+                "reason in [[suppress]] must be given",
+            ),
             ("suppress = 1", "suppress must be a list of tables"),
         ] {
             let error = read(text).expect_err(text).to_string();

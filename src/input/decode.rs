@@ -110,7 +110,9 @@ fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String, DecodeError> 
         .collect::<Result<_, _>>()
         .map_err(|_| DecodeError::NotUtf16)?;
     if let Some(offset) = text.find('\0') {
-        let line = 1 + text.get(..offset).map_or(0, |head| head.matches('\n').count());
+        let line = 1 + text
+            .get(..offset)
+            .map_or(0, |head| head.matches('\n').count());
         return Err(DecodeError::Nul { offset, line });
     }
     Ok(text)
@@ -151,9 +153,15 @@ mod tests {
 
     #[test]
     fn byte_order_marks_go_and_utf_16_is_read() {
-        assert_eq!(text(b"\xef\xbb\xbfselect 1".to_vec()).as_deref(), Ok("select 1"));
+        assert_eq!(
+            text(b"\xef\xbb\xbfselect 1".to_vec()).as_deref(),
+            Ok("select 1")
+        );
         let wide = |bytes: fn(u16) -> [u8; 2]| -> Vec<u8> {
-            "\u{feff}select 'é'".encode_utf16().flat_map(bytes).collect()
+            "\u{feff}select 'é'"
+                .encode_utf16()
+                .flat_map(bytes)
+                .collect()
         };
         assert_eq!(text(wide(u16::to_le_bytes)).as_deref(), Ok("select 'é'"));
         assert_eq!(text(wide(u16::to_be_bytes)).as_deref(), Ok("select 'é'"));
@@ -183,7 +191,12 @@ mod tests {
     fn binary_files_are_called_so() {
         let mut program = b"\x7fELF".to_vec();
         program.extend([0; 100]);
-        assert_eq!(text(program), Err(DecodeError::Binary { kind: Some("a program") }));
+        assert_eq!(
+            text(program),
+            Err(DecodeError::Binary {
+                kind: Some("a program")
+            })
+        );
         let noise: Vec<u8> = (0..=255).cycle().take(5000).collect();
         assert_eq!(text(noise), Err(DecodeError::Binary { kind: None }));
     }

@@ -5,6 +5,7 @@
 //! rolled back, one statement a message; nothing here prints or reads the
 //! environment.
 
+mod catalog;
 #[cfg(feature = "embedded")]
 pub mod cluster;
 mod connect;

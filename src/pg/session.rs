@@ -31,9 +31,9 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
-            statement: Duration::from_secs(60),
+            statement: Duration::from_mins(1),
             lock: Duration::from_secs(2),
-            idle_in_transaction: Duration::from_secs(60),
+            idle_in_transaction: Duration::from_mins(1),
         }
     }
 }

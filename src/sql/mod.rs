@@ -4,6 +4,14 @@
 //! takes are replaced first, byte ranges mapped back. A statement that cannot
 //! be read is a [`Problem`], and the others go on.
 
+mod placeholder;
+mod read;
+mod scan;
+mod split;
+mod walk;
+
+pub use read::{read, resolve};
+
 use crate::source::{Problem, Span};
 
 /// One statement of a text.
