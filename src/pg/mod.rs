@@ -5,9 +5,9 @@
 //! rolled back, one statement a message; nothing here prints or reads the
 //! environment.
 
+mod catalog;
 #[cfg(feature = "embedded")]
 pub mod cluster;
-mod catalog;
 mod connect;
 pub mod conninfo;
 #[cfg(feature = "embedded")]
