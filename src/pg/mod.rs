@@ -14,10 +14,12 @@ pub mod conninfo;
 pub mod embedded;
 mod error;
 mod explain;
+pub mod live;
 pub mod session;
 mod tls;
 
 pub use conninfo::{ConnectOptions, ConninfoError, Environment};
 pub use error::{Error, Refusal};
+pub use live::LivePlanner;
 pub use session::{Limits, Session};
 pub use tls::TlsError;
