@@ -162,6 +162,7 @@ fn advise(
     ui: &Ui,
 ) -> Result<Vec<Analysis>, Failure> {
     let choice = choose(args, settings, environment, inputs)?;
+    let mut note = None;
     let mut planner = match planner::start(
         &choice,
         settings.timeout,
@@ -171,6 +172,7 @@ fn advise(
     ) {
         Ok(started) => {
             inputs.problems.extend(started.problems);
+            note = started.note;
             started.planner.map(|planner| planner.0)
         }
         Err(failure) => {
@@ -236,6 +238,11 @@ fn advise(
                     &options,
                 ));
             }
+        }
+    }
+    if let Some(note) = note {
+        for engine in analyses.iter_mut().flat_map(|analysis| &mut analysis.engine) {
+            engine.notes.insert(0, note.clone());
         }
     }
     Ok(analyses)

@@ -8,6 +8,7 @@ use super::Exit;
 use super::env::Environment;
 use super::failure::{Failure, Kind};
 use super::ui::Ui;
+use crate::pg::{self, ConnectOptions, Error, Limits, LivePlanner};
 use crate::report::model;
 use crate::source::Sources;
 use crate::verify::Planner;
@@ -31,6 +32,8 @@ pub(super) enum Choice {
 pub(super) struct Started {
     pub(super) planner: Option<PlannerBox>,
     pub(super) problems: Vec<model::Problem>,
+    /// What to say beside its name.
+    pub(super) note: Option<String>,
 }
 
 /// A planner behind its trait.
@@ -68,13 +71,35 @@ fn live(
     timeout: Duration,
     environment: &Environment,
 ) -> Result<Started, Failure> {
-    let environment = crate::pg::Environment {
+    let environment = pg::Environment {
         vars: environment.pg.clone(),
         home: environment.home.clone(),
         user: environment.user.clone(),
     };
-    let _ = (conninfo, timeout, environment);
-    Err(Failure::new(Kind::Internal, "databases are not asked yet"))
+    let options = ConnectOptions::new(conninfo, &environment).map_err(|error| refused(error.into()))?;
+    let limits = Limits {
+        statement: timeout,
+        ..Limits::default()
+    };
+    let planner = LivePlanner::connect(&options, limits).map_err(refused)?;
+    let target = planner.session().target().to_owned();
+    tracing::info!("connected to {target}");
+    Ok(Started {
+        planner: Some(PlannerBox(Box::new(planner))),
+        problems: Vec::new(),
+        note: Some(format!("the database asked: {target}")),
+    })
+}
+
+fn refused(error: Error) -> Failure {
+    let hint = error.hint();
+    let kind = match error {
+        Error::Conninfo(_) => Kind::Usage,
+        _ => Kind::Database,
+    };
+    let mut failure = Failure::new(kind, error);
+    failure.hints.extend(hint);
+    failure
 }
 
 /// Runs the embedded server in this process, which was started for it.
@@ -136,6 +161,14 @@ mod embedded {
         Ok(Started {
             planner: Some(PlannerBox(Box::new(planner))),
             problems,
+            note: Some(format!(
+                "its tables and data are those of {}",
+                files
+                    .iter()
+                    .map(|file| file.display().to_string())
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            )),
         })
     }
 
