@@ -2,6 +2,7 @@
 //!
 //! `tests/generated.rs` writes this file from the folder; do not edit it.
 
+pub mod cheaper_equivalent_query;
 pub mod correlated_subplan_executed_many_times;
 pub mod hash_join_many_batches;
 pub mod index_only_scan_heap_fetches;
@@ -19,6 +20,7 @@ use crate::rule::Rule;
 /// Every rule, sorted by name.
 #[rustfmt::skip]
 pub static ALL: &[&dyn Rule] = &[
+    &cheaper_equivalent_query::CheaperEquivalentQuery,
     &correlated_subplan_executed_many_times::CorrelatedSubplanExecutedManyTimes,
     &hash_join_many_batches::HashJoinManyBatches,
     &index_only_scan_heap_fetches::IndexOnlyScanHeapFetches,
