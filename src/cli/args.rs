@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// What the program is for, above the options.
-const ABOUT: &str = "A query-optimization advisor for PostgreSQL: what is slow, why, and what exactly to change";
+const ABOUT: &str =
+    "A query-optimization advisor for PostgreSQL: what is slow, why, and what exactly to change";
 
 const LONG_ABOUT: &str = "\
 A query-optimization advisor for PostgreSQL: what is slow, why, and what exactly to change.
@@ -156,7 +157,12 @@ pub struct ExplainArgs {
     /// indexes, views, functions, extensions that come with PostgreSQL, data (INSERT … SELECT …
     /// FROM `generate_series`) and ANALYZE. Plans are as good as the data: without rows and ANALYZE
     /// the planner guesses sizes.
-    #[arg(long, value_name = "FILE", help_heading = "Where plans come from", conflicts_with = "dbname")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "Where plans come from",
+        conflicts_with = "dbname"
+    )]
     pub schema: Vec<PathBuf>,
 
     /// A database to ask: a name, a URI, or keywords ("host=db dbname=shop"), as psql takes them
@@ -165,7 +171,12 @@ pub struct ExplainArgs {
     /// does. When neither this nor --schema nor --plan is given, but PGDATABASE, PGHOST or
     /// PGSERVICE is set, that database is asked. All is read in read-only transactions with time
     /// limits; nothing is created, and no lock above ACCESS SHARE is taken.
-    #[arg(short = 'd', long, value_name = "CONNINFO", help_heading = "Where plans come from")]
+    #[arg(
+        short = 'd',
+        long,
+        value_name = "CONNINFO",
+        help_heading = "Where plans come from"
+    )]
     pub dbname: Option<String>,
 
     /// A plan as EXPLAIN (FORMAT JSON) prints it, instead of asking a planner

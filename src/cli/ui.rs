@@ -23,7 +23,7 @@ const WIDTH: usize = 100;
 
 /// The terminal, or what stands for it.
 #[derive(Debug)]
-pub struct Ui {
+pub(super) struct Ui {
     color: Option<ColorWhen>,
     width: usize,
     verbose: u8,
@@ -32,7 +32,7 @@ pub struct Ui {
 
 /// Whether what was written was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Written {
+pub(super) enum Written {
     /// All of it.
     All,
     /// The reader went away, as `head` does, which is no failure.
@@ -41,7 +41,7 @@ pub enum Written {
 
 impl Ui {
     /// A terminal with those options.
-    pub fn new(global: &Global, environment: &Environment) -> Self {
+    pub(super) fn new(global: &Global, environment: &Environment) -> Self {
         let width = environment
             .columns
             .or_else(|| {
@@ -62,12 +62,12 @@ impl Ui {
     }
 
     /// The configuration's word on colours, where the command line has none.
-    pub fn prefer_color(&mut self, when: Option<ColorWhen>) {
+    pub(super) fn prefer_color(&mut self, when: Option<ColorWhen>) {
         self.color = self.color.or(when);
     }
 
     /// What renderers are told about standard output.
-    pub fn options(&self) -> Options {
+    pub(super) fn options(&self) -> Options {
         Options {
             color: self.colored(&io::stdout()),
             width: self.width,
@@ -87,7 +87,7 @@ impl Ui {
     }
 
     /// Sends logs to standard error, as far as `-v` asks for them.
-    pub fn start_logs(&self) {
+    pub(super) fn start_logs(&self) {
         let level = match self.verbose {
             0 => return,
             1 => "pgadvise=info",
@@ -106,7 +106,7 @@ impl Ui {
     }
 
     /// Writes the report to the file, or to standard output.
-    pub fn report(
+    pub(super) fn report(
         &self,
         report: &Report,
         render: Render,
@@ -127,7 +127,7 @@ impl Ui {
     }
 
     /// Writes to standard output.
-    pub fn write(&self, bytes: &[u8]) -> Result<Written, Failure> {
+    pub(super) fn write(&self, bytes: &[u8]) -> Result<Written, Failure> {
         let mut out = io::stdout().lock();
         match out.write_all(bytes).and_then(|()| out.flush()) {
             Ok(()) => Ok(Written::All),
@@ -143,12 +143,12 @@ impl Ui {
     }
 
     /// Shows a failure.
-    pub fn failure(&self, failure: &Failure) {
+    pub(super) fn failure(&self, failure: &Failure) {
         self.problem(&failure.problem());
     }
 
     /// Shows a trouble.
-    pub fn problem(&self, problem: &Problem) {
+    pub(super) fn problem(&self, problem: &Problem) {
         let options = Options {
             color: self.colored(&io::stderr()),
             ..self.options()
@@ -159,25 +159,13 @@ impl Ui {
         }
     }
 
-    /// Shows a line of warning.
-    pub fn warn(&self, line: &str) {
-        self.complain(format!("{line}\n").as_bytes());
-    }
-
     fn complain(&self, bytes: &[u8]) {
         // When standard error cannot be written to, nobody is left to tell.
         let _gone = io::stderr().lock().write_all(bytes);
     }
 
-    /// Shows clap's word on the arguments: help on standard output, errors on
-    /// standard error.
-    pub fn arguments(&self, error: &clap::Error) {
-        // When it cannot be written, nobody is left to tell.
-        let _gone = error.print();
-    }
-
     /// Shows what is being done, once it takes a while, on a terminal.
-    pub fn progress(&self, what: impl Into<String>) -> Progress {
+    pub(super) fn progress(&self, what: impl Into<String>) -> Progress {
         if self.quiet || self.verbose > 0 || !io::stderr().is_terminal() {
             return Progress::default();
         }
@@ -202,9 +190,16 @@ impl Ui {
     }
 }
 
+/// Shows clap's word on the arguments: help on standard output, errors on
+/// standard error.
+pub(super) fn arguments(error: &clap::Error) {
+    // When it cannot be written, nobody is left to tell.
+    let _gone = error.print();
+}
+
 /// Progress on the terminal; it goes away when dropped.
 #[derive(Debug, Default)]
-pub struct Progress {
+pub(super) struct Progress {
     bar: Option<ProgressBar>,
     stop: Option<mpsc::Sender<()>>,
     waiter: Option<JoinHandle<()>>,
@@ -212,7 +207,7 @@ pub struct Progress {
 
 impl Progress {
     /// Says what is being done now.
-    pub fn say(&self, what: impl Into<String>) {
+    pub(super) fn say(&self, what: impl Into<String>) {
         if let Some(bar) = &self.bar {
             bar.set_message(what.into());
         }
