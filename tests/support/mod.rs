@@ -1,5 +1,5 @@
 //! Helpers that tests share: servers, fixtures.
 
-pub(crate) mod server;
 pub(crate) mod compact_catalog;
 pub(crate) mod fixture;
+pub(crate) mod server;
