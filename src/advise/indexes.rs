@@ -79,6 +79,16 @@ struct Tried {
     built: Vec<SupposedIndex>,
 }
 
+/// What the search came to.
+#[derive(Debug, Clone, Default)]
+pub struct Outcome {
+    /// The indexes that help; `None` when none does.
+    pub choice: Option<Choice>,
+    /// The tables, as (schema, name), with comparisons that an index could
+    /// serve: where none was chosen, the planner has judged that none helps.
+    pub judged: Vec<(String, String)>,
+}
+
 /// Finds the indexes that help this statement, or none.
 ///
 /// `min_gain` is the least share of the cost that the set must save, 0 to 1.
@@ -88,15 +98,33 @@ pub fn choose(
     catalog: &Catalog,
     planner: &mut dyn Planner,
     min_gain: f64,
-) -> Result<Option<Choice>, PlanError> {
+) -> Result<Outcome, PlanError> {
     let (Some(query), Some(cost)) = (&statement.query, before.total_cost()) else {
-        return Ok(None);
+        return Ok(Outcome::default());
     };
-    if cost < CHEAP {
-        return Ok(None);
-    }
     let usages = usage::usages(query, &statement.text, statement.span.start, catalog);
-    let all = candidates::candidates(&usages, catalog);
+    let judged = usages
+        .iter()
+        .filter(|usage| usage.indexable())
+        .map(|usage| (usage.relation.schema.clone(), usage.relation.name.clone()))
+        .collect();
+    let choice = if cost < CHEAP {
+        None
+    } else {
+        search(statement, &usages, cost, catalog, planner, min_gain)?
+    };
+    Ok(Outcome { choice, judged })
+}
+
+fn search(
+    statement: &Statement,
+    usages: &[usage::Usage<'_>],
+    cost: f64,
+    catalog: &Catalog,
+    planner: &mut dyn Planner,
+    min_gain: f64,
+) -> Result<Option<Choice>, PlanError> {
+    let all = candidates::candidates(usages, catalog);
     if all.is_empty() {
         return Ok(None);
     }

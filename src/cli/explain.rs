@@ -241,7 +241,10 @@ fn advise(
         }
     }
     if let Some(note) = note {
-        for engine in analyses.iter_mut().flat_map(|analysis| &mut analysis.engine) {
+        for engine in analyses
+            .iter_mut()
+            .flat_map(|analysis| &mut analysis.engine)
+        {
             engine.notes.insert(0, note.clone());
         }
     }
