@@ -3,6 +3,7 @@
 
 use super::explain::AdviceOptions;
 use super::indexes::{self, Choice};
+use super::rewrites::Accepted;
 use crate::catalog::Catalog;
 use crate::finding::{Evidence, Finding, Level, Origin, Suggestion, Value, Verdict};
 use crate::plan::PlanGraph;
@@ -58,32 +59,79 @@ pub fn advisors(
         return Ok(());
     }
     let before = planner.plan(context.planned(), PlanOptions::default())?;
-    super::rewrites::advise(context, &before, findings, planner)?;
-    let Some(choice) = indexes::choose(
-        context.statement,
-        &before,
-        context.catalog,
-        planner,
-        context.options.min_gain,
-    )?
-    else {
+    // A rewrite changes which index would help: indexes are then chosen for
+    // the rewritten statement.
+    let accepted = super::rewrites::advise(context, &before, findings, planner)?;
+    let (statement, base, choice) = match accepted {
+        Some(Accepted {
+            statement,
+            plan,
+            choice: Some(choice),
+        }) => (statement, plan, Some(choice)),
+        Some(Accepted {
+            statement, plan, ..
+        }) => {
+            let choice = choose(context, &statement, &plan, planner)?;
+            (statement, plan, choice)
+        }
+        None => {
+            let choice = choose(context, context.statement, &before, planner)?;
+            (context.statement.clone(), before, choice)
+        }
+    };
+    let Some(choice) = choice else {
         without_help(context, findings);
         return Ok(());
     };
-    let measured = measured(context, &choice, planner)?;
+    let rewritten = statement.text != context.statement.text;
+    let measured = measured(context, &statement, &choice, planner)?;
     for at in 0..choice.indexes.len() {
-        let suggestion = indexes::suggestion(&choice, at, &before, context.catalog, context.engine);
+        let suggestion = indexes::suggestion(&choice, at, &base, context.catalog, context.engine);
         let (Some(mut suggestion), Some(chosen)) = (suggestion, choice.indexes.get(at)) else {
             continue;
         };
         if let Verdict::Better(comparison) = &mut suggestion.verdict {
             comparison.measured_ms = measured;
+            if rewritten {
+                comparison
+                    .checked
+                    .push("both costs are of the rewritten statement".to_owned());
+            }
         }
         let table = (chosen.spec.schema.clone(), chosen.spec.table.clone());
         let gain = ((choice.before - choice.after) / choice.before).clamp(0.0, 1.0);
         attach(context, findings, &choice, at, table, suggestion, gain);
     }
     Ok(())
+}
+
+fn choose(
+    context: &Context<'_>,
+    statement: &Statement,
+    plan: &PlanGraph,
+    planner: &mut dyn Planner,
+) -> Result<Option<Choice>, PlanError> {
+    indexes::choose(
+        statement,
+        plan,
+        context.catalog,
+        planner,
+        context.options.min_gain,
+    )
+}
+
+/// The level of a finding that saves that share and those cost units, or the
+/// level that the user set for the rule.
+pub fn level_of(context: &Context<'_>, rule: &str, share: f64, saved: f64) -> Level {
+    let level = if share >= 0.5 && saved >= 10_000.0 {
+        Level::Critical
+    } else if share >= 0.3 && saved >= 500.0 {
+        Level::Warning
+    } else {
+        Level::Note
+    };
+    let levels = &context.options.rules.levels;
+    levels.get(rule).copied().unwrap_or(level)
 }
 
 fn attach(
@@ -112,20 +160,7 @@ fn attach(
         return;
     };
     let saved = choice.before - choice.after;
-    let level = if gain >= 0.5 && saved >= 10_000.0 {
-        Level::Critical
-    } else if gain >= 0.3 && saved >= 500.0 {
-        Level::Warning
-    } else {
-        Level::Note
-    };
-    let level = context
-        .options
-        .rules
-        .levels
-        .get(MissingIndex.meta().id)
-        .copied()
-        .unwrap_or(level);
+    let level = level_of(context, MissingIndex.meta().id, gain, saved);
     let span = context.statement.query.as_ref().and_then(|query| {
         query
             .selects
@@ -187,18 +222,22 @@ fn without_help(context: &Context<'_>, findings: &mut [Finding]) {
 /// can run them with the change.
 fn measured(
     context: &Context<'_>,
+    statement: &Statement,
     choice: &Choice,
     planner: &mut dyn Planner,
 ) -> Result<Option<(f64, f64)>, PlanError> {
-    let modifies = context
-        .statement
+    let modifies = statement
         .query
         .as_ref()
         .is_none_or(|query| query.modifies_data);
-    if !context.options.analyze || modifies || context.statement.parameters() > 0 {
+    if !context.options.analyze || modifies || statement.parameters() > 0 {
         return Ok(None);
     }
-    let Some(before) = planner.measure(context.planned(), &[])? else {
+    let planned = Planned {
+        sql: &statement.server_text,
+        parameters: 0,
+    };
+    let Some(before) = planner.measure(planned, &[])? else {
         return Ok(None);
     };
     let supposed: Vec<Supposition> = choice
@@ -206,7 +245,7 @@ fn measured(
         .iter()
         .map(|chosen| Supposition::Index(chosen.spec.clone()))
         .collect();
-    let after = planner.measure(context.planned(), &supposed)?;
+    let after = planner.measure(planned, &supposed)?;
     Ok(after.map(|after| (before, after)))
 }
 

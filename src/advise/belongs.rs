@@ -43,7 +43,10 @@ pub fn mismatch(
             let kind = catalog
                 .and_then(|catalog| catalog.relation(schema.as_deref(), name))
                 .map(|relation| relation.kind);
-            hides_tables |= matches!(kind, Some(RelationKind::View | RelationKind::PartitionedTable));
+            hides_tables |= matches!(
+                kind,
+                Some(RelationKind::View | RelationKind::PartitionedTable)
+            );
         }
     }
     let read: BTreeSet<&str> = plan

@@ -2,6 +2,7 @@
 //! tried, findings merged and put in order.
 
 pub mod attach;
+pub mod belongs;
 pub mod candidates;
 pub mod engine;
 pub mod explain;

@@ -107,19 +107,36 @@ mod tests {
     fn what_postgresql_deparses_is_recognised() {
         for (written, deparsed) in [
             ("lower(c.email)", "lower((email)::text)"),
-            ("date_trunc('day', created_at)", "date_trunc('day'::text, created_at)"),
+            (
+                "date_trunc('day', created_at)",
+                "date_trunc('day'::text, created_at)",
+            ),
             ("o.created_at::date", "((created_at)::date)"),
             ("DATE(created_at)", "date(created_at)"),
             ("date(created_at)", "(created_at)::date"),
             ("CAST(o.created_at AS date)", "(created_at)::date"),
-            ("extract(year from created_at)", "EXTRACT(year FROM created_at)"),
-            ("extract(year from created_at)", "date_part('year'::text, created_at)"),
+            (
+                "extract(year from created_at)",
+                "EXTRACT(year FROM created_at)",
+            ),
+            (
+                "extract(year from created_at)",
+                "date_part('year'::text, created_at)",
+            ),
             ("total * 2", "(total * 2)"),
             ("payload ->> 'k'", "(payload ->> 'k'::text)"),
         ] {
-            assert!(same(written, deparsed), "{written} {deparsed}: {:?} {:?}", normalized(written), normalized(deparsed));
+            assert!(
+                same(written, deparsed),
+                "{written} {deparsed}: {:?} {:?}",
+                normalized(written),
+                normalized(deparsed)
+            );
         }
         assert!(!same("upper(email)", "lower((email)::text)"));
-        assert!(!same("date_trunc('day', a)", "date_trunc('month'::text, a)"));
+        assert!(!same(
+            "date_trunc('day', a)",
+            "date_trunc('month'::text, a)"
+        ));
     }
 }

@@ -5,19 +5,21 @@
 //! rolled back, one statement a message; nothing here prints or reads the
 //! environment.
 
+mod catalog;
 #[cfg(feature = "embedded")]
 pub mod cluster;
-mod catalog;
 mod connect;
 pub mod conninfo;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 mod error;
 mod explain;
+pub mod live;
 pub mod session;
 mod tls;
 
 pub use conninfo::{ConnectOptions, ConninfoError, Environment};
 pub use error::{Error, Refusal};
+pub use live::LivePlanner;
 pub use session::{Limits, Session};
 pub use tls::TlsError;

@@ -230,7 +230,11 @@ impl Session {
         let outcome = self
             .runtime
             .block_on(async { tokio::time::timeout(limit, client.batch_execute(sql)).await });
-        self.settle(outcome)
+        self.settle(outcome)?;
+        if let Some(open) = opens_transaction(sql) {
+            self.open = open;
+        }
+        Ok(())
     }
 
     /// In a throw-away cluster: begins a transaction, does the work, and rolls
@@ -508,6 +512,26 @@ impl Session {
     }
 }
 
+/// Whether a statement leaves a transaction open, where it says anything about
+/// that: schema files have transactions of their own.
+fn opens_transaction(sql: &str) -> Option<bool> {
+    let mut words = sql
+        .split(|c: char| c.is_whitespace() || c == ';')
+        .filter(|word| !word.is_empty())
+        .map(str::to_ascii_uppercase);
+    let first = words.next()?;
+    let rest: Vec<String> = words.collect();
+    let has = |word: &str| rest.iter().any(|other| other == word);
+    match first.as_str() {
+        "BEGIN" => Some(true),
+        "START" if has("TRANSACTION") => Some(true),
+        "COMMIT" | "END" | "ROLLBACK" | "ABORT" if !has("TO") && !has("PREPARED") => {
+            Some(has("CHAIN") && !has("NO"))
+        }
+        _ => None,
+    }
+}
+
 impl Drop for Session {
     /// Says goodbye, so that the server does not log a broken connection.
     fn drop(&mut self) {
@@ -517,5 +541,21 @@ impl Drop for Session {
                 .runtime
                 .block_on(async { tokio::time::timeout(Duration::from_millis(500), task).await });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transactions_of_a_schema_file_are_noticed() {
+        assert_eq!(opens_transaction("BEGIN;"), Some(true));
+        assert_eq!(opens_transaction("start transaction read write"), Some(true));
+        assert_eq!(opens_transaction("commit"), Some(false));
+        assert_eq!(opens_transaction("COMMIT AND CHAIN"), Some(true));
+        assert_eq!(opens_transaction("ROLLBACK AND NO CHAIN"), Some(false));
+        assert_eq!(opens_transaction("ROLLBACK TO SAVEPOINT a"), None);
+        assert_eq!(opens_transaction("CREATE TABLE begin (a int)"), None);
     }
 }

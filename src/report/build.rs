@@ -94,11 +94,7 @@ impl Builder<'_> {
         let plan = analysis.plan.as_ref();
         model::Finding {
             rule: finding.rule.to_owned(),
-            level: match finding.level {
-                Level::Note => model::Level::Note,
-                Level::Warning => model::Level::Warning,
-                Level::Critical => model::Level::Critical,
-            },
+            level: finding.level.into(),
             message: finding.message.clone(),
             why: finding.why.clone(),
             place: finding.span.and_then(|span| place(span, self.sources)),
@@ -412,4 +408,14 @@ fn rules(outcomes: &[(&'static str, Outcome)]) -> model::Rules {
         }
     }
     rules
+}
+
+impl From<Level> for model::Level {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Note => Self::Note,
+            Level::Warning => Self::Warning,
+            Level::Critical => Self::Critical,
+        }
+    }
 }

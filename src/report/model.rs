@@ -506,6 +506,32 @@ pub struct Problem {
     pub hints: Vec<String>,
 }
 
+/// What `pgadvise rules` says in JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct RuleList {
+    /// The version of this format.
+    pub schema_version: u32,
+    /// The rules, by name.
+    pub rules: Vec<RulePage>,
+}
+
+/// What there is to know about a rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct RulePage {
+    /// Its name.
+    pub name: String,
+    /// One line.
+    pub summary: String,
+    /// Its usual level; a finding may be of another.
+    pub level: Level,
+    /// What it needs.
+    pub needs: Vec<Missing>,
+    /// The version that brought it.
+    pub since: String,
+    /// Its page, in Markdown.
+    pub page: String,
+}
+
 /// The numbers of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Totals {

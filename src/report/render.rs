@@ -16,6 +16,9 @@ pub struct Options {
     pub detailed: bool,
     /// Findings only: no plan, no account of what was checked.
     pub brief: bool,
+    /// Troubles that belong to no statement are to be written out; they are
+    /// only counted where they are shown elsewhere.
+    pub problems: bool,
 }
 
 impl Default for Options {
@@ -25,6 +28,7 @@ impl Default for Options {
             width: 100,
             detailed: false,
             brief: false,
+            problems: true,
         }
     }
 }

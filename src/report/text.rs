@@ -39,7 +39,7 @@ pub fn render(report: &Report, out: &mut dyn Write, options: &Options) -> io::Re
         writeln!(out, "{}", paint(page.palette.heading, "All statements"))?;
         page.checked(statement, out)?;
     }
-    for problem in &report.problems {
+    for problem in report.problems.iter().filter(|_| options.problems) {
         writeln!(out)?;
         page.problem(problem, out)?;
     }
@@ -50,15 +50,20 @@ pub fn render(report: &Report, out: &mut dyn Write, options: &Options) -> io::Re
     Ok(())
 }
 
+/// Writes one trouble as text, as it is shown on standard error.
+pub fn problem(problem: &Problem, out: &mut dyn Write, options: &Options) -> io::Result<()> {
+    Page::new(options).problem(problem, out)
+}
+
 /// The layout of one run.
-pub(super) struct Page<'a> {
+struct Page<'a> {
     options: &'a Options,
     palette: Palette,
     prose: usize,
 }
 
 impl<'a> Page<'a> {
-    pub(super) fn new(options: &'a Options) -> Self {
+    fn new(options: &'a Options) -> Self {
         Self {
             options,
             palette: Palette::new(options.color),
@@ -362,7 +367,7 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
-    pub(super) fn problem(&self, problem: &Problem, out: &mut dyn Write) -> io::Result<()> {
+    fn problem(&self, problem: &Problem, out: &mut dyn Write) -> io::Result<()> {
         let message = match &problem.place {
             Some(place) => format!("{}: {}", place.text(), problem.message),
             None => problem.message.clone(),

@@ -40,9 +40,7 @@ impl Rewrite for ArithmeticOffTheColumn {
             return Vec::new();
         };
         site.filters()
-            .filter_map(|(_, predicate, relation, column)| {
-                one(&site, predicate, relation, column)
-            })
+            .filter_map(|(_, predicate, relation, column)| one(&site, predicate, relation, column))
             .collect()
     }
 }
@@ -116,8 +114,7 @@ fn one(
                 span: predicate.span,
                 text: format!("{}{text}", comments(site.text(predicate.span))),
             }];
-            let mut proposal =
-                Proposal::offered(ID, predicate.span, title, edits, preconditions);
+            let mut proposal = Proposal::offered(ID, predicate.span, title, edits, preconditions);
             proposal.notes = notes;
             Some(proposal)
         }
@@ -264,11 +261,7 @@ fn range_note(integer: bool, column: &Column) -> Vec<String> {
 
 /// Takes one operation off the column by doing its inverse to the values; says
 /// whether the comparison turns round.
-fn undo(
-    step: &Step<'_>,
-    values: &mut [Decimal],
-    integer: bool,
-) -> Result<bool, Option<String>> {
+fn undo(step: &Step<'_>, values: &mut [Decimal], integer: bool) -> Result<bool, Option<String>> {
     let other = match step.other {
         Some(text) => Some(Decimal::parse(text.trim_matches(['(', ')', ' '])).ok_or(None)?),
         None => None,
@@ -302,9 +295,8 @@ fn undo(
             Ok(true)
         }
         ("*", Some(other), _) if other.sign() != Ordering::Equal => {
-            all(values, &|value| value.divided_by(other)).map_err(|()| {
-                Some(format!("the constant cannot be divided by {other} exactly"))
-            })?;
+            all(values, &|value| value.divided_by(other))
+                .map_err(|()| Some(format!("the constant cannot be divided by {other} exactly")))?;
             if integer && values.iter().any(|value| value.integer().is_none()) {
                 return Err(Some(format!(
                     "the constant cannot be divided by {other} without a remainder"
@@ -334,7 +326,9 @@ fn number_parameter(
         return Err(None);
     };
     let (Some(other), true) = (
-        step.other.and_then(Decimal::parse).and_then(Decimal::integer),
+        step.other
+            .and_then(Decimal::parse)
+            .and_then(Decimal::integer),
         matches!(step.operator, "+" | "-"),
     ) else {
         return Err(None);
@@ -380,11 +374,7 @@ enum Kind {
 }
 
 /// A constant of a time type: its SQL, and its type.
-fn moment(
-    site: &Site<'_>,
-    operand: &Operand,
-    otherwise: Kind,
-) -> Option<(String, Kind)> {
+fn moment(site: &Site<'_>, operand: &Operand, otherwise: Kind) -> Option<(String, Kind)> {
     match operand {
         Operand::Literal {
             text,
@@ -557,8 +547,7 @@ fn with_shift(
             "months differ in length, so that adding them cannot be undone".to_owned(),
         ));
     }
-    let (value, value_kind) =
-        moment(site, &predicate.right, with_interval(kind)).ok_or(None)?;
+    let (value, value_kind) = moment(site, &predicate.right, with_interval(kind)).ok_or(None)?;
     let mut facts = zone_facts(site, kind, value_kind, interval.days != 0)?;
     facts.push(Precondition {
         claim: format!("{text} is days and time, without months"),

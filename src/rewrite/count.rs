@@ -144,9 +144,7 @@ fn one(
     let (left, right) = (words(before), words(after));
     let (operator, constant) = match (left.as_slice(), right.as_slice()) {
         ([], [operator @ .., constant]) => (operator.concat(), *constant),
-        ([constant, operator @ ..], []) => {
-            (flipped(&operator.concat()).to_owned(), *constant)
-        }
+        ([constant, operator @ ..], []) => (flipped(&operator.concat()).to_owned(), *constant),
         _ => return None,
     };
     let any = asks_for_any(&operator, constant)?;

@@ -221,7 +221,12 @@ fn plain_key<'a>(
 
 /// The condition that a row comes after the last one.
 fn after(keys: &[(String, String, bool)], or: &str, and: &str) -> String {
-    let value = |name: &str| format!(":last_{}", name.replace(|c: char| !c.is_alphanumeric(), "_"));
+    let value = |name: &str| {
+        format!(
+            ":last_{}",
+            name.replace(|c: char| !c.is_alphanumeric(), "_")
+        )
+    };
     let same_direction = keys
         .iter()
         .all(|key| keys.first().is_some_and(|first| first.2 == key.2));

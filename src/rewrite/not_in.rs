@@ -87,7 +87,9 @@ fn one(site: &Site<'_>, level: SelectId, predicate: &Predicate) -> Option<Propos
         return refuse("the subquery does not give exactly one named column");
     };
     let Operand::Column(found) = &item.operand else {
-        return refuse("the subquery gives an expression, of which it is not known that it is never null");
+        return refuse(
+            "the subquery gives an expression, of which it is not known that it is never null",
+        );
     };
     if found.relation.map(|(at, _)| at) != Some(inner_id) {
         return refuse("the subquery gives a column of the query around it");
@@ -107,8 +109,7 @@ fn one(site: &Site<'_>, level: SelectId, predicate: &Predicate) -> Option<Propos
             }
         }
     }
-    let (Some(outer_name), Some(inner_name)) =
-        (qualified(site, outer), qualified(site, found))
+    let (Some(outer_name), Some(inner_name)) = (qualified(site, outer), qualified(site, found))
     else {
         return refuse("a column could not be resolved");
     };
@@ -150,8 +151,7 @@ fn is_written_as_not_in(site: &Site<'_>, predicate: &Predicate, subquery: Span) 
     let after: Vec<&str> = rest.iter().map(|word| word.text).collect();
     matches!(
         (before.as_slice(), after.as_slice()),
-        (["not", "in"] | ["<", ">", "all"] | ["!", "=", "all"], [])
-            | (["not", "(", "in"], [")"])
+        (["not", "in"] | ["<", ">", "all"] | ["!", "=", "all"], []) | (["not", "(", "in"], [")"])
     )
 }
 

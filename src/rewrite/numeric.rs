@@ -35,9 +35,7 @@ impl Rewrite for NumericLiteralToInteger {
             return Vec::new();
         };
         site.filters()
-            .filter_map(|(_, predicate, relation, column)| {
-                one(&site, predicate, relation, column)
-            })
+            .filter_map(|(_, predicate, relation, column)| one(&site, predicate, relation, column))
             .collect()
     }
 }
@@ -81,7 +79,10 @@ fn constant(operand: &Operand) -> Option<Constant<'_>> {
             LiteralKind::Numeric | LiteralKind::Integer | LiteralKind::String,
             Some("numeric" | "decimal"),
         ) => true,
-        (LiteralKind::Integer, Some("int" | "integer" | "int4" | "int8" | "bigint" | "int2" | "smallint")) => false,
+        (
+            LiteralKind::Integer,
+            Some("int" | "integer" | "int4" | "int8" | "bigint" | "int2" | "smallint"),
+        ) => false,
         _ => return None,
     };
     Some(Constant {

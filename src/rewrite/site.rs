@@ -107,11 +107,7 @@ impl<'a> Site<'a> {
     /// What the type of a column is, as a precondition.
     pub(super) fn type_fact(relation: &Relation, column: &Column) -> Precondition {
         Precondition {
-            claim: format!(
-                "{} is {}",
-                Self::name(relation, column),
-                column.type_name
-            ),
+            claim: format!("{} is {}", Self::name(relation, column), column.type_name),
             proof: "the column's type in the catalogue".to_owned(),
         }
     }
@@ -143,8 +139,7 @@ impl<'a> Site<'a> {
     /// stand for the next value each time.
     pub(super) fn is_positional(&self, span: Span) -> bool {
         self.statement.placeholders.iter().any(|placeholder| {
-            span.contains(placeholder.span)
-                && (placeholder.text == "?" || placeholder.text == "%s")
+            span.contains(placeholder.span) && (placeholder.text == "?" || placeholder.text == "%s")
         })
     }
 

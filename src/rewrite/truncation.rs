@@ -39,9 +39,7 @@ impl Rewrite for TruncationToRange {
             return Vec::new();
         };
         site.filters()
-            .filter_map(|(_, predicate, relation, column)| {
-                one(&site, predicate, relation, column)
-            })
+            .filter_map(|(_, predicate, relation, column)| one(&site, predicate, relation, column))
             .collect()
     }
 }
@@ -270,10 +268,7 @@ fn one(
     let name = site.text(reference.span);
     let and = site.keyword("AND");
     let range = match operator {
-        "=" => format!(
-            "{name} >= {} {and} {name} < {}",
-            lower.low, lower.next
-        ),
+        "=" => format!("{name} >= {} {and} {name} < {}", lower.low, lower.next),
         ">=" | "<" => format!("{name} {operator} {}", lower.low),
         ">" => format!("{name} >= {}", lower.next),
         "<=" => format!("{name} < {}", lower.next),
@@ -381,7 +376,9 @@ fn literal(
         }
     };
     if shape.output == Output::Date && !moment.is_midnight() {
-        return Err(Some(format!("{text} has a time of day, and a date has none")));
+        return Err(Some(format!(
+            "{text} has a time of day, and a date has none"
+        )));
     }
     if !moment.starts(unit) {
         return Err(Some(format!(
@@ -493,7 +490,10 @@ fn expression(text: &str, shape: Shape) -> Result<Bounds, NoBounds> {
     let step = |next: &str| format!("{text} + interval '{next}'");
     match words.as_slice() {
         ["current_date"] | ["current_date", "+" | "-", _] if unit == Unit::Day => {
-            if words.get(2).is_some_and(|days| days.parse::<i64>().is_err()) {
+            if words
+                .get(2)
+                .is_some_and(|days| days.parse::<i64>().is_err())
+            {
                 return not_known();
             }
             found(format!("{text} + 1"), false)
@@ -520,9 +520,7 @@ fn expression(text: &str, shape: Shape) -> Result<Bounds, NoBounds> {
                 }
                 Some(end) => {
                     let rest = text.get(end..).unwrap_or("").trim();
-                    let moved = rest
-                        .strip_prefix(['+', '-'])
-                        .and_then(Interval::expression);
+                    let moved = rest.strip_prefix(['+', '-']).and_then(Interval::expression);
                     match moved {
                         Some(moved) if keeps_start(moved, given, unit) => {
                             found(step(unit.interval()), true)
@@ -573,9 +571,14 @@ fn is_one_term(text: &str) -> bool {
     let Some(body) = words.len().checked_sub(3).and_then(|end| words.get(..end)) else {
         return false;
     };
-    !body.iter().any(|word| {
-        word.depth == 0 && matches!(word.text, "+" | "-" | "*" | "/" | "|" | ":" | "%")
-    }) && body.iter().filter(|word| word.text == "(" && word.depth == 0).count() <= 1
+    !body
+        .iter()
+        .any(|word| word.depth == 0 && matches!(word.text, "+" | "-" | "*" | "/" | "|" | ":" | "%"))
+        && body
+            .iter()
+            .filter(|word| word.text == "(" && word.depth == 0)
+            .count()
+            <= 1
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use super::session::Session;
 use crate::catalog::{Catalog, Relation, RelationKind};
 
 /// A value of a row.
-fn get<'a, T: FromSql<'a>>(row: &'a Row, at: usize) -> Result<T, Error> {
+pub(super) fn get<'a, T: FromSql<'a>>(row: &'a Row, at: usize) -> Result<T, Error> {
     row.try_get(at).map_err(|error| Error::Answer {
         reason: format!("{}: {}", error, reason(&error)),
     })
