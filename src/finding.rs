@@ -187,6 +187,12 @@ pub struct IndexSpec {
     pub predicate: Option<String>,
     /// Storage parameters as written between the parentheses of `WITH`.
     pub with: Option<String>,
+    /// An extension that must be created first: `pg_trgm` for its operator
+    /// classes.
+    pub extension: Option<String>,
+    /// The leaf partitions, as (schema, name), when the table is partitioned:
+    /// an index on it cannot be built concurrently in one statement.
+    pub partitions: Vec<(String, String)>,
 }
 
 /// One key of an index to build.
@@ -263,9 +269,51 @@ impl IndexSpec {
         body
     }
 
-    /// The statement to run in production.
+    /// What to run in production, without blocking writes: the extension
+    /// first where one is needed, and partition by partition where the table
+    /// is partitioned (`CREATE INDEX CONCURRENTLY` refuses partitioned tables;
+    /// the parent's index becomes valid when the last partition's is
+    /// attached).
     pub fn concurrent_sql(&self) -> String {
-        self.sql("CREATE INDEX CONCURRENTLY")
+        use crate::catalog::ident::quote;
+        let mut statements = Vec::new();
+        if let Some(extension) = &self.extension {
+            statements.push(format!(
+                "CREATE EXTENSION IF NOT EXISTS {}",
+                quote(extension)
+            ));
+        }
+        if self.partitions.is_empty() {
+            statements.push(self.sql("CREATE INDEX CONCURRENTLY"));
+        } else {
+            statements.push(format!(
+                "CREATE INDEX {} ON ONLY {}.{}{}",
+                quote(&self.name),
+                quote(&self.schema),
+                quote(&self.table),
+                self.body()
+            ));
+            for (number, (schema, table)) in self.partitions.iter().enumerate() {
+                let name = shorten(&format!("{table}_{}", self.name), number + 1);
+                let part = Self {
+                    schema: schema.clone(),
+                    table: table.clone(),
+                    name: name.clone(),
+                    extension: None,
+                    partitions: Vec::new(),
+                    ..self.clone()
+                };
+                statements.push(part.sql("CREATE INDEX CONCURRENTLY"));
+                statements.push(format!(
+                    "ALTER INDEX {}.{} ATTACH PARTITION {}.{}",
+                    quote(&self.schema),
+                    quote(&self.name),
+                    quote(schema),
+                    quote(&name)
+                ));
+            }
+        }
+        statements.join(";\n")
     }
 
     /// The statement for a throw-away cluster.
@@ -283,6 +331,21 @@ impl IndexSpec {
             self.body()
         )
     }
+}
+
+/// The name, cut to what PostgreSQL keeps; a cut name ends in the number, so
+/// that it stays unlike its neighbours.
+fn shorten(name: &str, number: usize) -> String {
+    use crate::catalog::ident::MAX_LENGTH;
+    if name.len() <= MAX_LENGTH {
+        return name.to_owned();
+    }
+    let suffix = format!("_{number}");
+    let mut end = MAX_LENGTH - suffix.len();
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}{suffix}", name.get(..end).unwrap_or(name))
 }
 
 /// What a change costs besides.

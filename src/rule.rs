@@ -185,7 +185,7 @@ impl Draft<'_> {
 macro_rules! declare_rule {
     (
         $(#[doc = $doc:literal])*
-        pub struct $name:ident = {
+        $vis:vis struct $name:ident = {
             id: $id:literal,
             summary: $summary:literal,
             level: $level:ident,
@@ -195,7 +195,7 @@ macro_rules! declare_rule {
     ) => {
         $(#[doc = $doc])*
         #[derive(Debug)]
-        pub struct $name;
+        $vis struct $name;
 
         impl $crate::rule::Described for $name {
             fn meta(&self) -> &'static $crate::rule::Meta {

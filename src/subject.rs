@@ -1,6 +1,7 @@
 //! One statement seen together with its plan and its catalogue.
 
 use crate::catalog::{Catalog, Column, Relation};
+use crate::plan::metrics::Metrics;
 use crate::plan::{NodeId, PlanGraph, PlanNode};
 use crate::sql::{ColumnRef, Query, Statement};
 
@@ -14,6 +15,9 @@ pub struct Subject<'a> {
     pub plan: Option<&'a PlanGraph>,
     /// The catalogue.
     pub catalog: Option<&'a Catalog>,
+    /// The plan's derived numbers. The engine computes them once when the
+    /// caller leaves them out, so a rule that needs a plan always has them.
+    pub metrics: Option<&'a Metrics>,
 }
 
 impl<'a> Subject<'a> {

@@ -1,1 +1,203 @@
-//! See the module's name.
+//! Files that are written from other files: the list of rules and their pages.
+//!
+//! Each test compares what is checked in with what it should be. Outside CI it
+//! also writes it, so that running the tests a second time passes; in CI (when
+//! `CI` is set) it only fails.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests read and write the files of the project"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use pgadvise::rule::{Meta, Need};
+use pgadvise::rules;
+
+/// The top folder of the project.
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Writes a file that is not as it should be, unless in CI, and says so.
+fn ensure(path: &str, expected: &str, stale: &mut Vec<String>) {
+    let file = root().join(path);
+    let found = fs::read_to_string(&file).unwrap_or_default();
+    if found.replace("\r\n", "\n") == expected {
+        return;
+    }
+    stale.push(path.to_owned());
+    if std::env::var_os("CI").is_none() {
+        if let Some(folder) = file.parent() {
+            fs::create_dir_all(folder).unwrap();
+        }
+        fs::write(&file, expected).unwrap();
+    }
+}
+
+fn assert_fresh(stale: &[String]) {
+    assert!(
+        stale.is_empty(),
+        "not up to date: {}. Outside CI they have just been written: run the tests again and \
+         commit them",
+        stale.join(", ")
+    );
+}
+
+/// What `rules/mod.rs` needs to know of a file.
+struct RuleFile {
+    stem: String,
+    /// Struct and id; absent for a file that only helps rules.
+    rule: Option<(String, String)>,
+}
+
+fn rule_files() -> Vec<RuleFile> {
+    let declaration =
+        regex::Regex::new(r#"(?s)declare_rule! \{.*?pub struct (\w+) = \{\s*id: "([^"]+)""#)
+            .unwrap();
+    let mut files: Vec<RuleFile> = fs::read_dir(root().join("src/rules"))
+        .unwrap()
+        .filter_map(|entry| {
+            let path = entry.unwrap().path();
+            let stem = path.file_stem()?.to_str()?.to_owned();
+            if stem == "mod" {
+                return None;
+            }
+            let source = if path.is_dir() {
+                path.join("mod.rs")
+            } else {
+                path
+            };
+            let text = fs::read_to_string(source).ok()?;
+            let rule = declaration
+                .captures(&text)
+                .map(|found| (found[1].to_owned(), found[2].to_owned()));
+            Some(RuleFile { stem, rule })
+        })
+        .collect();
+    files.sort_by(|a, b| a.stem.cmp(&b.stem));
+    files
+}
+
+/// A new rule file is in the list without anybody having to remember it.
+#[test]
+fn the_list_of_rules_is_complete() {
+    let files = rule_files();
+    let mut text = String::from(
+        "//! One file a rule, and nothing else: what rules share is in `support`.\n//!\n\
+         //! `tests/generated.rs` writes this file from the folder; do not edit it.\n\n",
+    );
+    for file in &files {
+        let visible = if file.rule.is_some() { "pub " } else { "" };
+        text.push_str(&format!("{visible}mod {};\n", file.stem));
+    }
+    text.push_str(
+        "\nuse crate::rule::Rule;\n\n/// Every rule, sorted by name.\n#[rustfmt::skip]\n\
+         pub static ALL: &[&dyn Rule] = &[\n",
+    );
+    let mut rules: Vec<(&str, &str, &str)> = files
+        .iter()
+        .filter_map(|file| {
+            let (name, id) = file.rule.as_ref()?;
+            Some((id.as_str(), file.stem.as_str(), name.as_str()))
+        })
+        .collect();
+    rules.sort_unstable();
+    for (_, stem, name) in rules {
+        text.push_str(&format!("    &{stem}::{name},\n"));
+    }
+    text.push_str(
+        "];\n\n/// The rule of that name.\npub fn find(id: &str) -> Option<&'static dyn Rule> {\n    \
+         ALL.iter().copied().find(|rule| rule.meta().id == id)\n}\n",
+    );
+    let mut stale = Vec::new();
+    ensure("src/rules/mod.rs", &text, &mut stale);
+    assert_fresh(&stale);
+}
+
+/// Every rule has a page, made of its doc comment and its fixture.
+#[test]
+fn the_pages_of_rules_are_up_to_date() {
+    let mut stale = Vec::new();
+    let mut index = String::from(
+        "# Rules\n\nWhat pgadvise looks for. `pgadvise rules NAME` prints the same pages.\n\n\
+         | rule | level | needs | what it finds |\n|---|---|---|---|\n",
+    );
+    for rule in rules::ALL {
+        let meta = rule.meta();
+        index.push_str(&format!(
+            "| [{id}]({id}.md) | {level} | {needs} | {summary} |\n",
+            id = meta.id,
+            level = meta.level.name(),
+            needs = needs(meta.needs),
+            summary = meta.summary,
+        ));
+        ensure(
+            &format!("docs/rules/{}.md", meta.id),
+            &page(meta),
+            &mut stale,
+        );
+    }
+    ensure("docs/rules/README.md", &index, &mut stale);
+    let pages = root().join("docs/rules");
+    for entry in fs::read_dir(pages).unwrap() {
+        let path = entry.unwrap().path();
+        let stem = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        assert!(
+            stem == "README" || rules::find(&stem).is_some(),
+            "docs/rules/{stem}.md is the page of no rule: remove it"
+        );
+    }
+    assert_fresh(&stale);
+}
+
+fn needs(needs: &[Need]) -> String {
+    let names: Vec<&str> = needs.iter().map(|need| need.name()).collect();
+    names.join(", ")
+}
+
+fn page(meta: &Meta) -> String {
+    let mut text = format!(
+        "# {}\n\n{}.\n\n| level | needs | since | source |\n|---|---|---|---|\n| {} | {} | {} | [{}](../../{}) |\n\n",
+        meta.id,
+        meta.summary,
+        meta.level.name(),
+        needs(meta.needs),
+        meta.since,
+        meta.file,
+        meta.file,
+    );
+    let docs: Vec<&str> = meta
+        .docs
+        .lines()
+        .map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end())
+        .collect();
+    text.push_str(docs.join("\n").trim());
+    text.push('\n');
+    let fixture = root().join(format!("fixtures/rules/{}.md", meta.id));
+    text.push_str(&examples(&fixture));
+    text
+}
+
+/// The titles and queries of a fixture's sections.
+fn examples(fixture: &Path) -> String {
+    let text = fs::read_to_string(fixture).unwrap_or_default();
+    let mut out = String::new();
+    let mut in_sql = false;
+    for line in text.lines() {
+        if let Some(title) = line.strip_prefix("## ") {
+            if out.is_empty() {
+                out.push_str("\n## Examples\n");
+            }
+            out.push_str(&format!("\n### {title}\n"));
+        } else if line == "```sql" {
+            in_sql = true;
+            out.push_str("\n```sql\n");
+        } else if in_sql {
+            out.push_str(line);
+            out.push('\n');
+            in_sql = line != "```";
+        }
+    }
+    out
+}

@@ -1,7 +1,17 @@
 //! The advice for one statement: rules run, index candidates and rewrites
 //! tried, findings merged and put in order.
 
+pub mod attach;
+pub mod belongs;
+pub mod candidates;
 pub mod engine;
+pub mod explain;
+pub mod indexes;
+pub mod merge;
+pub mod rewrites;
+pub mod statistics;
+pub mod suppress;
+pub mod usage;
 
 use crate::finding::Finding;
 use crate::plan::PlanGraph;

@@ -6,6 +6,7 @@
 //! Relations are sorted by schema and name.
 
 pub mod apply;
+pub mod expression;
 pub mod ident;
 pub mod size;
 

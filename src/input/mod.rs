@@ -1,1 +1,194 @@
-//! The only module that reads files: SQL, plans, configuration.
+//! Reading what the user gave: SQL, plans, schema files and the configuration.
+//! The only module that reads files; what a text means is for others.
+
+pub mod config;
+pub mod decode;
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+pub use decode::DecodeError;
+
+/// Largest SQL file: a file of queries is far smaller, a dump is not one.
+pub const MAX_SQL_BYTES: u64 = 32 << 20;
+/// Largest plan or schema file.
+pub const MAX_BYTES: u64 = 512 << 20;
+/// The name of standard input in messages.
+pub const STDIN: &str = "<stdin>";
+
+/// Why a text could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum InputError {
+    /// No such file.
+    #[error("cannot read {}: no such file", path.display())]
+    NotFound {
+        /// The path as given.
+        path: PathBuf,
+    },
+    /// It is a folder.
+    #[error("cannot read {}: it is a directory", path.display())]
+    Directory {
+        /// The path as given.
+        path: PathBuf,
+    },
+    /// The rights do not suffice.
+    #[error("cannot read {}: permission denied", path.display())]
+    Permission {
+        /// The path as given.
+        path: PathBuf,
+    },
+    /// Nothing in it but blanks.
+    #[error("{name} is empty")]
+    Empty {
+        /// The path as given, or `<stdin>`.
+        name: String,
+    },
+    /// More than is read.
+    #[error("{name} is too large: {} MiB, and at most {} MiB are read", bytes.div_ceil(1 << 20), limit >> 20)]
+    TooLarge {
+        /// The path as given, or `<stdin>`.
+        name: String,
+        /// Its size, or as much as was read.
+        bytes: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// Not text.
+    #[error("{name} is not text")]
+    NotText {
+        /// The path as given, or `<stdin>`.
+        name: String,
+        /// Why not.
+        #[source]
+        source: DecodeError,
+    },
+    /// The operating system failed.
+    #[error("cannot read {name}")]
+    Io {
+        /// The path as given, or `<stdin>`.
+        name: String,
+        /// Its word.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl InputError {
+    /// What to do next.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::NotFound { path } if path.as_os_str().to_string_lossy().contains('*') => {
+                "no file matches the pattern, so the shell passed it on as it stands".to_owned()
+            }
+            Self::NotFound { path } => match path.parent() {
+                Some(folder) if path.is_relative() && !folder.as_os_str().is_empty() => format!(
+                    "check the path: it is looked for below the current directory, in {}",
+                    folder.display()
+                ),
+                _ => "check the path; - reads standard input".to_owned(),
+            },
+            Self::Directory { path } => {
+                format!("name the files: {}", path.join("*.sql").display())
+            }
+            Self::Permission { .. } => "check the rights with ls -l".to_owned(),
+            Self::Empty { name } if name == STDIN => {
+                "pipe a query or a plan in, or name a file".to_owned()
+            }
+            Self::Empty { .. } => {
+                "put a query in it, or the output of EXPLAIN (FORMAT JSON)".to_owned()
+            }
+            Self::TooLarge { limit, .. } if *limit == MAX_SQL_BYTES => {
+                "pass the queries alone; a dump belongs to --schema".to_owned()
+            }
+            Self::TooLarge { .. } => "split it, or pass the part that matters".to_owned(),
+            Self::NotText { source, .. } => source.hint().to_owned(),
+            Self::Io { .. } => "check the file, then try again".to_owned(),
+        }
+    }
+}
+
+/// Reads a file as text.
+pub fn read(path: &Path) -> Result<String, InputError> {
+    let name = path.display().to_string();
+    let failed = |source: std::io::Error| match source.kind() {
+        std::io::ErrorKind::NotFound => InputError::NotFound {
+            path: path.to_owned(),
+        },
+        std::io::ErrorKind::PermissionDenied => InputError::Permission {
+            path: path.to_owned(),
+        },
+        std::io::ErrorKind::IsADirectory => InputError::Directory {
+            path: path.to_owned(),
+        },
+        _ => InputError::Io {
+            name: name.clone(),
+            source,
+        },
+    };
+    let file = std::fs::File::open(path).map_err(failed)?;
+    let meta = file.metadata().map_err(failed)?;
+    if meta.is_dir() {
+        return Err(InputError::Directory {
+            path: path.to_owned(),
+        });
+    }
+    if meta.len() > MAX_BYTES {
+        return Err(InputError::TooLarge {
+            name,
+            bytes: meta.len(),
+            limit: MAX_BYTES,
+        });
+    }
+    bytes_to_text(&name, file, failed)
+}
+
+/// Reads standard input as text.
+pub fn read_stdin() -> Result<String, InputError> {
+    bytes_to_text(STDIN, std::io::stdin().lock(), |source| InputError::Io {
+        name: STDIN.to_owned(),
+        source,
+    })
+}
+
+/// Refuses SQL of a size that no file of queries has.
+pub fn check_sql_size(name: &str, text: &str) -> Result<(), InputError> {
+    let bytes = text.len() as u64;
+    if bytes > MAX_SQL_BYTES {
+        return Err(InputError::TooLarge {
+            name: name.to_owned(),
+            bytes,
+            limit: MAX_SQL_BYTES,
+        });
+    }
+    Ok(())
+}
+
+fn bytes_to_text(
+    name: &str,
+    from: impl std::io::Read,
+    failed: impl Fn(std::io::Error) -> InputError,
+) -> Result<String, InputError> {
+    let mut bytes = Vec::new();
+    // One byte more than the limit tells that there is more: a pipe has no
+    // size.
+    from.take(MAX_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(InputError::TooLarge {
+            name: name.to_owned(),
+            bytes: bytes.len() as u64,
+            limit: MAX_BYTES,
+        });
+    }
+    let text = decode::text(bytes).map_err(|source| InputError::NotText {
+        name: name.to_owned(),
+        source,
+    })?;
+    if text.trim().is_empty() {
+        return Err(InputError::Empty {
+            name: name.to_owned(),
+        });
+    }
+    Ok(text)
+}

@@ -1,1 +1,25 @@
-//! The only module that knows a server: sessions, catalogue, planners.
+//! The only module that knows a server: where it is, how to talk to it, what
+//! its catalogue says, and what its planner supposes.
+//!
+//! On a user's server everything runs in read-only transactions that are
+//! rolled back, one statement a message; nothing here prints or reads the
+//! environment.
+
+mod catalog;
+#[cfg(feature = "embedded")]
+pub mod cluster;
+mod connect;
+pub mod conninfo;
+#[cfg(feature = "embedded")]
+pub mod embedded;
+mod error;
+mod explain;
+pub mod live;
+pub mod session;
+mod tls;
+
+pub use conninfo::{ConnectOptions, ConninfoError, Environment};
+pub use error::{Error, Refusal};
+pub use live::LivePlanner;
+pub use session::{Limits, Session};
+pub use tls::TlsError;

@@ -1,1 +1,21 @@
-//! One report, many formats.
+//! What the user gets to see: one [`model::Report`], rendered in one file a
+//! format. Nothing here decides what is found, and nothing is printed: a
+//! format writes to what it is given.
+
+pub mod build;
+pub mod format;
+pub mod json;
+pub mod markdown;
+pub mod model;
+pub(crate) mod prose;
+pub mod render;
+mod rewritten;
+mod snippet;
+mod summary;
+pub(crate) mod table;
+pub mod text;
+mod tree;
+mod verdict;
+
+pub use build::build;
+pub use render::{FORMATS, Options, Render};

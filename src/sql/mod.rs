@@ -4,6 +4,15 @@
 //! takes are replaced first, byte ranges mapped back. A statement that cannot
 //! be read is a [`Problem`], and the others go on.
 
+pub mod condition;
+mod placeholder;
+mod read;
+mod scan;
+mod split;
+mod walk;
+
+pub use read::{read, resolve};
+
 use crate::source::{Problem, Span};
 
 /// One statement of a text.
@@ -29,6 +38,17 @@ pub struct Statement {
     pub suppressions: Vec<Suppression>,
     /// Trouble with this statement: a syntax error leaves `query` empty.
     pub problems: Vec<Problem>,
+}
+
+impl Statement {
+    /// The highest `$n` of the text that the server is sent; 0 for none.
+    pub fn parameters(&self) -> u32 {
+        self.placeholders
+            .iter()
+            .map(|placeholder| placeholder.number)
+            .max()
+            .unwrap_or(0)
+    }
 }
 
 /// Kinds of statement, as far as `EXPLAIN` takes them.

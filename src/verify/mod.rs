@@ -101,6 +101,17 @@ pub trait Planner {
         suppositions: &[Supposition],
     ) -> Result<WhatIf, PlanError>;
 
+    /// Milliseconds that the statement takes with all of these supposed: the
+    /// median of some executions, each rolled back. `None` where this planner
+    /// cannot execute with suppositions; only a throw-away cluster can.
+    fn measure(
+        &mut self,
+        _statement: Planned<'_>,
+        _suppositions: &[Supposition],
+    ) -> Result<Option<f64>, PlanError> {
+        Ok(None)
+    }
+
     /// How many times a server was asked for a plan.
     fn calls(&self) -> usize;
 }

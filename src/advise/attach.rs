@@ -1,0 +1,317 @@
+//! Advisors over one statement: indexes and rewrites tried on the planner,
+//! attached to the findings that they mend.
+
+use super::explain::AdviceOptions;
+use super::indexes::{self, Choice, Outcome};
+use super::rewrites::Accepted;
+use crate::catalog::Catalog;
+use crate::finding::{Change, Evidence, Finding, Level, Origin, Suggestion, Value, Verdict};
+use crate::plan::{NodeId, PlanGraph};
+use crate::rule::Described as _;
+use crate::rules::missing_index::MissingIndex;
+use crate::sql::Statement;
+use crate::subject::Subject;
+use crate::verify::{PlanError, PlanOptions, Planned, Planner, Supposition};
+
+/// Rules whose findings an index on the same table can mend.
+const MENDED_BY_INDEX: &[&str] = &[
+    "seq-scan-behind-selective-filter",
+    "nested-loop-inner-seq-scan",
+    "index-scan-filters-most-rows",
+    "sort-without-index-for-limit",
+    "correlated-subplan-executed-many-times",
+    "leading-wildcard",
+    "function-on-indexed-column",
+];
+
+/// Those of them whose only cure is an index.
+const MENDED_BY_INDEX_ONLY: &[&str] = &[
+    "seq-scan-behind-selective-filter",
+    "nested-loop-inner-seq-scan",
+    "index-scan-filters-most-rows",
+    "sort-without-index-for-limit",
+];
+
+/// What advisors know about the statement.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// The statement.
+    pub statement: &'a Statement,
+    /// The planner's catalogue.
+    pub catalog: &'a Catalog,
+    /// How to advise.
+    pub options: &'a AdviceOptions,
+    /// The planner's name.
+    pub engine: &'a str,
+    /// The plan that the rules saw: the planner's, or one that the user gave.
+    pub given: Option<&'a PlanGraph>,
+}
+
+impl Context<'_> {
+    /// The statement as planners take it.
+    pub fn planned(&self) -> Planned<'_> {
+        Planned {
+            sql: &self.statement.server_text,
+            parameters: self.statement.parameters(),
+        }
+    }
+}
+
+/// Tries rewrites and indexes, and writes what helps into the findings.
+pub fn advisors(
+    context: &Context<'_>,
+    findings: &mut Vec<Finding>,
+    planner: &mut dyn Planner,
+) -> Result<(), PlanError> {
+    if context.statement.query.is_none() {
+        return Ok(());
+    }
+    let before = planner.plan(context.planned(), PlanOptions::default())?;
+    // A rewrite changes which index would help: indexes are then chosen for
+    // the rewritten statement.
+    let accepted = super::rewrites::advise(context, &before, findings, planner)?;
+    let (statement, base, outcome) = match accepted {
+        Some(accepted) => {
+            fold_into_rewrite(findings, &before, &accepted);
+            let outcome = match accepted.choice {
+                Some(choice) => Outcome {
+                    choice: Some(choice),
+                    judged: Vec::new(),
+                },
+                None => choose(context, &accepted.statement, &accepted.plan, planner)?,
+            };
+            (accepted.statement, accepted.plan, outcome)
+        }
+        None => {
+            let outcome = choose(context, context.statement, &before, planner)?;
+            (context.statement.clone(), before, outcome)
+        }
+    };
+    let Some(choice) = outcome.choice else {
+        without_help(context, &outcome.judged, findings);
+        return Ok(());
+    };
+    let rewritten = statement.text != context.statement.text;
+    let measured = measured(context, &statement, &choice, planner)?;
+    for at in 0..choice.indexes.len() {
+        let suggestion = indexes::suggestion(&choice, at, &base, context.catalog, context.engine);
+        let (Some(mut suggestion), Some(chosen)) = (suggestion, choice.indexes.get(at)) else {
+            continue;
+        };
+        if let Verdict::Better(comparison) = &mut suggestion.verdict {
+            comparison.measured_ms = measured;
+            if rewritten {
+                comparison
+                    .checked
+                    .push("both costs are of the rewritten statement".to_owned());
+            }
+        }
+        let table = (chosen.spec.schema.clone(), chosen.spec.table.clone());
+        let gain = ((choice.before - choice.after) / choice.before).clamp(0.0, 1.0);
+        attach(context, findings, &choice, at, table, suggestion, gain);
+    }
+    without_help(context, &outcome.judged, findings);
+    Ok(())
+}
+
+fn choose(
+    context: &Context<'_>,
+    statement: &Statement,
+    plan: &PlanGraph,
+    planner: &mut dyn Planner,
+) -> Result<Outcome, PlanError> {
+    indexes::choose(
+        statement,
+        plan,
+        context.catalog,
+        planner,
+        context.options.min_gain,
+    )
+}
+
+/// The level of a finding that saves that share and those cost units, or the
+/// level that the user set for the rule.
+pub fn level_of(context: &Context<'_>, rule: &str, share: f64, saved: f64) -> Level {
+    let level = if share >= 0.5 && saved >= 10_000.0 {
+        Level::Critical
+    } else if share >= 0.3 && saved >= 500.0 {
+        Level::Warning
+    } else {
+        Level::Note
+    };
+    let levels = &context.options.rules.levels;
+    levels.get(rule).copied().unwrap_or(level)
+}
+
+fn attach(
+    context: &Context<'_>,
+    findings: &mut Vec<Finding>,
+    choice: &Choice,
+    at: usize,
+    table: (String, String),
+    suggestion: Suggestion,
+    gain: f64,
+) {
+    let mended = findings
+        .iter_mut()
+        .filter(|finding| {
+            MENDED_BY_INDEX.contains(&finding.rule) && finding.relation.as_ref() == Some(&table)
+        })
+        .max_by(|a, b| a.share.total_cmp(&b.share));
+    if let Some(finding) = mended {
+        finding.suggestions.push(suggestion);
+        return;
+    }
+    if context.options.rules.off.contains(MissingIndex.meta().id) {
+        return;
+    }
+    let Some(chosen) = choice.indexes.get(at) else {
+        return;
+    };
+    let saved = choice.before - choice.after;
+    let level = level_of(context, MissingIndex.meta().id, gain, saved);
+    let span = context.statement.query.as_ref().and_then(|query| {
+        query
+            .selects
+            .iter()
+            .flat_map(|select| &select.relations)
+            .find(|reference| {
+                matches!(&reference.kind, crate::sql::RelationRefKind::Table { schema: Some(schema), name, .. }
+                    if *schema == table.0 && *name == table.1)
+            })
+            .map(|reference| reference.span)
+    });
+    findings.push(Finding {
+        rule: MissingIndex.meta().id,
+        level,
+        span: span.or(Some(context.statement.span)),
+        node: None,
+        message: format!("no index of {} serves {}", table.1, chosen.serves),
+        why: format!(
+            "With the index below the planner's cost of the statement falls from {:.0} to {:.0}.",
+            choice.before, choice.after
+        ),
+        evidence: vec![
+            Evidence::new(
+                "cost without the index",
+                Value::Cost(choice.before),
+                Origin::Formula("the planner's total cost"),
+            ),
+            Evidence::new(
+                "cost with the index",
+                Value::Cost(choice.after),
+                Origin::Formula("the planner's total cost"),
+            ),
+        ],
+        relation: Some(table),
+        suggestions: vec![suggestion],
+        share: gain,
+    });
+}
+
+/// Takes out findings about scans that the rewritten statement no longer
+/// makes: the rewrite says it all, and takes over their place.
+fn fold_into_rewrite(findings: &mut Vec<Finding>, before: &PlanGraph, accepted: &Accepted) {
+    let after = accepted
+        .choice
+        .as_ref()
+        .map_or(&accepted.plan, |choice| &choice.plan);
+    let gone = |finding: &Finding| {
+        MENDED_BY_INDEX.contains(&finding.rule)
+            && finding.suggestions.is_empty()
+            && finding.node.is_some_and(|id| {
+                let label = before.node(id).label();
+                !after.nodes().any(|(_, node)| node.label() == label)
+            })
+    };
+    let places: Vec<(Option<NodeId>, Option<(String, String)>)> = findings
+        .iter()
+        .filter(|finding| gone(finding))
+        .map(|finding| (finding.node, finding.relation.clone()))
+        .collect();
+    findings.retain(|finding| !gone(finding));
+    if let Some((node, relation)) = places.into_iter().next()
+        && let Some(finding) = findings.iter_mut().find(|finding| {
+            finding
+                .suggestions
+                .iter()
+                .any(|suggestion| matches!(suggestion.change, Change::Rewrite { .. }))
+        })
+    {
+        finding.node = finding.node.or(node);
+        finding.relation = finding.relation.take().or(relation);
+    }
+}
+
+/// What an index could have mended, and none does, is as it should be: on
+/// estimates alone the planner has the last word, and the finding goes. Where
+/// rows were counted, it stays as a note, since the estimates that spoke
+/// against the index may be wrong.
+fn without_help(context: &Context<'_>, judged: &[(String, String)], findings: &mut Vec<Finding>) {
+    let idle = |finding: &Finding| {
+        MENDED_BY_INDEX_ONLY.contains(&finding.rule)
+            && finding.suggestions.is_empty()
+            && finding
+                .relation
+                .as_ref()
+                .is_some_and(|relation| judged.contains(relation))
+    };
+    if !context.given.is_some_and(PlanGraph::has_actuals) {
+        findings.retain(|finding| !idle(finding));
+        return;
+    }
+    for finding in findings.iter_mut().filter(|finding| idle(finding)) {
+        finding.level = Level::Note;
+        finding.evidence.push(Evidence::new(
+            "indexes tried",
+            Value::Text(format!(
+                "the planner would use none, or none lowers the cost by {:.0} %",
+                context.options.min_gain * 100.0
+            )),
+            Origin::Formula("what-if on the planner"),
+        ));
+    }
+}
+
+/// Times before and after, where the user lets statements run and the planner
+/// can run them with the change.
+fn measured(
+    context: &Context<'_>,
+    statement: &Statement,
+    choice: &Choice,
+    planner: &mut dyn Planner,
+) -> Result<Option<(f64, f64)>, PlanError> {
+    let modifies = statement
+        .query
+        .as_ref()
+        .is_none_or(|query| query.modifies_data);
+    if !context.options.analyze || modifies || statement.parameters() > 0 {
+        return Ok(None);
+    }
+    let planned = Planned {
+        sql: &statement.server_text,
+        parameters: 0,
+    };
+    let Some(before) = planner.measure(planned, &[])? else {
+        return Ok(None);
+    };
+    let supposed: Vec<Supposition> = choice
+        .indexes
+        .iter()
+        .map(|chosen| Supposition::Index(chosen.spec.clone()))
+        .collect();
+    let after = planner.measure(planned, &supposed)?;
+    Ok(after.map(|after| (before, after)))
+}
+
+/// Marks every suggestion with why nobody tried it.
+pub fn untested(_subject: &Subject<'_>, findings: &mut [Finding], why: &str) {
+    for suggestion in findings
+        .iter_mut()
+        .flat_map(|finding| &mut finding.suggestions)
+    {
+        if let Verdict::Untested { why: reason } = &mut suggestion.verdict {
+            why.clone_into(reason);
+        }
+    }
+}

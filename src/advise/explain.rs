@@ -1,0 +1,323 @@
+//! From statements to analyses: plan, run the rules, try indexes, rewrites
+//! and statistics on the planner, and put everything in order.
+
+use super::engine::{self, Choice};
+use super::suppress::{ConfiguredSuppression, apply_suppressions};
+use super::{Analysis, PlanFrom, attach, statistics};
+use crate::catalog::Catalog;
+use crate::plan::PlanGraph;
+use crate::source::Problem;
+use crate::sql::{self, Statement, StatementKind};
+use crate::subject::Subject;
+use crate::verify::{Engine, PlanError, PlanOptions, Planned, Planner};
+
+/// How to advise.
+#[derive(Debug, Clone)]
+pub struct AdviceOptions {
+    /// Execute statements too (`--analyze`), rolled back.
+    pub analyze: bool,
+    /// The user accepts that data-modifying statements run before they are
+    /// rolled back (`--analyze-writes`).
+    pub allow_writes: bool,
+    /// Try suggestions on the planner.
+    pub verify: bool,
+    /// Least share of the cost that a set of indexes must save, 0 to 1.
+    pub min_gain: f64,
+    /// Rules switched off, and levels set by the user.
+    pub rules: Choice,
+    /// Suppressions of the configuration file.
+    pub suppressions: Vec<ConfiguredSuppression>,
+}
+
+impl Default for AdviceOptions {
+    fn default() -> Self {
+        Self {
+            analyze: false,
+            allow_writes: false,
+            verify: true,
+            min_gain: 0.3,
+            rules: Choice::default(),
+            suppressions: Vec::new(),
+        }
+    }
+}
+
+/// A plan that the user gave, with the name of the text it stood in.
+#[derive(Debug, Clone)]
+pub struct GivenPlan {
+    /// The plan.
+    pub plan: PlanGraph,
+    /// The text's name.
+    pub name: String,
+}
+
+/// Analyses statements, each with the given plan of the same position, or with
+/// the planner's. Plans without a statement come last, on their own.
+///
+/// Nothing here fails as a whole: what goes wrong with one statement is a
+/// problem of its analysis, and the others go on.
+pub fn analyse(
+    statements: Vec<Statement>,
+    given: Vec<GivenPlan>,
+    mut planner: Option<&mut dyn Planner>,
+    options: &AdviceOptions,
+) -> Vec<Analysis> {
+    let mut shared = Vec::new();
+    let catalog = match reborrow(&mut planner).map(Planner::catalog) {
+        Some(Ok(catalog)) => Some(catalog),
+        Some(Err(error)) => {
+            shared.push(
+                Problem::new(format!("the catalogue could not be read: {error}"))
+                    .with_hint("rules that need it are skipped"),
+            );
+            None
+        }
+        None => None,
+    };
+    let mut given = given.into_iter();
+    let mut analyses = Vec::new();
+    let mut lost: Option<String> = None;
+    for mut statement in statements {
+        let mut analysis = Analysis {
+            problems: std::mem::take(&mut shared),
+            ..Analysis::default()
+        };
+        if let Some(catalog) = &catalog {
+            analysis
+                .problems
+                .extend(sql::resolve(&mut statement, catalog));
+        }
+        analysis.problems.splice(0..0, statement.problems.clone());
+        if statement.kind == StatementKind::Other && statement.query.is_none() {
+            if statement.problems.is_empty() {
+                analysis.problems.push(
+                    Problem::at(
+                        statement.span,
+                        "not a statement that PostgreSQL plans; left out",
+                    )
+                    .with_hint("SELECT, VALUES, INSERT, UPDATE, DELETE and MERGE have plans"),
+                );
+            } else {
+                analysis.failed = true;
+            }
+            analysis.statement = Some(statement);
+            analyses.push(analysis);
+            continue;
+        }
+        match given.next() {
+            Some(given) => {
+                analysis.plan = Some(given.plan);
+                analysis.plan_from = Some(PlanFrom::Given(given.name));
+            }
+            None => {
+                if let (Some(planner), None) = (reborrow(&mut planner), &lost) {
+                    plan(&statement, planner, options, &mut analysis, &mut lost);
+                } else if let Some(message) = &lost {
+                    analysis.failed = true;
+                    analysis.problems.push(Problem::at(
+                        statement.span,
+                        format!("not planned: {message}"),
+                    ));
+                }
+            }
+        }
+        let planner = match (reborrow(&mut planner), &lost) {
+            (Some(planner), None) => Some(planner),
+            _ => None,
+        };
+        analysis.statement = Some(statement);
+        advise(&mut analysis, planner, catalog.as_ref(), options);
+        analyses.push(analysis);
+    }
+    for given in given {
+        let mut analysis = Analysis {
+            plan: Some(given.plan),
+            plan_from: Some(PlanFrom::Given(given.name)),
+            problems: std::mem::take(&mut shared),
+            ..Analysis::default()
+        };
+        advise(&mut analysis, None, catalog.as_ref(), options);
+        analyses.push(analysis);
+    }
+    if !shared.is_empty() {
+        analyses.push(Analysis {
+            problems: shared,
+            failed: true,
+            ..Analysis::default()
+        });
+    }
+    analyses
+}
+
+/// The planner again, for a shorter while.
+fn reborrow<'a>(planner: &'a mut Option<&mut dyn Planner>) -> Option<&'a mut dyn Planner> {
+    match planner {
+        Some(planner) => Some(&mut **planner),
+        None => None,
+    }
+}
+
+/// Asks the planner for a statement's plan; failures become problems.
+fn plan(
+    statement: &Statement,
+    planner: &mut dyn Planner,
+    options: &AdviceOptions,
+    analysis: &mut Analysis,
+    lost: &mut Option<String>,
+) {
+    let planned = Planned {
+        sql: &statement.server_text,
+        parameters: statement.parameters(),
+    };
+    let wanted = PlanOptions {
+        analyze: options.analyze,
+        allow_writes: options.allow_writes,
+    };
+    let mut result = planner.plan(planned, wanted);
+    if options.analyze
+        && let Err(PlanError::Unsupported { what }) = &result
+    {
+        // Without execution there is still a plan to look at.
+        analysis
+            .problems
+            .push(Problem::at(statement.span, format!("not executed: {what}")));
+        result = planner.plan(planned, PlanOptions::default());
+    }
+    match result {
+        Ok(plan) => {
+            analysis.plan = Some(plan);
+            analysis.plan_from = Some(PlanFrom::Planner(planner.engine()));
+        }
+        Err(error) => {
+            analysis.failed = true;
+            analysis.problems.push(problem(statement, &error));
+            if matches!(error, PlanError::Lost { .. }) {
+                *lost = Some(error.to_string());
+            }
+        }
+    }
+}
+
+/// A planner's error as a problem, with the place that the server named.
+fn problem(statement: &Statement, error: &PlanError) -> Problem {
+    let mut span = statement.span;
+    let mut hint = None;
+    if let PlanError::Refused {
+        position,
+        hint: said,
+        detail,
+        sqlstate,
+        ..
+    } = error
+    {
+        hint.clone_from(said);
+        if hint.is_none() {
+            hint.clone_from(detail);
+        }
+        if hint.is_none() {
+            hint = match sqlstate.as_str() {
+                "42P01" => Some(
+                    "the table is not in the schema file or database: check the name, the \
+                     search_path, and that the schema file creates it"
+                        .to_owned(),
+                ),
+                "42501" => Some(
+                    "the role needs SELECT on the tables of the statement to plan it".to_owned(),
+                ),
+                "57014" => Some("give it more time with --timeout".to_owned()),
+                _ => None,
+            };
+        }
+        if let Some(position) = position {
+            let at = statement.offsets.source_offset(*position);
+            if statement.span.range().contains(&at) {
+                span.start = at;
+                let rest = statement
+                    .text
+                    .get(at - statement.span.start..)
+                    .unwrap_or("");
+                let word = rest
+                    .find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.' | '"')))
+                    .unwrap_or(rest.len());
+                span.end = at + word.max(rest.chars().next().map_or(0, char::len_utf8));
+            }
+        }
+    }
+    Problem {
+        at: Some(span),
+        message: format!("the server cannot plan this: {error}"),
+        hint,
+    }
+}
+
+/// Runs the rules and tries what they and the advisors suggest.
+fn advise(
+    analysis: &mut Analysis,
+    mut planner: Option<&mut dyn Planner>,
+    catalog: Option<&Catalog>,
+    options: &AdviceOptions,
+) {
+    let subject = Subject {
+        statement: analysis.statement.as_ref(),
+        plan: analysis.plan.as_ref(),
+        catalog,
+        metrics: None,
+    };
+    let (mut findings, outcomes) = engine::run(&subject, crate::rules::ALL, &options.rules);
+    let engine = planner.as_deref().map(Planner::engine);
+    if options.verify
+        && let (Some(planner), Some(catalog), Some(statement)) =
+            (reborrow(&mut planner), catalog, analysis.statement.as_ref())
+    {
+        let context = attach::Context {
+            statement,
+            catalog,
+            options,
+            engine: engine
+                .as_ref()
+                .map_or("", |engine| engine.description.as_str()),
+            given: analysis.plan.as_ref(),
+        };
+        if let Err(error) = attach::advisors(&context, &mut findings, planner) {
+            analysis.problems.push(
+                Problem::at(
+                    statement.span,
+                    format!("suggestions were not all tried: {error}"),
+                )
+                .with_hint("those that were not are marked untested"),
+            );
+        }
+        statistics::verify(&context, &mut findings, planner);
+    } else {
+        attach::untested(
+            &subject,
+            &mut findings,
+            untested_reason(engine.as_ref(), options),
+        );
+    }
+    engine::sort(&mut findings);
+    let statement_suppressions = analysis
+        .statement
+        .as_ref()
+        .map(|statement| statement.suppressions.clone())
+        .unwrap_or_default();
+    let applied = apply_suppressions(
+        findings,
+        &outcomes,
+        &statement_suppressions,
+        &options.suppressions,
+    );
+    analysis.findings = applied.kept;
+    analysis.suppressed = applied.silenced;
+    analysis.problems.extend(applied.problems);
+    analysis.outcomes = outcomes;
+    analysis.engine = engine;
+}
+
+fn untested_reason(engine: Option<&Engine>, options: &AdviceOptions) -> &'static str {
+    if engine.is_some() && !options.verify {
+        "verification was switched off (--no-verify)"
+    } else {
+        "no planner was at hand (give --schema or a database)"
+    }
+}

@@ -1,0 +1,137 @@
+//! Statistics advice, tried: the objects are created and the tables analysed
+//! on a throw-away cluster, and the estimates before and after compared with
+//! what was measured.
+
+use super::attach::Context;
+use crate::finding::{Change, Comparison, Finding, Verdict};
+use crate::plan::{NodeId, PlanGraph};
+use crate::source::SourceId;
+use crate::verify::compare::plan_change;
+use crate::verify::{PlanError, Planner, Supposition};
+
+/// An estimate counts as mended when its error shrinks by this factor.
+const MENDED: f64 = 2.0;
+
+/// Tries every statistics suggestion; those that mend nothing are taken out.
+pub fn verify(context: &Context<'_>, findings: &mut [Finding], planner: &mut dyn Planner) {
+    let Some(plan) = context.given else {
+        return;
+    };
+    for finding in findings {
+        let node = finding.node;
+        let mut useless = Vec::new();
+        for (at, suggestion) in finding.suggestions.iter_mut().enumerate() {
+            let (Change::CreateStatistics { sql, relation } | Change::Analyze { sql, relation }) =
+                &suggestion.change
+            else {
+                continue;
+            };
+            let (statements, _) = crate::sql::read(SourceId::default(), sql);
+            let supposition = Supposition::Statistics {
+                statements: statements
+                    .into_iter()
+                    .map(|statement| statement.text)
+                    .collect(),
+                relations: vec![relation.clone()],
+            };
+            match planner.what_if(&[context.planned()], &[supposition]) {
+                Ok(mut what_if) => match what_if.plans.pop() {
+                    Some(Ok(after)) => {
+                        suggestion.verdict = judge(plan, &after, node, context.engine);
+                        if matches!(suggestion.verdict, Verdict::NoChange(_)) {
+                            useless.push(at);
+                        }
+                    }
+                    Some(Err(error)) => suggestion.verdict = untested(&error),
+                    None => {}
+                },
+                Err(error) => suggestion.verdict = untested(&error),
+            }
+        }
+        for at in useless.into_iter().rev() {
+            finding.suggestions.remove(at);
+        }
+    }
+}
+
+fn untested(error: &PlanError) -> Verdict {
+    Verdict::Untested {
+        why: match error {
+            PlanError::Unsupported { what } => what.clone(),
+            other => format!("the planner refused it: {other}"),
+        },
+    }
+}
+
+/// Compares the estimates of the node, found again in the new plan by what it
+/// reads, with the rows that were measured.
+fn judge(before: &PlanGraph, after: &PlanGraph, node: Option<NodeId>, engine: &str) -> Verdict {
+    let (Some(before_cost), Some(after_cost)) = (before.total_cost(), after.total_cost()) else {
+        return Verdict::Untested {
+            why: "the plans have no costs".to_owned(),
+        };
+    };
+    let mut comparison = Comparison {
+        before_cost,
+        after_cost,
+        engine: engine.to_owned(),
+        plan_change: plan_change(before, after),
+        checked: Vec::new(),
+        measured_ms: None,
+    };
+    let Some(old) = node.map(|id| before.node(id)) else {
+        return if comparison.plan_change.is_some() {
+            Verdict::Better(comparison)
+        } else {
+            Verdict::NoChange(comparison)
+        };
+    };
+    let same = after
+        .nodes()
+        .map(|(_, new)| new)
+        .filter(|new| {
+            new.relation.alias == old.relation.alias
+                && (new.relation.alias.is_some() || new.kind == old.kind)
+        })
+        // A bitmap's heap and index scans have the same alias or none; the
+        // node of the same kind is the better match.
+        .max_by_key(|new| new.kind == old.kind);
+    let (Some(was), Some(is)) = (old.estimate, same.and_then(|new| new.estimate)) else {
+        return Verdict::NoChange(comparison);
+    };
+    match old.actual {
+        Some(actual) => {
+            let rows = actual.rows_per_loop;
+            comparison.checked.push(format!(
+                "the estimate of {} goes from {:.0} to {:.0} rows; {:.0} were measured",
+                old.label(),
+                was.rows,
+                is.rows,
+                rows
+            ));
+            if error(was.rows, rows) >= MENDED * error(is.rows, rows) {
+                Verdict::Better(comparison)
+            } else {
+                Verdict::NoChange(comparison)
+            }
+        }
+        None => {
+            comparison.checked.push(format!(
+                "the estimate of {} goes from {:.0} to {:.0} rows",
+                old.label(),
+                was.rows,
+                is.rows
+            ));
+            if error(was.rows, is.rows) >= MENDED || comparison.plan_change.is_some() {
+                Verdict::Better(comparison)
+            } else {
+                Verdict::NoChange(comparison)
+            }
+        }
+    }
+}
+
+fn error(estimate: f64, rows: f64) -> f64 {
+    let (estimate, rows) = (estimate.max(1.0), rows.max(1.0));
+    (estimate / rows).max(rows / estimate)
+}

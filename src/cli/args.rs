@@ -1,0 +1,301 @@
+//! The command line as clap reads it, and the help that teaches it. What the
+//! options do is for the commands.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// What the program is for, above the options.
+const ABOUT: &str =
+    "A query-optimization advisor for PostgreSQL: what is slow, why, and what exactly to change";
+
+const LONG_ABOUT: &str = "\
+A query-optimization advisor for PostgreSQL: what is slow, why, and what exactly to change.
+
+pgadvise reads a query, asks a PostgreSQL planner for its plan, and looks at both together with \
+the tables, indexes and statistics. It proposes indexes and rewrites, and tries each on the \
+planner before it is shown: what you see beside a suggestion is the planner's own cost before and \
+after.";
+
+const EXAMPLES: &str = "\
+Examples:
+  # A query, and a file that creates its tables; no PostgreSQL is needed
+  pgadvise explain orders.sql --schema schema.sql
+
+  # Against a database; nothing is changed, and nothing is executed
+  pgadvise explain orders.sql -d postgres://app@db/shop
+
+  # A plan that you have already
+  pgadvise explain --plan plan.json
+
+  # What a rule looks for, and when it is wrong
+  pgadvise rules seq-scan-behind-selective-filter
+
+Exit codes:
+  0  done; nothing was found at or above --fail-on
+  1  done; something was
+  2  some of the work could not be done; the rest is shown
+
+Configuration: pgadvise.toml in this directory or one above it (docs/configuration.md).";
+
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  # Tables, data and ANALYZE come from a schema file; an embedded PostgreSQL executes it
+  pgadvise explain orders.sql --schema schema.sql
+
+  # A database: plans and statistics are read in read-only transactions
+  pgadvise explain orders.sql -d postgres://app@db/shop
+
+  # Execute too, for real times and row counts; always rolled back
+  pgadvise explain orders.sql -d service=shop --analyze
+
+  # A plan from elsewhere, with its query; suggestions stay untested
+  pgadvise explain orders.sql --plan plan.json
+
+  # Standard input: a query or a plan
+  psql -XAtc 'EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) SELECT …' | pgadvise explain -
+
+  # In CI: fail on warnings, keep the report
+  pgadvise explain queries/*.sql --schema schema.sql --fail-on warning --format json -o report.json
+
+Words:
+  plan        how PostgreSQL will run a query: a tree of nodes such as Seq Scan or Hash Join
+  cost        the planner's own estimate of the work, in arbitrary units; only ratios mean anything
+  self time   the time a node spends itself, without the nodes below it (executed plans only)
+  off by      how far the planner's estimate of rows is from what came, where both are known
+  verdict     what the planner said when a suggestion was tried: better, no change, worse, untested
+
+To silence a finding, write before the statement:
+  -- pgadvise: ignore RULE (reason)";
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "pgadvise",
+    version,
+    about = ABOUT,
+    long_about = LONG_ABOUT,
+    after_long_help = EXAMPLES,
+    after_help = "pgadvise --help shows examples; pgadvise COMMAND --help says more of a command.",
+    subcommand_required = true,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output to the terminal")]
+pub struct Global {
+    /// When to use colours [default: auto: on a terminal, unless `NO_COLOR` is set]
+    #[arg(long, global = true, value_name = "WHEN", hide_possible_values = false)]
+    pub color: Option<ColorWhen>,
+    /// Say more: all plan nodes and skipped rules, and what is being done; twice for debugging
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Say less: findings only, no plan, no progress
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Read this configuration instead of the nearest pgadvise.toml
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// Commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show the plan of each query, what is slow and why, and what to change
+    #[command(after_long_help = EXPLAIN_EXAMPLES, after_help = "pgadvise explain --help shows examples and explains the words.")]
+    Explain(Box<ExplainArgs>),
+    /// List the rules, or say what one does, needs, and when it is wrong
+    Rules(RulesArgs),
+    /// Print completions for a shell
+    #[command(after_long_help = "\
+Examples:
+  pgadvise completions bash > ~/.local/share/bash-completion/completions/pgadvise
+  pgadvise completions zsh > ~/.zfunc/_pgadvise
+  pgadvise completions fish > ~/.config/fish/completions/pgadvise.fish")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print a man page, in the format of man(1)
+    #[command(after_long_help = "\
+Example:
+  pgadvise man explain | man -l -")]
+    Man {
+        /// The command whose page to print, instead of the program's
+        command: Option<String>,
+    },
+    /// The embedded server, in a process of its own
+    #[command(name = "__embedded-server", hide = true)]
+    EmbeddedServer {
+        /// Its own arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<std::ffi::OsString>,
+    },
+}
+
+/// Options of `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// SQL files, each with one or more queries, or plans (JSON); - is standard input
+    #[arg(value_name = "FILE", required_unless_present = "plan")]
+    pub files: Vec<PathBuf>,
+
+    /// A SQL file that creates the tables; an embedded PostgreSQL executes it. May be repeated:
+    /// the files are executed in order
+    ///
+    /// It may hold everything that psql would execute, but for backslash commands: tables,
+    /// indexes, views, functions, extensions that come with PostgreSQL, data (INSERT … SELECT …
+    /// FROM `generate_series`) and ANALYZE. Plans are as good as the data: without rows and ANALYZE
+    /// the planner guesses sizes.
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "Where plans come from",
+        conflicts_with = "dbname"
+    )]
+    pub schema: Vec<PathBuf>,
+
+    /// A database to ask: a name, a URI, or keywords ("host=db dbname=shop"), as psql takes them
+    ///
+    /// The usual PG* environment variables, the password file and service files are used as psql
+    /// does. When neither this nor --schema nor --plan is given, but PGDATABASE, PGHOST or
+    /// PGSERVICE is set, that database is asked. All is read in read-only transactions with time
+    /// limits; nothing is created, and no lock above ACCESS SHARE is taken.
+    #[arg(
+        short = 'd',
+        long,
+        value_name = "CONNINFO",
+        help_heading = "Where plans come from"
+    )]
+    pub dbname: Option<String>,
+
+    /// A plan as EXPLAIN (FORMAT JSON) prints it, instead of asking a planner
+    ///
+    /// With several queries the file holds a JSON array with one plan for each, in order. Without
+    /// FILE the plan is looked at by itself.
+    #[arg(long, value_name = "FILE", help_heading = "Where plans come from")]
+    pub plan: Option<PathBuf>,
+
+    /// Execute each query (EXPLAIN ANALYZE), for real times and row counts
+    ///
+    /// The transaction is read-only and always rolled back. Statements that change data are
+    /// refused without --analyze-writes.
+    #[arg(long, help_heading = "Where plans come from", conflicts_with = "plan")]
+    pub analyze: bool,
+
+    /// With --analyze, execute statements that CHANGE DATA too, and roll them back
+    ///
+    /// Sequences advance all the same, locks are held and triggers fire while the statement runs,
+    /// and what functions do outside the database is not undone.
+    #[arg(long, help_heading = "Where plans come from", requires = "analyze")]
+    pub analyze_writes: bool,
+
+    /// Give up on a statement after so many seconds [default: 60]
+    #[arg(long, value_name = "SECONDS", help_heading = "Where plans come from", value_parser = clap::value_parser!(u64).range(1..=86400))]
+    pub timeout: Option<u64>,
+
+    /// Apply the rules only; do not try suggestions on the planner
+    #[arg(long, help_heading = "What is suggested")]
+    pub no_verify: bool,
+
+    /// Suggest an index only when it lowers the planner's cost by at least so many percent
+    /// [default: 20]
+    #[arg(long, value_name = "PERCENT", help_heading = "What is suggested", value_parser = percent)]
+    pub min_gain: Option<f64>,
+
+    /// The form of the report [default: text]
+    #[arg(long, value_name = "FORMAT", help_heading = "The report")]
+    pub format: Option<Format>,
+
+    /// Write the report to this file instead of standard output
+    #[arg(short, long, value_name = "FILE", help_heading = "The report")]
+    pub output: Option<PathBuf>,
+
+    /// Exit with 1 when something is found at this level or above [default: never]
+    #[arg(long, value_name = "LEVEL", help_heading = "The report")]
+    pub fail_on: Option<FailOn>,
+}
+
+/// Options of `rules`.
+#[derive(Debug, Args)]
+pub struct RulesArgs {
+    /// The rule to explain; all are listed without
+    pub name: Option<String>,
+    /// The form of the answer
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: RulesFormat,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ColorWhen {
+    /// On a terminal, unless `NO_COLOR` is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// Forms of the report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For a terminal
+    Text,
+    /// For programs; the schema is docs/report.schema.json
+    Json,
+    /// For a pull request
+    Markdown,
+}
+
+impl Format {
+    /// Its name among the renderers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+            Self::Markdown => "markdown",
+        }
+    }
+}
+
+/// Forms of what `rules` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RulesFormat {
+    /// For a terminal
+    Text,
+    /// For programs
+    Json,
+}
+
+/// From which level on findings fail the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    /// Anything found
+    Note,
+    /// What is slow, or will be
+    Warning,
+    /// What takes most of the time, or is likely wrong
+    Critical,
+    /// Findings never fail the run
+    Never,
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    text.trim_end_matches('%')
+        .trim_end()
+        .parse::<f64>()
+        .ok()
+        .filter(|percent| (0.0..=100.0).contains(percent))
+        .ok_or_else(|| "a percentage from 0 to 100 is expected".to_owned())
+}

@@ -1,0 +1,68 @@
+//! The environment, read here and nowhere else, and passed down as values.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// What of the environment matters.
+#[derive(Clone, Default)]
+pub struct Environment {
+    /// Variables whose names begin with `PG`.
+    pub pg: BTreeMap<String, String>,
+    /// The home folder.
+    pub home: Option<PathBuf>,
+    /// The operating system's name of the user.
+    pub user: Option<String>,
+    /// `COLUMNS`: the width to fill.
+    pub columns: Option<usize>,
+    /// The folder that the program was called in.
+    pub folder: Option<PathBuf>,
+}
+
+impl std::fmt::Debug for Environment {
+    /// Values stay out, as `PGPASSWORD` is among them.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Environment")
+            .field("pg", &self.pg.keys())
+            .field("home", &self.home)
+            .field("columns", &self.columns)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Environment {
+    /// Reads it.
+    pub fn read() -> Self {
+        Self {
+            pg: std::env::vars_os()
+                .filter_map(|(name, value)| {
+                    Some((name.into_string().ok()?, value.into_string().ok()?))
+                })
+                .filter(|(name, _)| name.starts_with("PG"))
+                .collect(),
+            home: variable("HOME")
+                .or_else(|| variable("USERPROFILE"))
+                .map(PathBuf::from),
+            user: variable("USER")
+                .or_else(|| variable("LOGNAME"))
+                .or_else(|| variable("USERNAME")),
+            columns: variable("COLUMNS").and_then(|columns| columns.parse().ok()),
+            folder: std::env::current_dir().ok(),
+        }
+    }
+
+    /// The variable that names a database, when one does: then `explain` asks
+    /// that database without being told to.
+    pub fn names_database(&self) -> Option<&'static str> {
+        ["PGSERVICE", "PGDATABASE", "PGHOST", "PGHOSTADDR"]
+            .into_iter()
+            .find(|name| self.pg.get(*name).is_some_and(|value| !value.is_empty()))
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place that reads the environment"
+)]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}

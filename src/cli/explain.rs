@@ -1,0 +1,277 @@
+//! `pgadvise explain`: reads the inputs, asks for plans and advice, and writes
+//! the report.
+
+use super::Exit;
+use super::args::{ExplainArgs, Global};
+use super::env::Environment;
+use super::failure::{Failure, Kind};
+use super::inputs::{Inputs, is_planned};
+use super::planner::{self, Choice};
+use super::settings::Settings;
+use super::ui::{Ui, Written};
+use crate::advise::explain::{AdviceOptions, analyse};
+use crate::advise::suppress::ConfiguredSuppression;
+use crate::advise::{Analysis, belongs};
+
+use crate::report::{self, FORMATS, Render, model};
+use crate::verify::Planner;
+
+/// Runs the command.
+pub(super) fn run(
+    args: &ExplainArgs,
+    global: &Global,
+    environment: &Environment,
+    ui: &mut Ui,
+) -> Result<Exit, Failure> {
+    let settings = match Settings::new(args, global, environment) {
+        Ok(settings) => settings,
+        Err(failure) => return fail(failure, args, ui),
+    };
+    ui.prefer_color(settings.color);
+    let report = match report(args, &settings, environment, ui) {
+        Ok(report) => report,
+        Err(failure) => return fail(failure, args, ui),
+    };
+    let shown_here = settings.format.name() == "text" && args.output.is_none();
+    for problem in &report.problems {
+        ui.problem(problem);
+    }
+    for statement in &report.statements {
+        for problem in statement.problems.iter().filter(|_| !shown_here) {
+            ui.problem(problem);
+        }
+    }
+    if !report.statements.is_empty() || !shown_here {
+        let render = renderer(settings.format.name())?;
+        if ui.report(&report, render, args.output.as_deref())? == Written::ReaderLeft {
+            return Ok(Exit::Fine);
+        }
+    }
+    Ok(if report.incomplete() {
+        Exit::Failed
+    } else if settings.fails(report.worst()) {
+        Exit::Found
+    } else {
+        Exit::Fine
+    })
+}
+
+/// A failure of the whole run: on standard error, and in a report for programs
+/// as well.
+fn fail(failure: Failure, args: &ExplainArgs, ui: &Ui) -> Result<Exit, Failure> {
+    let format = args.format.map_or("text", super::args::Format::name);
+    if format == "text" {
+        return Err(failure);
+    }
+    let report = report::build(
+        &[],
+        &crate::source::Sources::default(),
+        vec![failure.problem()],
+    );
+    ui.failure(&failure);
+    ui.report(&report, renderer(format)?, args.output.as_deref())?;
+    Ok(Exit::Failed)
+}
+
+fn renderer(name: &str) -> Result<Render, Failure> {
+    FORMATS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, render)| *render)
+        .ok_or_else(|| Failure::new(Kind::Internal, format!("there is no format {name}")))
+}
+
+fn report(
+    args: &ExplainArgs,
+    settings: &Settings,
+    environment: &Environment,
+    ui: &Ui,
+) -> Result<model::Report, Failure> {
+    check_stdin(args)?;
+    let mut inputs = {
+        let _progress = ui.progress("reading");
+        Inputs::read(&args.files)
+    };
+    if let Some(plan) = &args.plan {
+        inputs.give_plans(plan)?;
+    }
+    let mut analyses = Vec::new();
+    if !inputs.inputs.is_empty() {
+        match advise(args, settings, environment, &mut inputs, ui) {
+            Ok(done) => analyses = done,
+            Err(failure) => inputs.problems.push(failure.problem()),
+        }
+    }
+    Ok(report::build(&analyses, &inputs.sources, inputs.problems))
+}
+
+/// Standard input can be read once.
+fn check_stdin(args: &ExplainArgs) -> Result<(), Failure> {
+    let named = args
+        .files
+        .iter()
+        .chain(&args.plan)
+        .filter(|path| path.as_os_str() == "-")
+        .count();
+    if named > 1 {
+        return Err(
+            Failure::new(Kind::Usage, "standard input (-) is named more than once")
+                .hint("write one of them to a file"),
+        );
+    }
+    Ok(())
+}
+
+/// Which planner is asked. Nothing is started for plans alone.
+fn choose(
+    args: &ExplainArgs,
+    settings: &Settings,
+    environment: &Environment,
+    inputs: &Inputs,
+) -> Result<Choice, Failure> {
+    if let Some(conninfo) = &args.dbname {
+        return Ok(Choice::Database {
+            conninfo: Some(conninfo.clone()),
+        });
+    }
+    if !settings.schema.is_empty() {
+        return Ok(Choice::Schema(settings.schema.clone()));
+    }
+    let waiting = inputs
+        .inputs
+        .iter()
+        .any(|input| input.plans.is_empty() && input.statements.iter().any(is_planned));
+    if waiting && let Some(variable) = environment.names_database() {
+        tracing::info!("{variable} is set: asking that database");
+        return Ok(Choice::Database { conninfo: None });
+    }
+    if args.analyze {
+        return Err(
+            Failure::new(Kind::Usage, "--analyze needs something to execute on")
+                .hint("name a database with -d, or a file that creates the tables with --schema"),
+        );
+    }
+    Ok(Choice::None)
+}
+
+fn advise(
+    args: &ExplainArgs,
+    settings: &Settings,
+    environment: &Environment,
+    inputs: &mut Inputs,
+    ui: &Ui,
+) -> Result<Vec<Analysis>, Failure> {
+    let choice = choose(args, settings, environment, inputs)?;
+    let mut note = None;
+    let mut planner = match planner::start(
+        &choice,
+        settings.timeout,
+        environment,
+        &mut inputs.sources,
+        ui,
+    ) {
+        Ok(started) => {
+            inputs.problems.extend(started.problems);
+            note = started.note;
+            started.planner.map(|planner| planner.0)
+        }
+        Err(failure) => {
+            // Plans that were given can be looked at all the same.
+            inputs.problems.push(failure.problem());
+            inputs.inputs.retain(|input| !input.plans.is_empty());
+            None
+        }
+    };
+    let catalog = if inputs
+        .inputs
+        .iter()
+        .any(|input| !input.plans.is_empty() && !input.statements.is_empty())
+    {
+        planner.as_mut().and_then(|planner| planner.catalog().ok())
+    } else {
+        None
+    };
+
+    let mut analyses = Vec::new();
+    let files = inputs.inputs.len();
+    let progress = ui.progress("planning");
+    for (at, input) in std::mem::take(&mut inputs.inputs).into_iter().enumerate() {
+        progress.say(format!("planning {} ({} of {files})", input.name, at + 1));
+        let options = AdviceOptions {
+            suppressions: suppressions(settings, &input.name),
+            ..settings.advice.clone()
+        };
+        let mut asked = planner.as_deref_mut();
+        if input.plans.is_empty() || input.statements.is_empty() {
+            analyses.extend(analyse(
+                input.statements,
+                input.plans.into(),
+                reborrow(&mut asked),
+                &options,
+            ));
+            continue;
+        }
+        let mut plans = input.plans;
+        for statement in input.statements {
+            let plan = if is_planned(&statement) {
+                plans.pop_front()
+            } else {
+                None
+            };
+            let problem = plan.as_ref().and_then(|given| {
+                belongs::mismatch(&statement, &given.plan, &given.name, catalog.as_ref())
+            });
+            if let Some(problem) = problem {
+                // A plan of another query is looked at by itself.
+                let given = plan.into_iter().collect();
+                for mut analysis in analyse(Vec::new(), given, None, &options) {
+                    analysis.statement = Some(statement.clone());
+                    analysis.problems.push(problem.clone());
+                    analysis.failed = true;
+                    analyses.push(analysis);
+                }
+            } else {
+                analyses.extend(analyse(
+                    vec![statement],
+                    plan.into_iter().collect(),
+                    reborrow(&mut asked),
+                    &options,
+                ));
+            }
+        }
+    }
+    if let Some(note) = note {
+        for engine in analyses
+            .iter_mut()
+            .flat_map(|analysis| &mut analysis.engine)
+        {
+            engine.notes.insert(0, note.clone());
+        }
+    }
+    Ok(analyses)
+}
+
+/// Lends the planner for one call.
+fn reborrow<'a>(
+    planner: &'a mut Option<&mut (dyn Planner + 'static)>,
+) -> Option<&'a mut dyn Planner> {
+    match planner {
+        Some(planner) => Some(&mut **planner),
+        None => None,
+    }
+}
+
+/// The configuration's suppressions that are about that file.
+fn suppressions(settings: &Settings, file: &str) -> Vec<ConfiguredSuppression> {
+    settings
+        .config
+        .suppressions
+        .iter()
+        .filter(|suppression| suppression.concerns_file(file))
+        .map(|suppression| ConfiguredSuppression {
+            rule: suppression.rule.clone(),
+            relation: suppression.relation.clone(),
+            reason: suppression.reason.clone(),
+        })
+        .collect()
+}

@@ -1,0 +1,57 @@
+//! The embedded server's own process: PostgreSQL 17 compiled to WebAssembly,
+//! on a Unix socket in a private folder.
+//!
+//! It runs in a child process of pgadvise, because `statement_timeout` does
+//! not fire in it: the parent kills the child at a deadline. Nothing here
+//! talks to the parent but two lines on standard output; when standard input
+//! closes, the parent is gone and the child ends.
+
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+
+use pglite_oxide::{PgliteServer, extensions};
+
+/// Port number in the socket's file name, `.s.PGSQL.5432`.
+pub const PORT: u16 = 5432;
+
+/// The first line of a child that is up.
+pub const READY: &str = "ready";
+
+/// Whether the embedded server brings an extension of that name (as
+/// `CREATE EXTENSION` takes it).
+pub fn has_extension(name: &str) -> bool {
+    name == "plpgsql" || extensions::by_sql_name(name).is_some()
+}
+
+/// Names of all extensions that it brings.
+pub fn extension_names() -> Vec<&'static str> {
+    let mut names: Vec<_> = extensions::ALL
+        .iter()
+        .map(|extension| extension.sql_name())
+        .collect();
+    names.sort_unstable();
+    names
+}
+
+/// Serves a cluster in `folder` until standard input closes.
+pub fn serve(folder: &Path, wanted: &[String]) -> Result<(), String> {
+    let mut builder = PgliteServer::builder()
+        .path(folder.join("data"))
+        .unix(folder.join(format!(".s.PGSQL.{PORT}")))
+        .relaxed_durability(true);
+    builder = builder.extensions(
+        wanted
+            .iter()
+            .filter_map(|name| extensions::by_sql_name(name)),
+    );
+    let server = builder.start().map_err(|error| format!("{error:#}"))?;
+    let mut out = std::io::stdout();
+    writeln!(out, "{READY}")
+        .and_then(|()| out.flush())
+        .map_err(|error| error.to_string())?;
+    let mut rest = Vec::new();
+    // Whatever ends the pipe, an error too, means that the parent is gone.
+    let _gone = std::io::stdin().read_to_end(&mut rest);
+    drop(server);
+    Ok(())
+}

@@ -1,0 +1,285 @@
+//! The report as Markdown for a pull request: a summary table, then each
+//! finding, the plan folded away. Everything that comes from outside is
+//! escaped; GitHub reads HTML in Markdown.
+
+use std::io::{self, Write};
+
+use super::format;
+use super::model::{
+    Applicability, Finding, Level, Place, Problem, Report, Statement, Suggestion, VerdictStatus,
+};
+use super::prose;
+use super::render::Options;
+use super::summary;
+use super::tree;
+use super::verdict;
+
+/// Columns of the folded plan.
+const PLAN_WIDTH: usize = 120;
+
+/// Writes the report as Markdown.
+pub fn render(report: &Report, out: &mut dyn Write, options: &Options) -> io::Result<()> {
+    writeln!(out, "## pgadvise\n")?;
+    writeln!(out, "{}\n", escape(&summary::totals(report)))?;
+    if report
+        .statements
+        .iter()
+        .any(|statement| !statement.findings.is_empty())
+    {
+        writeln!(out, "| Level | Finding | Where | Do | Tested |")?;
+        writeln!(out, "|---|---|---|---|---|")?;
+        for statement in &report.statements {
+            for finding in &statement.findings {
+                row(finding, out)?;
+            }
+        }
+        writeln!(out)?;
+    }
+    for item in &report.problems {
+        problem(item, out)?;
+    }
+    for statement in &report.statements {
+        section(statement, options, out)?;
+    }
+    Ok(())
+}
+
+fn row(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
+    let first = finding.suggestions.first();
+    let tested = first.map_or_else(String::new, |suggestion| {
+        let verdict = &suggestion.verdict;
+        match (verdict.status, verdict.before_cost, verdict.after_cost) {
+            (VerdictStatus::Untested, _, _) => "not tested".to_owned(),
+            (_, Some(before), Some(after)) => {
+                format!("cost {} → {}", format::cost(before), format::cost(after))
+            }
+            _ => String::new(),
+        }
+    });
+    writeln!(
+        out,
+        "| {} | {} | {} | {} | {} |",
+        level(finding.level),
+        escape(&finding.message),
+        escape(&at(finding.place.as_ref(), finding)),
+        escape(first.map_or("", |suggestion| suggestion.title.as_str())),
+        escape(&tested)
+    )
+}
+
+fn at(place: Option<&Place>, finding: &Finding) -> String {
+    match place {
+        Some(place) => format!("{}:{}", place.file, place.line),
+        None => summary::place(finding),
+    }
+}
+
+fn level(level: Level) -> &'static str {
+    match level {
+        Level::Critical => "🔴 critical",
+        Level::Warning => "🟠 warning",
+        Level::Note => "🔵 note",
+    }
+}
+
+fn section(statement: &Statement, options: &Options, out: &mut dyn Write) -> io::Result<()> {
+    let title = statement
+        .place
+        .as_ref()
+        .map_or_else(|| "Plan".to_owned(), Place::text);
+    writeln!(out, "### {}\n", escape(&title))?;
+    if let Some(sql) = &statement.sql {
+        fence("sql", sql, out)?;
+    }
+    for item in &statement.problems {
+        problem(item, out)?;
+    }
+    if statement.findings.is_empty() && !statement.failed {
+        writeln!(out, "{}\n", escape(&summary::nothing_found(statement)))?;
+    }
+    for found in &statement.findings {
+        finding(found, out)?;
+    }
+    if let Some(plan) = &statement.plan
+        && !options.brief
+    {
+        writeln!(
+            out,
+            "<details><summary>Plan: {}</summary>\n",
+            escape(&summary::plan(statement, plan))
+        )?;
+        let lines = tree::lines(
+            plan,
+            &Options {
+                color: false,
+                width: PLAN_WIDTH,
+                ..*options
+            },
+        );
+        fence("text", &lines.join("\n"), out)?;
+        writeln!(out, "</details>\n")?;
+    }
+    for silenced in &statement.suppressed {
+        let reason = silenced.reason.as_deref().unwrap_or("no reason is given");
+        writeln!(
+            out,
+            "Silenced: {} ({}): {}\n",
+            escape(&silenced.finding.message),
+            escape(&silenced.finding.rule),
+            escape(reason)
+        )?;
+    }
+    if !options.brief {
+        for line in summary::checked(statement, options.detailed) {
+            writeln!(out, "<sub>{}</sub><br>", escape(&line))?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+fn finding(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(
+        out,
+        "#### {}: {}\n",
+        level(finding.level),
+        escape(&finding.message)
+    )?;
+    writeln!(
+        out,
+        "{} · rule {}\n",
+        escape(&summary::place(finding)),
+        escape(&finding.rule)
+    )?;
+    if !finding.why.is_empty() {
+        writeln!(out, "{}\n", escape(&finding.why))?;
+    }
+    writeln!(out, "| Evidence | | From |")?;
+    writeln!(out, "|---|---|---|")?;
+    for evidence in &finding.evidence {
+        writeln!(
+            out,
+            "| {} | {} | {} |",
+            escape(&evidence.label),
+            escape(&evidence.text),
+            escape(&summary::origin(&evidence.from))
+        )?;
+    }
+    writeln!(out)?;
+    for item in &finding.suggestions {
+        suggestion(item, out)?;
+    }
+    Ok(())
+}
+
+fn suggestion(suggestion: &Suggestion, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "**Do:** {}\n", escape(&suggestion.title))?;
+    if let Some(advice) = &suggestion.advice
+        && *advice != suggestion.title
+    {
+        writeln!(out, "{}\n", escape(advice))?;
+    }
+    if let Some(sql) = &suggestion.sql {
+        fence("sql", sql, out)?;
+    }
+    if let Some(diff) = &suggestion.diff {
+        fence("diff", diff, out)?;
+    } else if let Some(sql) = &suggestion.rewritten_sql {
+        fence("sql", sql, out)?;
+    }
+    for effect in &suggestion.side_effects {
+        writeln!(out, "- {}", escape(&summary::side_effect(effect)))?;
+    }
+    if suggestion.applicability == Applicability::MayChangeResults {
+        writeln!(out, "- the query may answer differently")?;
+    }
+    for condition in &suggestion.preconditions {
+        writeln!(
+            out,
+            "- same results because {}: {}",
+            escape(&condition.claim),
+            escape(&condition.proof)
+        )?;
+    }
+    for sentence in verdict::sentences(&suggestion.verdict).1 {
+        writeln!(out, "- {}", escape(&sentence))?;
+    }
+    writeln!(out)
+}
+
+fn problem(problem: &Problem, out: &mut dyn Write) -> io::Result<()> {
+    let place = problem
+        .place
+        .as_ref()
+        .map_or_else(String::new, |place| format!("{}: ", place.text()));
+    writeln!(
+        out,
+        "> **Error:** {}{}",
+        escape(&place),
+        escape(&problem.message)
+    )?;
+    for cause in &problem.causes {
+        writeln!(out, "> caused by: {}", escape(cause))?;
+    }
+    for hint in &problem.hints {
+        writeln!(out, "> hint: {}", escape(hint))?;
+    }
+    writeln!(out)
+}
+
+/// A block whose fence is longer than any in the text, so that the text cannot
+/// end it.
+fn fence(language: &str, text: &str, out: &mut dyn Write) -> io::Result<()> {
+    let mut longest = 0;
+    let mut run = 0;
+    for c in text.chars() {
+        run = if c == '`' { run + 1 } else { 0 };
+        longest = longest.max(run);
+    }
+    let fence = "`".repeat((longest + 1).max(3));
+    let text = prose::visible(text);
+    writeln!(out, "{fence}{language}\n{}\n{fence}\n", text.trim_end())
+}
+
+/// The text on one line, with everything that Markdown or HTML would read as
+/// markup taken literally.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in prose::visible(text).chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '@' => escaped.push_str("&#64;"),
+            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '|' | '~' | '#' | '!' => {
+                escaped.push('\\');
+                escaped.push(c);
+            }
+            '\n' | '\t' => escaped.push(' '),
+            _ => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_a_name_is_read_as_markup() {
+        assert_eq!(
+            escape("a|b `c` <img src=x> _d_ @team\nnext"),
+            "a\\|b \\`c\\` &lt;img src=x&gt; \\_d\\_ &#64;team next"
+        );
+    }
+
+    #[test]
+    fn a_fence_outlasts_the_text_in_it() {
+        let mut out = Vec::new();
+        fence("sql", "select '````'", &mut out).expect("a vector takes everything");
+        let text = String::from_utf8(out).expect("UTF-8");
+        assert!(text.starts_with("`````sql\n"), "{text}");
+        assert!(text.ends_with("\n`````\n\n"), "{text}");
+    }
+}

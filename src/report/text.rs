@@ -1,0 +1,424 @@
+//! The report for a terminal. Layout and words only: order, numbers and levels
+//! are the report's.
+
+use std::io::{self, Write};
+
+use super::model::{
+    Applicability, Finding, Level, PlanFrom, Problem, Report, Statement, Suggestion, Suppressed,
+};
+use super::prose::{self, Palette, paint};
+use super::render::Options;
+use super::snippet::snippet;
+use super::summary;
+use super::table;
+use super::tree;
+use super::verdict;
+
+/// Columns that a paragraph fills at most, however wide the terminal: longer
+/// lines are hard to read.
+const PROSE: usize = 100;
+/// Where the words of a finding begin.
+const INDENT: usize = 12;
+
+/// Writes the report as text.
+pub fn render(report: &Report, out: &mut dyn Write, options: &Options) -> io::Result<()> {
+    let page = Page::new(options);
+    // What is the same for all statements is said once, at the end.
+    let shared = report.statements.len() > 1 && summary::same_for_all(&report.statements);
+    for (at, statement) in report.statements.iter().enumerate() {
+        if at > 0 {
+            writeln!(out)?;
+        }
+        page.statement(statement, shared, out)?;
+    }
+    if shared
+        && !options.brief
+        && let Some(statement) = report.statements.first()
+    {
+        writeln!(out)?;
+        writeln!(out, "{}", paint(page.palette.heading, "All statements"))?;
+        page.checked(statement, out)?;
+    }
+    for problem in report.problems.iter().filter(|_| options.problems) {
+        writeln!(out)?;
+        page.problem(problem, out)?;
+    }
+    if report.statements.len() > 1 {
+        writeln!(out)?;
+        page.paragraph("", &summary::totals(report), out)?;
+    }
+    Ok(())
+}
+
+/// Writes one trouble as text, as it is shown on standard error.
+pub fn problem(problem: &Problem, out: &mut dyn Write, options: &Options) -> io::Result<()> {
+    Page::new(options).problem(problem, out)
+}
+
+/// The layout of one run.
+struct Page<'a> {
+    options: &'a Options,
+    palette: Palette,
+    prose: usize,
+}
+
+impl<'a> Page<'a> {
+    fn new(options: &'a Options) -> Self {
+        Self {
+            options,
+            palette: Palette::new(options.color),
+            prose: options.width.clamp(40, PROSE),
+        }
+    }
+
+    fn statement(
+        &self,
+        statement: &Statement,
+        shared: bool,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        self.heading(statement, out)?;
+        if !self.options.brief {
+            self.plan(statement, out)?;
+        }
+        for problem in &statement.problems {
+            writeln!(out)?;
+            self.problem(problem, out)?;
+            if let (Some(sql), Some(start), Some(place)) =
+                (&statement.sql, &statement.place, &problem.place)
+            {
+                self.snippet(
+                    &snippet(
+                        sql,
+                        start,
+                        place,
+                        self.options.color,
+                        self.options.width.saturating_sub(2),
+                    ),
+                    out,
+                )?;
+            }
+        }
+        for finding in &statement.findings {
+            writeln!(out)?;
+            self.finding(finding, statement, out)?;
+        }
+        if statement.findings.is_empty() && !statement.failed {
+            writeln!(out)?;
+            let said = summary::nothing_found(statement);
+            let style = if statement.plan.is_some() {
+                self.palette.good
+            } else {
+                self.palette.heading
+            };
+            self.styled_paragraph("  ", &said, style, out)?;
+        }
+        if !statement.suppressed.is_empty() {
+            writeln!(out)?;
+            self.suppressed(&statement.suppressed, out)?;
+        }
+        if !shared && !self.options.brief {
+            writeln!(out)?;
+            self.checked(statement, out)?;
+        }
+        Ok(())
+    }
+
+    fn heading(&self, statement: &Statement, out: &mut dyn Write) -> io::Result<()> {
+        let place = match (&statement.place, &statement.plan_from) {
+            (Some(place), _) => place.text(),
+            (None, Some(PlanFrom::File { file })) => file.clone(),
+            (None, _) => "statement".to_owned(),
+        };
+        let place = prose::cut(
+            &prose::visible(&place).replace(['\n', '\t'], " "),
+            self.options.width.saturating_sub(6),
+        );
+        let bar = "─".repeat(
+            self.prose
+                .min(self.options.width)
+                .saturating_sub(prose::width(&place) + 4),
+        );
+        writeln!(
+            out,
+            "{} {} {}",
+            paint(self.palette.dim, "──"),
+            paint(self.palette.heading, &place),
+            paint(self.palette.dim, &bar)
+        )?;
+        if let Some(sql) = &statement.sql {
+            let line = prose::one_line(sql, self.options.width.saturating_sub(2));
+            writeln!(out, "  {}", paint(self.palette.code, &line))?;
+        }
+        Ok(())
+    }
+
+    fn plan(&self, statement: &Statement, out: &mut dyn Write) -> io::Result<()> {
+        let Some(plan) = &statement.plan else {
+            return Ok(());
+        };
+        writeln!(out)?;
+        self.labelled(
+            "  Plan  ",
+            self.palette.heading,
+            &summary::plan(statement, plan),
+            out,
+        )?;
+        writeln!(out)?;
+        let narrower = Options {
+            width: self.options.width.saturating_sub(2),
+            ..*self.options
+        };
+        for line in tree::lines(plan, &narrower) {
+            writeln!(out, "  {line}")?;
+        }
+        Ok(())
+    }
+
+    fn level(&self, level: Level) -> anstyle::Style {
+        match level {
+            Level::Critical => self.palette.critical,
+            Level::Warning => self.palette.warning,
+            Level::Note => self.palette.note,
+        }
+    }
+
+    fn finding(
+        &self,
+        finding: &Finding,
+        statement: &Statement,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        let style = self.level(finding.level);
+        let level = prose::left(finding.level.name(), INDENT - 2);
+        self.labelled(&level, style, &finding.message, out)?;
+        self.labelled(
+            &prose::left("  where", INDENT - 2),
+            self.palette.dim,
+            &summary::place(finding),
+            out,
+        )?;
+        if let (Some(sql), Some(start), Some(place)) =
+            (&statement.sql, &statement.place, &finding.place)
+        {
+            let room = self.options.width.saturating_sub(2);
+            self.snippet(&snippet(sql, start, place, self.options.color, room), out)?;
+        }
+        self.evidence(finding, out)?;
+        if !finding.why.is_empty() {
+            self.labelled(
+                &prose::left("  why", INDENT - 2),
+                self.palette.dim,
+                &finding.why,
+                out,
+            )?;
+        }
+        for (at, suggestion) in finding.suggestions.iter().enumerate() {
+            let label = match (finding.suggestions.len(), at) {
+                (1, _) => "  do".to_owned(),
+                (_, 0) => "  do 1".to_owned(),
+                (_, at) => format!("  or {}", at + 1),
+            };
+            writeln!(out)?;
+            self.suggestion(&label, suggestion, out)?;
+        }
+        self.labelled(
+            &prose::left("  rule", INDENT - 2),
+            self.palette.dim,
+            &format!(
+                "{} (pgadvise rules {} says when it is wrong)",
+                finding.rule, finding.rule
+            ),
+            out,
+        )
+    }
+
+    fn snippet(&self, text: &str, out: &mut dyn Write) -> io::Result<()> {
+        for line in text.lines() {
+            writeln!(out, "  {}", line.trim_end())?;
+        }
+        Ok(())
+    }
+
+    fn evidence(&self, finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
+        let rows: Vec<Vec<String>> = finding
+            .evidence
+            .iter()
+            .map(|evidence| {
+                vec![
+                    evidence.label.clone(),
+                    evidence.text.clone(),
+                    summary::origin(&evidence.from),
+                ]
+            })
+            .collect();
+        let lines = table::plain(&[], &rows, &[], self.prose.saturating_sub(INDENT));
+        for (at, line) in lines.iter().enumerate() {
+            let label = if at == 0 { "  evidence" } else { "" };
+            writeln!(
+                out,
+                "{}  {line}",
+                paint(self.palette.dim, &prose::left(label, INDENT - 2))
+            )?;
+        }
+        Ok(())
+    }
+
+    fn suggestion(
+        &self,
+        label: &str,
+        suggestion: &Suggestion,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        self.labelled(
+            &prose::left(label, INDENT - 2),
+            self.palette.heading,
+            &suggestion.title,
+            out,
+        )?;
+        let indent = " ".repeat(INDENT);
+        if let Some(advice) = &suggestion.advice
+            && *advice != suggestion.title
+        {
+            self.paragraph(&indent, advice, out)?;
+        }
+        if let Some(sql) = &suggestion.sql {
+            writeln!(out)?;
+            // SQL is to be copied, so its lines are never broken.
+            for line in prose::visible(sql).lines() {
+                writeln!(out, "{indent}{}", paint(self.palette.code, line))?;
+            }
+            writeln!(out)?;
+        }
+        match (&suggestion.diff, &suggestion.rewritten_sql) {
+            (Some(diff), _) => {
+                writeln!(out)?;
+                for line in prose::visible(diff).lines() {
+                    let style = match line.chars().next() {
+                        Some('+') => self.palette.good,
+                        Some('-') => self.palette.critical,
+                        Some('@') => self.palette.code,
+                        _ => anstyle::Style::new(),
+                    };
+                    writeln!(out, "{indent}{}", paint(style, line))?;
+                }
+                writeln!(out)?;
+            }
+            (None, Some(sql)) => {
+                writeln!(out)?;
+                for line in prose::visible(sql).lines() {
+                    writeln!(out, "{indent}{}", paint(self.palette.code, line))?;
+                }
+                writeln!(out)?;
+            }
+            (None, None) => {}
+        }
+        for effect in &suggestion.side_effects {
+            self.paragraph(&indent, &summary::side_effect(effect), out)?;
+        }
+        if suggestion.applicability == Applicability::MayChangeResults {
+            self.paragraph(&indent, "the query may answer differently", out)?;
+        }
+        if !suggestion.preconditions.is_empty() {
+            self.paragraph(&indent, "the results stay the same because:", out)?;
+            for condition in &suggestion.preconditions {
+                self.paragraph(
+                    &format!("{indent}  "),
+                    &format!("{}: {}", condition.claim, condition.proof),
+                    out,
+                )?;
+            }
+        }
+        let (good, said) = verdict::sentences(&suggestion.verdict);
+        for (at, sentence) in said.iter().enumerate() {
+            let style = match (at, good) {
+                (0, Some(true)) => self.palette.good,
+                (0, Some(false)) => self.palette.warning,
+                _ => anstyle::Style::new(),
+            };
+            self.styled_paragraph(&indent, sentence, style, out)?;
+        }
+        Ok(())
+    }
+
+    fn suppressed(&self, suppressed: &[Suppressed], out: &mut dyn Write) -> io::Result<()> {
+        for silenced in suppressed {
+            let reason = match &silenced.reason {
+                Some(reason) => format!("because: {reason}"),
+                None => "no reason is given".to_owned(),
+            };
+            self.paragraph(
+                "  ",
+                &format!(
+                    "silenced: {} [{}], {reason}",
+                    silenced.finding.message, silenced.finding.rule
+                ),
+                out,
+            )?;
+        }
+        Ok(())
+    }
+
+    /// What was checked, what could not be, and by which planner.
+    fn checked(&self, statement: &Statement, out: &mut dyn Write) -> io::Result<()> {
+        for line in summary::checked(statement, self.options.detailed) {
+            self.styled_paragraph("  ", &line, self.palette.dim, out)?;
+        }
+        Ok(())
+    }
+
+    fn problem(&self, problem: &Problem, out: &mut dyn Write) -> io::Result<()> {
+        let message = match &problem.place {
+            Some(place) => format!("{}: {}", place.text(), problem.message),
+            None => problem.message.clone(),
+        };
+        self.labelled("error:", self.palette.critical, &message, out)?;
+        for cause in &problem.causes {
+            self.labelled("  caused by:", self.palette.dim, cause, out)?;
+        }
+        for hint in &problem.hints {
+            self.labelled("  hint:", self.palette.note, hint, out)?;
+        }
+        Ok(())
+    }
+
+    /// A label and a paragraph beside it.
+    fn labelled(
+        &self,
+        label: &str,
+        style: anstyle::Style,
+        text: &str,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        // A label of its own length is followed by one blank, a padded one by
+        // the two that its column ends with.
+        let gap = if label.ends_with(':') { 1 } else { 2 };
+        let indent = prose::width(label) + gap;
+        let lines = prose::wrap(text, self.prose.saturating_sub(indent));
+        for (at, line) in lines.iter().enumerate() {
+            if at == 0 {
+                writeln!(out, "{}{}{line}", paint(style, label), " ".repeat(gap))?;
+            } else {
+                writeln!(out, "{}{line}", " ".repeat(indent))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn paragraph(&self, indent: &str, text: &str, out: &mut dyn Write) -> io::Result<()> {
+        self.styled_paragraph(indent, text, anstyle::Style::new(), out)
+    }
+
+    fn styled_paragraph(
+        &self,
+        indent: &str,
+        text: &str,
+        style: anstyle::Style,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        for line in prose::wrap(text, self.prose.saturating_sub(indent.len())) {
+            writeln!(out, "{indent}{}", paint(style, &line))?;
+        }
+        Ok(())
+    }
+}

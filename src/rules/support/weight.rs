@@ -1,0 +1,138 @@
+//! How much a finding weighs, so that tiny tables stay silent.
+//!
+//! The share of the statement that could be saved decides together with what
+//! that share comes to: milliseconds where the plan was timed, the planner's
+//! cost units where it was not.
+
+use crate::finding::{Evidence, Level, Origin, Value};
+use crate::subject::Subject;
+
+/// Below that share nothing is said.
+const LEAST_SHARE: f64 = 0.05;
+/// Nor when less than that could be saved.
+const LEAST_MS: f64 = 1.0;
+/// Or, without times, less than that.
+const LEAST_COST: f64 = 100.0;
+/// From here a finding is a warning.
+const WARNING_SHARE: f64 = 0.1;
+/// From here it is critical,
+const CRITICAL_SHARE: f64 = 0.5;
+/// if at least that could be saved
+const CRITICAL_MS: f64 = 50.0;
+/// or, without times, that.
+const CRITICAL_COST: f64 = 10_000.0;
+
+/// What could be saved, in the unit that is known.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Saved {
+    Ms(f64),
+    Cost(f64),
+}
+
+/// The weight of one finding.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Weight {
+    share: f64,
+    saved: Saved,
+}
+
+impl Weight {
+    /// The weight of a share of the statement; `None` when the plan says
+    /// neither times nor costs.
+    pub(crate) fn new(subject: &Subject<'_>, share: f64) -> Option<Self> {
+        let metrics = subject.metrics?;
+        let share = share.clamp(0.0, 1.0);
+        let saved = match (metrics.total_ms, metrics.total_cost) {
+            (Some(ms), _) => Saved::Ms(ms * share),
+            (None, Some(cost)) => Saved::Cost(cost * share),
+            (None, None) => return None,
+        };
+        Some(Self { share, saved })
+    }
+
+    /// The weight, if it is worth a word.
+    pub(crate) fn worth_telling(subject: &Subject<'_>, share: f64) -> Option<Self> {
+        Self::new(subject, share).filter(|weight| weight.matters())
+    }
+
+    fn matters(self) -> bool {
+        self.share >= LEAST_SHARE
+            && match self.saved {
+                Saved::Ms(ms) => ms >= LEAST_MS,
+                Saved::Cost(cost) => cost >= LEAST_COST,
+            }
+    }
+
+    /// The share, 0 to 1.
+    pub(crate) fn share(self) -> f64 {
+        self.share
+    }
+
+    /// How much it matters.
+    pub(crate) fn level(self) -> Level {
+        let much = match self.saved {
+            Saved::Ms(ms) => ms >= CRITICAL_MS,
+            Saved::Cost(cost) => cost >= CRITICAL_COST,
+        };
+        if self.share >= CRITICAL_SHARE && much {
+            Level::Critical
+        } else if self.share >= WARNING_SHARE {
+            Level::Warning
+        } else {
+            Level::Note
+        }
+    }
+
+    /// What could be saved, as evidence.
+    pub(crate) fn evidence(self) -> Evidence {
+        match self.saved {
+            Saved::Ms(ms) => Evidence::new(
+                "time that could be saved at most",
+                Value::Ms(ms),
+                Origin::Formula("share of the execution time"),
+            ),
+            Saved::Cost(cost) => Evidence::new(
+                "cost that could be saved at most",
+                Value::Cost(cost),
+                Origin::Formula("share of the planner's total cost"),
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::metrics::Metrics;
+
+    fn weight(ms: Option<f64>, cost: f64, share: f64) -> Option<Weight> {
+        let metrics = Metrics {
+            nodes: Vec::new(),
+            total_ms: ms,
+            total_cost: Some(cost),
+            remainder_ms: 0.0,
+        };
+        let subject = Subject {
+            metrics: Some(&metrics),
+            ..Subject::default()
+        };
+        Weight::worth_telling(&subject, share)
+    }
+
+    #[test]
+    fn a_quick_statement_and_a_small_share_stay_silent() {
+        assert_eq!(weight(Some(0.9), 1e6, 1.0), None);
+        assert_eq!(weight(Some(1000.0), 1e6, 0.04), None);
+        assert_eq!(weight(None, 90.0, 1.0), None);
+    }
+
+    #[test]
+    fn the_level_follows_share_and_size() {
+        let level = |ms, cost, share| weight(ms, cost, share).map(Weight::level);
+        assert_eq!(level(Some(200.0), 1.0, 0.6), Some(Level::Critical));
+        assert_eq!(level(Some(20.0), 1.0, 0.9), Some(Level::Warning));
+        assert_eq!(level(None, 100_000.0, 0.9), Some(Level::Critical));
+        assert_eq!(level(None, 1000.0, 0.9), Some(Level::Warning));
+        assert_eq!(level(Some(200.0), 1.0, 0.07), Some(Level::Note));
+    }
+}
