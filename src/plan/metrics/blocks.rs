@@ -20,7 +20,7 @@ pub(super) fn own_buffers(shape: &Shape<'_>, charges: &[Charge]) -> Vec<Option<B
                 for_each_count(&mut left, below, |count, below| *count -= below);
             }
             for_each_count(&mut left, Buffers::default(), |count, none| {
-                *count = count.max(none)
+                *count = count.max(none);
             });
             Some(left)
         })
@@ -33,7 +33,7 @@ pub(super) fn own_buffers(shape: &Shape<'_>, charges: &[Charge]) -> Vec<Option<B
             };
             let before = *left;
             for_each_count(left, to_take, |count, take| {
-                *count = (*count - take).max(0.0)
+                *count = (*count - take).max(0.0);
             });
             let mut taken = before;
             for_each_count(&mut taken, *left, |count, left| *count -= left);
