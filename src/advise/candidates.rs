@@ -42,6 +42,9 @@ pub struct Candidate {
     /// An existing index whose keys are the first keys of this one: it could
     /// be dropped afterwards.
     pub widens: Option<String>,
+    /// It gives rows in an order that the statement asks for, which it may
+    /// stop reading early.
+    pub ordered: bool,
     /// Tried only when nothing else helped, or for its small size.
     pub brin: bool,
 }
@@ -118,6 +121,7 @@ impl Maker<'_> {
                 cover: Vec::new(),
                 partial: None,
                 widens: None,
+                ordered: false,
                 brin: false,
             });
         }
@@ -182,6 +186,7 @@ impl Maker<'_> {
                         cover: Vec::new(),
                         partial: None,
                         widens: None,
+                        ordered: false,
                         brin: true,
                     });
                 }
@@ -243,6 +248,7 @@ impl Maker<'_> {
             cover,
             partial,
             widens,
+            ordered: !order.is_empty() && !usage.order.is_empty(),
             brin: false,
         });
     }

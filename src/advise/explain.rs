@@ -35,7 +35,7 @@ impl Default for AdviceOptions {
             analyze: false,
             allow_writes: false,
             verify: true,
-            min_gain: 0.2,
+            min_gain: 0.3,
             rules: Choice::default(),
             suppressions: Vec::new(),
         }

@@ -31,6 +31,16 @@ const NARROWER: f64 = 1.05;
 /// A covering index must cut the cost to this share, for what it adds to
 /// writes.
 const COVERING: f64 = 0.6;
+/// An index that gives more than this share of its table's rows is hardly
+/// quicker than reading the table, whatever the cost says of cached pages.
+const MOST_ROWS: f64 = 0.1;
+/// Unless the rows lie together: the share for columns whose correlation with
+/// the rows' position is at least [`TOGETHER`].
+const MOST_ROWS_TOGETHER: f64 = 0.35;
+/// See [`MOST_ROWS_TOGETHER`].
+const TOGETHER: f64 = 0.9;
+/// Below this saving in cost units the cost must fall to a half at least.
+const SMALL_SAVING: f64 = 1_000.0;
 /// BRIN is preferred when it costs at most this factor of the B-tree's plan.
 const BRIN: f64 = 1.2;
 
@@ -69,6 +79,16 @@ struct Tried {
     built: Vec<SupposedIndex>,
 }
 
+/// What the search came to.
+#[derive(Debug, Clone, Default)]
+pub struct Outcome {
+    /// The indexes that help; `None` when none does.
+    pub choice: Option<Choice>,
+    /// The tables, as (schema, name), with comparisons that an index could
+    /// serve: where none was chosen, the planner has judged that none helps.
+    pub judged: Vec<(String, String)>,
+}
+
 /// Finds the indexes that help this statement, or none.
 ///
 /// `min_gain` is the least share of the cost that the set must save, 0 to 1.
@@ -78,15 +98,33 @@ pub fn choose(
     catalog: &Catalog,
     planner: &mut dyn Planner,
     min_gain: f64,
-) -> Result<Option<Choice>, PlanError> {
+) -> Result<Outcome, PlanError> {
     let (Some(query), Some(cost)) = (&statement.query, before.total_cost()) else {
-        return Ok(None);
+        return Ok(Outcome::default());
     };
-    if cost < CHEAP {
-        return Ok(None);
-    }
     let usages = usage::usages(query, &statement.text, statement.span.start, catalog);
-    let all = candidates::candidates(&usages, catalog);
+    let judged = usages
+        .iter()
+        .filter(|usage| usage.indexable())
+        .map(|usage| (usage.relation.schema.clone(), usage.relation.name.clone()))
+        .collect();
+    let choice = if cost < CHEAP {
+        None
+    } else {
+        search(statement, &usages, cost, catalog, planner, min_gain)?
+    };
+    Ok(Outcome { choice, judged })
+}
+
+fn search(
+    statement: &Statement,
+    usages: &[usage::Usage<'_>],
+    cost: f64,
+    catalog: &Catalog,
+    planner: &mut dyn Planner,
+    min_gain: f64,
+) -> Result<Option<Choice>, PlanError> {
+    let all = candidates::candidates(usages, catalog);
     if all.is_empty() {
         return Ok(None);
     }
@@ -96,6 +134,7 @@ pub fn choose(
             parameters: statement.parameters(),
         },
         planner,
+        catalog,
     };
     let (brin, others): (Vec<Candidate>, Vec<Candidate>) =
         all.into_iter().partition(|candidate| candidate.brin);
@@ -179,6 +218,39 @@ fn uses(tried: &Tried, name: &str) -> bool {
 struct Search<'a> {
     planned: Planned<'a>,
     planner: &'a mut dyn Planner,
+    catalog: &'a Catalog,
+}
+
+/// Whether the plan reads few enough rows by that index for it to be worth
+/// having.
+fn reads_few(plan: &PlanGraph, name: &str, candidate: &Candidate, catalog: &Catalog) -> bool {
+    if candidate.ordered {
+        return true;
+    }
+    let spec = &candidate.spec;
+    let Some(relation) = catalog.relation(Some(&spec.schema), &spec.table) else {
+        return true;
+    };
+    let rows = relation.rows();
+    let most = plan
+        .nodes()
+        .filter(|(_, node)| node.relation.index.as_deref() == Some(name))
+        .filter_map(|(_, node)| node.estimate.map(|estimate| estimate.rows))
+        .fold(0.0, f64::max);
+    let together = spec
+        .keys
+        .first()
+        .filter(|key| !key.is_expression)
+        .and_then(|key| relation.column(&key.text))
+        .and_then(|column| column.stats.as_ref())
+        .and_then(|stats| stats.correlation)
+        .is_some_and(|correlation| correlation.abs() >= TOGETHER);
+    let limit = if together {
+        MOST_ROWS_TOGETHER
+    } else {
+        MOST_ROWS
+    };
+    rows <= 0.0 || most <= rows * limit
 }
 
 impl Search<'_> {
@@ -210,7 +282,11 @@ impl Search<'_> {
         let kept: Vec<Candidate> = all
             .iter()
             .zip(&tried.built)
-            .filter(|(_, built)| built.refused.is_none() && names.contains(&built.name))
+            .filter(|(candidate, built)| {
+                built.refused.is_none()
+                    && names.contains(&built.name)
+                    && reads_few(&tried.plan, &built.name, candidate, self.catalog)
+            })
             .map(|(candidate, _)| candidate.clone())
             .collect();
         if kept.is_empty() {

@@ -108,7 +108,7 @@ struct Running {
     // Dropped first: the server waits for its client before it ends.
     session: Session,
     child: Child,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Drop for Running {
@@ -138,6 +138,11 @@ impl EmbeddedPlanner {
     /// Statements of the schema that were refused.
     pub fn take_problems(&mut self) -> Vec<Problem> {
         std::mem::take(&mut self.problems)
+    }
+
+    /// The cluster's private folder, while it runs.
+    pub fn folder(&self) -> Option<&std::path::Path> {
+        self.running.as_ref().map(|running| running.folder.path())
     }
 
     fn come_up(&mut self) -> Result<Vec<Problem>, EmbeddedError> {
@@ -501,7 +506,7 @@ fn start(options: &EmbeddedOptions) -> Result<Running, EmbeddedError> {
     Ok(Running {
         session,
         child,
-        _folder: folder,
+        folder,
     })
 }
 

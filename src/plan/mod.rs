@@ -11,6 +11,7 @@
 pub mod build;
 pub mod json;
 pub mod metrics;
+mod query;
 
 use std::collections::BTreeMap;
 

@@ -10,9 +10,11 @@ pub mod index_scan_filters_most_rows;
 pub mod lossy_bitmap;
 pub mod missing_index;
 pub mod nested_loop_inner_seq_scan;
+pub mod row_estimate_far_off;
 pub mod seq_scan_behind_selective_filter;
 pub mod sort_spilled_to_disk;
 pub mod sort_without_index_for_limit;
+pub mod stale_or_missing_statistics;
 mod support;
 
 use crate::rule::Rule;
@@ -28,9 +30,11 @@ pub static ALL: &[&dyn Rule] = &[
     &lossy_bitmap::LossyBitmap,
     &missing_index::MissingIndex,
     &nested_loop_inner_seq_scan::NestedLoopInnerSeqScan,
+    &row_estimate_far_off::RowEstimateFarOff,
     &seq_scan_behind_selective_filter::SeqScanBehindSelectiveFilter,
     &sort_spilled_to_disk::SortSpilledToDisk,
     &sort_without_index_for_limit::SortWithoutIndexForLimit,
+    &stale_or_missing_statistics::StaleOrMissingStatistics,
 ];
 
 /// The rule of that name.

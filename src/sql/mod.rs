@@ -4,6 +4,7 @@
 //! takes are replaced first, byte ranges mapped back. A statement that cannot
 //! be read is a [`Problem`], and the others go on.
 
+pub mod condition;
 mod placeholder;
 mod read;
 mod scan;

@@ -23,7 +23,7 @@ const MAX_DEPTH: usize = 500;
 /// Statements of one text that are read.
 const MAX_STATEMENTS: usize = 10_000;
 /// Up to here the caller's own stack suffices.
-const SHALLOW_RUN: usize = 200;
+const SHALLOW_RUN: usize = 120;
 const SHALLOW_DEPTH: usize = 12;
 const STACK: usize = 64 * 1024 * 1024;
 
@@ -105,7 +105,7 @@ pub fn read(source: SourceId, text: &str) -> (Vec<Statement>, Vec<Problem>) {
 
 /// How much stack reading a statement may need.
 #[derive(Debug, Clone, Copy, Default)]
-struct Measure {
+pub(super) struct Measure {
     run: usize,
     depth: usize,
     /// Where the limit is first exceeded.
@@ -114,7 +114,7 @@ struct Measure {
 }
 
 impl Measure {
-    fn of(text: &str, tokens: &[Token]) -> Self {
+    pub(super) fn of(text: &str, tokens: &[Token]) -> Self {
         let mut result = Self::default();
         // Tokens since the group opened, per open group.
         let mut groups = vec![0_usize];
@@ -128,7 +128,8 @@ impl Measure {
                 groups.pop();
             }
             // Rows of VALUES are a list that the parser reads in linear time.
-            let between_rows = row_ended && own == "," || own == "(" && groups.len() == 1;
+            let top = groups.len() == 1;
+            let between_rows = top && (matches!(own, "(" | ")") || row_ended && own == ",");
             if let Some(count) = groups.last_mut()
                 && !between_rows
             {
@@ -140,7 +141,7 @@ impl Measure {
                     result.run_at = Some(token.start);
                 }
             }
-            row_ended = own == ")" && groups.len() == 1;
+            row_ended = own == ")" && top;
             if opens {
                 groups.push(0);
             }
@@ -161,13 +162,18 @@ impl Measure {
         result
     }
 
-    fn is_shallow(self) -> bool {
+    /// A limit is passed: the parser must not see it.
+    pub(super) fn exceeds(self) -> bool {
+        self.run_at.is_some() || self.depth_at.is_some()
+    }
+
+    pub(super) fn is_shallow(self) -> bool {
         self.run <= SHALLOW_RUN && self.depth <= SHALLOW_DEPTH
     }
 }
 
 /// Runs `work` where the stack is large enough.
-fn with_stack<T: Send>(shallow: bool, work: impl FnOnce() -> T + Send) -> Option<T> {
+pub(super) fn with_stack<T: Send>(shallow: bool, work: impl FnOnce() -> T + Send) -> Option<T> {
     if shallow {
         return Some(work());
     }
@@ -369,7 +375,10 @@ fn parse(statement: &Statement, catalog: Option<&Catalog>) -> Outcome {
         let mut span = mapper.span(start, end);
         span.start = span.start.clamp(statement.span.start, statement.span.end);
         span.end = span.end.clamp(span.start, statement.span.end);
-        let message = lower_first(error.message());
+        if span.start == span.end {
+            span = beside(statement, span);
+        }
+        let message = plain_message(error.message());
         return Outcome {
             query: None,
             problems: vec![
@@ -382,15 +391,56 @@ fn parse(statement: &Statement, catalog: Option<&Catalog>) -> Outcome {
     Outcome { query, problems }
 }
 
-fn lower_first(message: &str) -> String {
-    let mut characters = message.chars();
-    let message: String = match (characters.next(), characters.clone().next()) {
-        (Some(first), Some(second)) if !second.is_uppercase() => {
-            first.to_lowercase().chain(characters).collect()
-        }
-        _ => message.to_owned(),
-    };
-    message.trim_end_matches('.').to_owned()
+/// The word at or after an empty span, or the last one before it.
+fn beside(statement: &Statement, span: Span) -> Span {
+    let at = span.start - statement.span.start;
+    let tokens: Vec<Token> = super::scan::Scanner::new(&statement.text, 0).collect();
+    tokens
+        .iter()
+        .find(|token| token.end > at && token.kind != TokenKind::Comment)
+        .or(tokens.last())
+        .map_or(span, |token| Span {
+            start: statement.span.start + token.start,
+            end: statement.span.start + token.end,
+            ..span
+        })
+}
+
+/// The parser's message in the words of people: `WHERE_KW` is WHERE.
+fn plain_message(message: &str) -> String {
+    let words: Vec<String> = message
+        .trim_end_matches('.')
+        .split(' ')
+        .enumerate()
+        .map(|(at, word)| {
+            let kind = word.trim_end_matches(',');
+            let plain = match kind {
+                "L_PAREN" => "\"(\"",
+                "R_PAREN" => "\")\"",
+                "L_BRACK" => "\"[\"",
+                "R_BRACK" => "\"]\"",
+                "COMMA" => "\",\"",
+                "DOT" => "\".\"",
+                "SEMICOLON" => "\";\"",
+                "STAR" => "\"*\"",
+                "EQ" => "\"=\"",
+                "EOF" => "the end",
+                "IDENT" => "a name",
+                "INT_NUMBER" | "NUMERIC_NUMBER" => "a number",
+                "STRING" => "a string",
+                _ => kind.strip_suffix("_KW").unwrap_or(kind),
+            };
+            let rest = word.get(kind.len()..).unwrap_or("");
+            let capital = plain.chars().next().is_some_and(char::is_uppercase)
+                && plain.chars().nth(1).is_some_and(char::is_lowercase);
+            if at == 0 && capital {
+                format!("{}{rest}", plain.to_lowercase())
+            } else {
+                format!("{plain}{rest}")
+            }
+        })
+        .collect();
+    words.join(" ")
 }
 
 fn early_problem(

@@ -137,6 +137,9 @@ impl Iterator for Splitter<'_> {
         let mut atomic = 0_usize;
         let mut previous: Option<Token> = None;
         let mut creates = false;
+        // A rule's actions stand in parentheses with semicolons between them.
+        let mut rule = false;
+        let mut depth = 0_usize;
         while let Some(token) = self.token() {
             match token.kind {
                 TokenKind::Comment => {
@@ -157,7 +160,9 @@ impl Iterator for Splitter<'_> {
                     }
                     continue;
                 }
-                TokenKind::Punctuation if atomic == 0 && token.is(self.text, ";") => {
+                TokenKind::Punctuation
+                    if token.is(self.text, ";") && atomic == 0 && !(rule && depth > 0) =>
+                {
                     if piece.is_empty() {
                         // Comments before a lone semicolon say nothing about
                         // the next statement.
@@ -175,6 +180,7 @@ impl Iterator for Splitter<'_> {
                     if piece.is_empty() {
                         creates = token.is_word(self.text, "create");
                     }
+                    rule |= creates && depth == 0 && token.is_word(self.text, "rule");
                     if atomic > 0 {
                         if token.is_word(self.text, "case") {
                             atomic += 1;
@@ -187,6 +193,10 @@ impl Iterator for Splitter<'_> {
                     {
                         atomic = 1;
                     }
+                }
+                TokenKind::Punctuation if token.is(self.text, "(") => depth += 1,
+                TokenKind::Punctuation if token.is(self.text, ")") => {
+                    depth = depth.saturating_sub(1);
                 }
                 TokenKind::Other if token.text(self.text) == "\0" && piece.nul.is_none() => {
                     piece.nul = Some(token.start);
@@ -218,6 +228,9 @@ mod tests {
     fn semicolons_in_function_bodies_do_not_split() {
         let text = "create function f() returns int begin atomic select case when true then 1 end; select 2; end; select 3";
         assert_eq!(statements(text).len(), 2);
+        let rule =
+            "create rule r as on delete to t do also (delete from u; delete from v); select 1";
+        assert_eq!(statements(rule).len(), 2);
         assert_eq!(
             statements("create function f() as $$ a; b $$; select ';'; "),
             ["create function f() as $$ a; b $$", "select ';'"]

@@ -1,1 +1,4 @@
 //! Helpers that tests share: servers, fixtures.
+
+pub(crate) mod compact_catalog;
+pub(crate) mod fixture;

@@ -12,8 +12,8 @@
 //!   nothing below it runs again.
 //! - All claims together are at most what the parent prints: a Limit pays only
 //!   for the rows it reads, a semi join stops at the first match, Memoize
-//!   answers from its cache. A nested loop's outer side is paid first; other
-//!   claims are cut in proportion.
+//!   answers from its cache. A nested loop's outer side is paid first, then
+//!   what comes before anybody's first row; the rest is cut in proportion.
 //!
 //! InitPlans are paid where they hang (`SS_charge_for_initplans`), unlike their
 //! time.
@@ -44,38 +44,60 @@ pub(super) fn costs(shape: &Shape<'_>) -> Option<Costs> {
         shape
             .node(index)
             .and_then(|node| node.estimate)
-            .map_or(0.0, |estimate| estimate.total_cost.max(0.0))
+            .map_or(Claim::default(), |estimate| {
+                let total = estimate.total_cost.max(0.0);
+                let before = estimate.startup_cost.clamp(0.0, total);
+                Claim {
+                    before,
+                    after: total - before,
+                }
+            })
     };
     let mut total = vec![0.0; count];
     let mut own = vec![0.0; count];
     // Executions whose inputs are run again; fractional where not all is read.
     let mut runs = vec![1.0; count];
-    set(&mut total, 0, printed(0));
+    set(&mut total, 0, printed(0).sum());
     for index in 0..count {
         let own_runs = at(&runs, index);
         let mut purse = at(&total, index);
-        let claims: f64 = shape
-            .children(index)
-            .map(|child| own_runs * printed(child) * executions(shape, index, child).paid)
-            .sum();
-        let outer_first = shape.kind(index) == Some(&NodeKind::NestedLoop);
-        let outer = shape.input(index, PlanEdge::Outer);
-        let outer_claim = match outer {
-            Some(outer) if outer_first => own_runs * printed(outer),
-            _ => 0.0,
-        };
-        let outer_fit = fit(purse, outer_claim);
-        let others_fit = fit(purse - outer_claim * outer_fit, claims - outer_claim);
-        for child in shape.children(index) {
-            let fit = if outer_first && Some(child) == outer {
-                outer_fit
+        let claim_of = |child: usize| {
+            let claim = printed(child).times(own_runs * executions(shape, index, child).paid);
+            if shape.edge(child) == Some(PlanEdge::InitPlan) {
+                // All of it counts as what comes before the first row.
+                Claim {
+                    before: claim.sum(),
+                    after: 0.0,
+                }
             } else {
-                others_fit
-            };
-            let executions = executions(shape, index, child);
-            let paid = own_runs * printed(child) * executions.paid * fit;
+                claim
+            }
+        };
+        let first = shape
+            .input(index, PlanEdge::Outer)
+            .filter(|_| shape.kind(index) == Some(&NodeKind::NestedLoop));
+        if let Some(outer) = first {
+            let claim = claim_of(outer).sum();
+            let paid = claim.min(purse);
+            set(&mut total, outer, paid);
+            set(&mut runs, outer, own_runs * part(paid, claim));
+            purse -= paid;
+        }
+        let others = || shape.children(index).filter(|child| Some(*child) != first);
+        let claims = others().map(claim_of).fold(Claim::default(), Claim::plus);
+        let fit_before = part(purse.min(claims.before), claims.before);
+        let left = (purse - claims.before).max(0.0);
+        let fit_after = part(left.min(claims.after), claims.after);
+        for child in others() {
+            let claim = claim_of(child);
+            let paid = claim.before * fit_before + claim.after * fit_after;
+            let inputs = executions(shape, index, child).of_inputs;
             set(&mut total, child, paid);
-            set(&mut runs, child, own_runs * executions.of_inputs * fit);
+            set(
+                &mut runs,
+                child,
+                own_runs * inputs * part(paid, claim.sum()),
+            );
             purse -= paid;
         }
         set(&mut own, index, purse.max(0.0));
@@ -83,13 +105,36 @@ pub(super) fn costs(shape: &Shape<'_>) -> Option<Costs> {
     Some(Costs { total, own })
 }
 
-/// By what to multiply claims so that they fit.
-fn fit(purse: f64, claims: f64) -> f64 {
-    if claims > purse && claims > 0.0 {
-        (purse / claims).max(0.0)
-    } else {
-        1.0
+/// A cost before the first row and after it.
+#[derive(Clone, Copy, Default)]
+struct Claim {
+    before: f64,
+    after: f64,
+}
+
+impl Claim {
+    fn sum(self) -> f64 {
+        self.before + self.after
     }
+
+    fn times(self, times: f64) -> Self {
+        Self {
+            before: self.before * times,
+            after: self.after * times,
+        }
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self {
+            before: self.before + other.before,
+            after: self.after + other.after,
+        }
+    }
+}
+
+/// What part of a claim is paid.
+fn part(paid: f64, claim: f64) -> f64 {
+    if claim > 0.0 { paid / claim } else { 1.0 }
 }
 
 /// Executions of a child per execution of its parent.

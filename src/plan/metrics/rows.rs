@@ -11,8 +11,9 @@
 //!   side of a semi or anti join, on either side of a merge join, in EXISTS.
 //!   Fewer rows than estimated then say nothing; more still do.
 //! - **Rows that are not the node's result**: BitmapAnd and BitmapOr report
-//!   none, ModifyTable only what it returns, and the inner side of a merge join
-//!   counts rows again that it is rewound to.
+//!   none, ModifyTable only what it returns, the inner side of a merge join
+//!   counts rows again that it is rewound to, and how many groups a Partial
+//!   Aggregate finds depends on which process came to see which rows.
 
 use super::shape::{Shape, at, set};
 use crate::plan::{NodeKind, PlanEdge, PlanGraph, PlanNode};
@@ -32,6 +33,7 @@ pub(super) struct RowErrors {
 pub(super) fn row_errors(plan: &PlanGraph, shape: &Shape<'_>) -> RowErrors {
     let stopped_early = stopped_early(shape);
     let partial = partial(shape);
+    let partly_grouped = partly_grouped(shape);
     let leader_helps = plan
         .run
         .settings
@@ -39,6 +41,9 @@ pub(super) fn row_errors(plan: &PlanGraph, shape: &Shape<'_>) -> RowErrors {
         .is_none_or(|value| value != "off");
     let ratio: Vec<Option<f64>> = (0..shape.len())
         .map(|index| {
+            if at(&partly_grouped, index) || is_guessed_limit(shape, index) {
+                return None;
+            }
             let (estimated, actual) = counts(shape, index, at(&partial, index), leader_helps)?;
             let ratio = actual.max(1.0) / estimated.max(1.0);
             let fewer_is_no_news = at(&stopped_early, index) || has_pruned_inputs(shape, index);
@@ -124,6 +129,22 @@ fn partial(shape: &Shape<'_>) -> Vec<bool> {
     partial
 }
 
+/// The Partial Aggregates, and what is above them up to the Finalize
+/// Aggregate.
+fn partly_grouped(shape: &Shape<'_>) -> Vec<bool> {
+    let mut partly = vec![false; shape.len()];
+    for index in (0..shape.len()).rev() {
+        let mode = shape.node(index).and_then(|node| node.text("Partial Mode"));
+        let is_partly = match mode {
+            Some("Partial") => true,
+            Some("Finalize") => false,
+            _ => shape.row_inputs(index).any(|input| at(&partly, input)),
+        };
+        set(&mut partly, index, is_partly);
+    }
+    partly
+}
+
 /// Which nodes may not have been read to their end.
 fn stopped_early(shape: &Shape<'_>) -> Vec<bool> {
     let mut stopped = vec![false; shape.len()];
@@ -133,14 +154,12 @@ fn stopped_early(shape: &Shape<'_>) -> Vec<bool> {
     // last of them first.
     let mut open = vec![0];
     while let Some(index) = open.pop() {
-        let mut later = Vec::new();
-        for child in shape.children(index) {
-            if shape.edge(child) == Some(PlanEdge::InitPlan) {
-                later.push(child);
-            }
-        }
         // A stack: the first pushed is visited last.
-        open.extend(later);
+        open.extend(
+            shape
+                .children(index)
+                .filter(|child| shape.edge(*child) == Some(PlanEdge::InitPlan)),
+        );
         if let Some(parent) = shape.parent(index) {
             let may_stop = match shape.edge(index) {
                 Some(PlanEdge::InitPlan) if is_cte(shape, index) => !at(&read_out, index),
@@ -176,12 +195,14 @@ fn is_cte(shape: &Shape<'_>, index: usize) -> bool {
 }
 
 /// EXISTS and IN stop at the first match, and the plan does not say which a
-/// SubPlan is: one that gave at most a row may have been either.
+/// SubPlan is: one that gave at most a row may have been either. An aggregate
+/// without groups has only the one.
 fn reads_one_row(shape: &Shape<'_>, index: usize) -> bool {
-    shape
-        .node(index)
-        .and_then(|node| node.actual)
-        .is_some_and(|actual| actual.rows_per_loop <= 1.0)
+    shape.node(index).is_some_and(|node| {
+        node.actual
+            .is_some_and(|actual| actual.rows_per_loop <= 1.0)
+            && !(node.kind == NodeKind::Aggregate && node.text("Strategy") == Some("Plain"))
+    })
 }
 
 /// Whether a parent may leave rows of a child unread.
@@ -219,13 +240,27 @@ fn limit_was_reached(shape: &Shape<'_>, limit: &PlanNode, child: usize) -> bool 
     let (Some(estimate), Some(actual)) = (limit.estimate, limit.actual) else {
         return true;
     };
-    let is_guess = shape
-        .node(child)
-        .and_then(|node| node.estimate)
-        .is_some_and(|input| {
-            input.rows >= 10.0 && (input.rows / 10.0 - estimate.rows).abs() <= 1.0
-        });
-    is_guess || actual.rows_per_loop >= estimate.rows - 0.5
+    is_tenth(shape, limit, child) || actual.rows_per_loop >= estimate.rows - 0.5
+}
+
+fn is_tenth(shape: &Shape<'_>, limit: &PlanNode, child: usize) -> bool {
+    let (Some(estimate), Some(input)) = (
+        limit.estimate,
+        shape.node(child).and_then(|node| node.estimate),
+    ) else {
+        return false;
+    };
+    input.rows >= 10.0 && (input.rows / 10.0 - estimate.rows).abs() <= 1.0
+}
+
+/// A Limit whose count the planner did not know.
+fn is_guessed_limit(shape: &Shape<'_>, index: usize) -> bool {
+    shape.node(index).is_some_and(|node| {
+        node.kind == NodeKind::Limit
+            && shape
+                .row_inputs(index)
+                .any(|input| is_tenth(shape, node, input))
+    })
 }
 
 fn build_side_is_empty(shape: &Shape<'_>, join: usize) -> bool {

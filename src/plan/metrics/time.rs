@@ -9,7 +9,7 @@
 //!   really ran its input: that input's loops over the Gather's loops. It
 //!   counts the leader if it took part, and no worker that never got to run.
 //!   The bitmap of a parallel Bitmap Heap Scan is built by one process while
-//!   the others wait, so its time is not shared.
+//!   the others wait: its time is not shared, unless they came too late to wait.
 //! - **Alone.** the total, less the totals of all children but InitPlans, less
 //!   the InitPlans that ran inside of it.
 //! - **InitPlans and CTEs** hang at the top of their query level but run when
@@ -112,7 +112,9 @@ fn walls(shape: &Shape<'_>) -> Walls {
         let mut slack = HALF_STEP_MS * loops * own_share;
         for child in shape.children(index) {
             let child_loops = shape.loops(child);
-            let child_share = own_share * share_below(shape, index, child, loops, child_loops);
+            let child_share = own_share
+                * share_below(shape, index, child)
+                * bitmap_share(shape, index, child, total, own_share * printed(child));
             set(&mut share, child, child_share);
             if shape.edge(child) != Some(PlanEdge::InitPlan) {
                 inputs += printed(child) * child_share;
@@ -137,24 +139,42 @@ fn walls(shape: &Shape<'_>) -> Walls {
     }
 }
 
-/// What a child's share is of its parent's.
-fn share_below(shape: &Shape<'_>, parent: usize, child: usize, loops: f64, below: f64) -> f64 {
-    if loops <= 0.0 || below <= 0.0 {
-        return 1.0;
+/// What a child's share is of its parent's: below a Gather, one in as many
+/// processes as ran per execution of the Gather.
+fn share_below(shape: &Shape<'_>, parent: usize, child: usize) -> f64 {
+    let (loops, below) = (shape.loops(parent), shape.loops(child));
+    if shape.gather(child) == Some(parent) && shape.gather(parent).is_none() && below > 0.0 {
+        (loops / below).min(1.0)
+    } else {
+        1.0
     }
-    if shape.gather(child) == Some(parent) {
-        // Processes per execution of the Gather.
-        return (loops / below).min(1.0);
-    }
-    let one_builds_the_bitmap = shape.gather(parent).is_some()
+}
+
+/// By how much more a parallel bitmap's time counts than an equal share of it.
+/// All processes waited for the one that built it if each had that time; a
+/// parent with less has processes that came later.
+fn bitmap_share(
+    shape: &Shape<'_>,
+    parent: usize,
+    child: usize,
+    parent_ms: f64,
+    shared_ms: f64,
+) -> f64 {
+    let is_parallel_bitmap = shape.gather(parent).is_some()
         && shape
             .node(parent)
             .is_some_and(|node| node.kind == NodeKind::BitmapHeapScan && node.parallel_aware)
         && shape.edge(child) == Some(PlanEdge::Outer);
-    if one_builds_the_bitmap {
-        return (loops / below).max(1.0);
+    let (loops, below) = (shape.loops(parent), shape.loops(child));
+    if !is_parallel_bitmap || below <= 0.0 {
+        return 1.0;
     }
-    1.0
+    let processes = (loops / below).max(1.0);
+    if shared_ms * processes <= parent_ms {
+        processes
+    } else {
+        1.0
+    }
 }
 
 /// Finds for each InitPlan the node in which it ran.

@@ -1,6 +1,7 @@
 //! What rules share: how much a finding weighs, what a plan's conditions say,
 //! and where in the SQL a plan node comes from. No rule is in here.
 
+pub(super) mod cause;
 pub(super) mod condition;
 pub(super) mod memory;
 pub(super) mod node;

@@ -103,15 +103,6 @@ impl Filtered {
     pub(crate) fn read(self) -> f64 {
         self.kept + self.removed
     }
-
-    /// Share of the rows looked at that passed.
-    pub(crate) fn kept_share(self) -> f64 {
-        if self.read() > 0.0 {
-            self.kept / self.read()
-        } else {
-            1.0
-        }
-    }
 }
 
 /// The condition of that role, unless it only tests a subquery's result.

@@ -76,7 +76,7 @@ pub(super) fn text(node: &SyntaxNode) -> String {
 }
 
 /// A name without its quotes, folded to lower case when it has none.
-pub(super) fn folded(text: &str) -> String {
+pub(in crate::sql) fn folded(text: &str) -> String {
     let text = text.trim();
     match text
         .strip_prefix('"')

@@ -1,0 +1,618 @@
+//! Why an estimate went wrong, and which statistics mend it.
+
+use crate::catalog::{Catalog, Relation, ident};
+use crate::finding::{Applicability, Change, Evidence, Origin, SideEffect, Suggestion, Value};
+use crate::plan::{ConditionRole, NodeId, NodeKind, PlanGraph, PlanNode};
+use crate::subject::Subject;
+
+use super::condition::{self, Conjunct};
+use super::{memory, node};
+
+/// ANALYZE is due by autovacuum's own reckoning from here: a share of the
+/// rows, on top of a few.
+const STALE_SHARE: f64 = 0.2;
+/// The few.
+const STALE_ROWS: f64 = 1_000.0;
+/// The largest statistics target that is proposed.
+const TARGET: i32 = 1_000;
+
+/// The likely cause of a wrong estimate.
+#[derive(Debug)]
+pub(crate) struct Cause {
+    /// What it is, as the end of a sentence.
+    pub(crate) text: String,
+    /// The table concerned.
+    pub(crate) relation: Option<(String, String)>,
+    /// What mends it.
+    pub(crate) suggestions: Vec<Suggestion>,
+    /// What supports it.
+    pub(crate) evidence: Vec<Evidence>,
+}
+
+impl Cause {
+    fn new(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            relation: None,
+            suggestions: Vec::new(),
+            evidence: Vec::new(),
+        }
+    }
+
+    fn suggest(mut self, suggestion: Suggestion) -> Self {
+        self.suggestions.push(suggestion);
+        self
+    }
+}
+
+/// A table as the statistics commands name it.
+pub(crate) struct Table<'a> {
+    /// From the catalogue, where there is one.
+    pub(crate) relation: Option<&'a Relation>,
+    /// Schema and name; the schema empty when it is not known.
+    pub(crate) key: (String, String),
+    /// As written in SQL.
+    pub(crate) display: String,
+}
+
+impl<'a> Table<'a> {
+    /// The table of a catalogue entry.
+    pub(crate) fn of(relation: &'a Relation, catalog: &Catalog) -> Self {
+        Self {
+            relation: Some(relation),
+            key: (relation.schema.clone(), relation.name.clone()),
+            display: relation.display_name(catalog),
+        }
+    }
+
+    fn of_node(subject: &Subject<'a>, node: &PlanNode) -> Option<Self> {
+        if let (Some(relation), Some(catalog)) = (subject.relation_of_node(node), subject.catalog) {
+            return Some(Self::of(relation, catalog));
+        }
+        let name = node.relation.name.clone()?;
+        let schema = node.relation.schema.clone();
+        let display = match &schema {
+            Some(schema) => format!("{}.{}", ident::quote(schema), ident::quote(&name)),
+            None => ident::quote(&name),
+        };
+        Some(Self {
+            relation: None,
+            key: (schema.unwrap_or_default(), name),
+            display,
+        })
+    }
+
+    /// `ANALYZE` of the table.
+    pub(crate) fn analyze(&self) -> Suggestion {
+        Suggestion::untested(
+            format!("analyse {}", self.display),
+            Change::Analyze {
+                sql: format!("ANALYZE {};", self.display),
+                relation: self.key.clone(),
+            },
+            Applicability::SameResults,
+        )
+    }
+
+    fn create_statistics(
+        &self,
+        label: &str,
+        kinds: &str,
+        on: &[String],
+        title: &str,
+    ) -> Suggestion {
+        let name = short(&format!("{}_{label}_stats", self.key.1));
+        let kinds = if kinds.is_empty() {
+            String::new()
+        } else {
+            format!(" ({kinds})")
+        };
+        let mut suggestion = Suggestion::untested(
+            title.to_owned(),
+            Change::CreateStatistics {
+                sql: format!(
+                    "CREATE STATISTICS {}{kinds} ON {} FROM {};\nANALYZE {};",
+                    ident::quote(&name),
+                    on.join(", "),
+                    self.display,
+                    self.display
+                ),
+                relation: self.key.clone(),
+            },
+            Applicability::SameResults,
+        );
+        suggestion.side_effects.push(SideEffect::Writes(
+            "none on writes; ANALYZE of the table takes a little longer".to_owned(),
+        ));
+        suggestion
+    }
+
+    fn raise_target(&self, column: &str) -> Suggestion {
+        let column = ident::quote(column);
+        Suggestion::untested(
+            format!("collect finer statistics of {}.{column}", self.display),
+            Change::Analyze {
+                sql: format!(
+                    "ALTER TABLE {} ALTER COLUMN {column} SET STATISTICS {TARGET};\nANALYZE {};",
+                    self.display, self.display
+                ),
+                relation: self.key.clone(),
+            },
+            Applicability::SameResults,
+        )
+    }
+}
+
+/// A name of at most 63 bytes, as the server takes it.
+fn short(name: &str) -> String {
+    let mut short = String::new();
+    for character in name.chars() {
+        if short.len() + character.len_utf8() > 63 {
+            break;
+        }
+        short.push(character);
+    }
+    short
+}
+
+fn by_hand(title: &str, text: impl Into<String>) -> Suggestion {
+    Suggestion::untested(
+        title,
+        Change::Advice { text: text.into() },
+        Applicability::Manual,
+    )
+}
+
+/// The likely cause of the wrong estimate of that node.
+pub(crate) fn of(subject: &Subject<'_>, plan: &PlanGraph, id: NodeId) -> Cause {
+    let node = plan.node(id);
+    match node.kind {
+        NodeKind::BitmapIndexScan | NodeKind::BitmapAnd | NodeKind::BitmapOr => {
+            let heap = plan
+                .ancestors(id)
+                .find(|up| plan.node(*up).kind == NodeKind::BitmapHeapScan)
+                .unwrap_or(id);
+            of_scan(
+                subject,
+                plan.node(heap),
+                node.condition(ConditionRole::IndexCond),
+            )
+        }
+        _ if node::reads_table(node) => of_scan(subject, node, None),
+        NodeKind::NestedLoop | NodeKind::HashJoin | NodeKind::MergeJoin => Cause::new(
+            "the rows of the two sides do not match as often as the columns' own statistics say; \
+             PostgreSQL keeps no statistics across tables",
+        )
+        .suggest(by_hand(
+            "help the planner with the join",
+            "finer statistics of the join columns help where values are skewed; where a filter on \
+             one table decides which rows of the other match, repeat it on the other's columns, or \
+             put the selective part into a MATERIALIZED CTE or a temporary table",
+        )),
+        NodeKind::Aggregate | NodeKind::Group | NodeKind::Unique => of_groups(subject, plan, id),
+        NodeKind::FunctionScan | NodeKind::TableFunctionScan | NodeKind::ProjectSet => Cause::new(
+            "the planner does not look into a function: it takes the number of rows that is \
+             declared for it",
+        )
+        .suggest(by_hand(
+            "declare how many rows the function gives",
+            "ALTER FUNCTION … ROWS n, or write its query into the statement",
+        )),
+        NodeKind::CteScan | NodeKind::WorkTableScan | NodeKind::RecursiveUnion => Cause::new(
+            "the planner guesses the rows of a recursive or materialised CTE",
+        )
+        .suggest(by_hand(
+            "give the planner a real row count",
+            "put the CTE's result into a temporary table and ANALYZE it, or take MATERIALIZED away",
+        )),
+        _ => Cause::new("the planner has no statistics of what this node gives"),
+    }
+}
+
+/// What a scan's conditions compare.
+#[derive(Default)]
+struct Compared<'a> {
+    columns: Vec<String>,
+    operators: Vec<&'a str>,
+    expressions: Vec<&'a str>,
+    parameter: bool,
+    pattern: bool,
+    other: bool,
+}
+
+fn compared<'a>(node: &'a PlanNode, below: Option<&'a str>) -> Compared<'a> {
+    let alias = node
+        .relation
+        .alias
+        .as_deref()
+        .or(node.relation.name.as_deref());
+    let mut found = Compared::default();
+    let texts = [
+        node.condition(ConditionRole::IndexCond).or(below),
+        node.condition(ConditionRole::RecheckCond),
+        node.condition(ConditionRole::Filter),
+    ];
+    for part in texts.into_iter().flatten().flat_map(condition::conjuncts) {
+        let foreign = condition::qualifiers(part.text)
+            .iter()
+            .any(|qualifier| Some(qualifier.as_str()) != alias);
+        if foreign || condition::only_subplans(part.text) {
+            // A join condition: the other table's value is not known.
+            found.other = true;
+            continue;
+        }
+        classify(&part, &mut found);
+    }
+    found
+}
+
+fn classify<'a>(part: &Conjunct<'a>, found: &mut Compared<'a>) {
+    if part.right.contains('$') && condition::names(part.right).is_empty() {
+        found.parameter = true;
+    }
+    if matches!(part.operator, "~~" | "~~*" | "!~~" | "!~~*" | "~" | "~*") {
+        found.pattern = true;
+    }
+    if let Some((_, column)) = condition::column(part.left) {
+        let constant = condition::column(part.right).is_none();
+        if constant && !part.operator.is_empty() && !found.columns.contains(&column) {
+            found.columns.push(column);
+            found.operators.push(part.operator);
+        } else if part.operator.is_empty() && !found.columns.contains(&column) {
+            // A bare boolean column.
+            found.columns.push(column);
+            found.operators.push("=");
+        }
+    } else if part.operator.is_empty() {
+        // An OR or NOT over columns: their joint distribution decides.
+        for name in condition::names(part.text) {
+            if !matches!(
+                name.as_str(),
+                "OR" | "AND" | "NOT" | "ANY" | "ALL" | "IS" | "NULL"
+            ) && !found.columns.contains(&name)
+            {
+                found.columns.push(name);
+                found.operators.push("");
+            }
+        }
+    } else if condition::names(part.right).is_empty() {
+        let expression = condition::strip(part.left);
+        if !condition::names(expression).is_empty() && !found.expressions.contains(&expression) {
+            found.expressions.push(expression);
+        }
+    } else {
+        found.other = true;
+    }
+}
+
+fn of_scan(subject: &Subject<'_>, node: &PlanNode, below: Option<&str>) -> Cause {
+    let Some(table) = Table::of_node(subject, node) else {
+        return Cause::new("the planner has no statistics of what this node gives");
+    };
+    let mut compared = compared(node, below);
+    if let Some(relation) = table.relation {
+        compared
+            .columns
+            .retain(|column| relation.column(column).is_some());
+    }
+    let mut cause = scan_cause(subject, &table, node, &compared);
+    cause.relation = node::relation(subject, node);
+    cause
+}
+
+fn scan_cause(
+    subject: &Subject<'_>,
+    table: &Table<'_>,
+    node: &PlanNode,
+    compared: &Compared<'_>,
+) -> Cause {
+    if let Some(relation) = table.relation
+        && let Some(due) = analyze_due(relation, subject.catalog)
+    {
+        let mut cause = Cause::new(due.text).suggest(table.analyze());
+        cause.evidence.extend(due.evidence);
+        return cause;
+    }
+    if compared.parameter {
+        return Cause::new(
+            "the plan was made for any value of its parameters, and this run's values are unlike \
+             the average",
+        )
+        .suggest(by_hand(
+            "plan with the actual values",
+            "SET plan_cache_mode = force_custom_plan for the role or session, or ALTER FUNCTION … \
+             SET plan_cache_mode where the statement stands in a function",
+        ));
+    }
+    if let Some(expression) = compared.expressions.first() {
+        return expression_cause(subject, table, node, expression);
+    }
+    match compared.columns.as_slice() {
+        [_, _, ..] => several_columns(table, &compared.columns, &compared.operators),
+        [_] if compared.pattern => Cause::new(
+            "the planner guesses how many values match a pattern that does not begin with fixed \
+             characters",
+        ),
+        [column] => one_column(table, column),
+        [] if compared.other => Cause::new(
+            "the number of matches for one row of the other table differs widely from the average",
+        ),
+        [] => Cause::new("the table has grown or shrunk since it was last analysed")
+            .suggest(table.analyze()),
+    }
+}
+
+/// Why ANALYZE is due, with the evidence.
+pub(crate) struct Due {
+    /// The end of a sentence.
+    pub(crate) text: String,
+    /// What supports it.
+    pub(crate) evidence: Vec<Evidence>,
+    /// Statistics are missing altogether.
+    pub(crate) missing: bool,
+}
+
+/// Whether ANALYZE of a table is due: it never ran, or much has changed since.
+pub(crate) fn analyze_due(relation: &Relation, catalog: Option<&Catalog>) -> Option<Due> {
+    let from = || Origin::Catalog(relation.qualified());
+    let no_statistics = !relation.columns.is_empty()
+        && relation.columns.iter().all(|column| column.stats.is_none());
+    // A role without rights sees no statistics of tables that have them.
+    let all_readable = catalog.is_some_and(|catalog| catalog.limits.is_empty());
+    let activity = relation.activity.as_ref();
+    let analysed = activity.is_some_and(|activity| activity.seconds_since_analyze.is_some());
+    if relation.tuples.is_none() || no_statistics && all_readable && !analysed {
+        let rows = activity.map_or(0.0, |activity| activity.live_rows);
+        let mut evidence = vec![Evidence::new(
+            "size of the table",
+            Value::Blocks(relation.pages),
+            from(),
+        )];
+        if rows > 0.0 {
+            evidence.push(Evidence::new("live rows", Value::Rows(rows), from()));
+        }
+        return Some(Due {
+            text: format!("{} has never been analysed", relation.name),
+            evidence,
+            missing: true,
+        });
+    }
+    let activity = activity?;
+    let changed = activity.modified_since_analyze;
+    let rows = relation.rows();
+    if changed > STALE_ROWS && changed > STALE_SHARE * rows {
+        return Some(Due {
+            text: format!(
+                "{} rows of {} were changed since it was last analysed",
+                super::show::count(changed),
+                relation.name
+            ),
+            evidence: vec![
+                Evidence::new("rows changed since ANALYZE", Value::Rows(changed), from()),
+                Evidence::new("rows as of ANALYZE", Value::Rows(rows), from()),
+            ],
+            missing: false,
+        });
+    }
+    None
+}
+
+fn expression_cause(
+    subject: &Subject<'_>,
+    table: &Table<'_>,
+    node: &PlanNode,
+    expression: &str,
+) -> Cause {
+    let cause = Cause::new(format!(
+        "the planner has no statistics of {expression}, and guesses"
+    ));
+    let bare = unqualified(expression, node);
+    if let Some(relation) = table.relation
+        && relation.statistics.iter().any(|object| {
+            object
+                .expressions
+                .iter()
+                .any(|known| condition::strip(known) == bare)
+        })
+    {
+        return cause.suggest(table.analyze());
+    }
+    match memory::major(subject) {
+        Some(major) if major < 14 => cause.suggest(by_hand(
+            "give the expression statistics by an index on it",
+            format!(
+                "an index on ({bare}) makes ANALYZE collect statistics of it; from version 14 on, \
+                 CREATE STATISTICS does so without an index"
+            ),
+        )),
+        _ => {
+            let label = condition::names(&bare).join("_");
+            cause.suggest(table.create_statistics(
+                &format!("{label}_expr"),
+                "",
+                &[format!("({bare})")],
+                "create statistics on the expression",
+            ))
+        }
+    }
+}
+
+/// Without the table's alias, which the commands do not know.
+fn unqualified(expression: &str, node: &PlanNode) -> String {
+    let alias = node
+        .relation
+        .alias
+        .as_deref()
+        .or(node.relation.name.as_deref())
+        .unwrap_or("");
+    let mut text = String::new();
+    let mut rest = expression;
+    let prefix = format!("{}.", ident::quote(alias));
+    while let Some(at) = rest.find(&prefix) {
+        let before = rest.get(..at).unwrap_or("");
+        text.push_str(before);
+        // `foo.` within `xfoo.` is another name.
+        let inside = before
+            .chars()
+            .next_back()
+            .is_some_and(|last| last.is_alphanumeric() || last == '_' || last == '"');
+        if inside {
+            text.push_str(&prefix);
+        }
+        rest = rest.get(at + prefix.len()..).unwrap_or("");
+    }
+    text.push_str(rest);
+    text
+}
+
+fn several_columns(table: &Table<'_>, columns: &[String], operators: &[&str]) -> Cause {
+    let mut sorted: Vec<&str> = columns.iter().map(String::as_str).collect();
+    sorted.sort_unstable();
+    sorted.truncate(8);
+    let list = sorted.join(", ");
+    let cause = Cause::new(format!(
+        "the planner takes the conditions on {list} as independent of each other, and they are not"
+    ));
+    let equalities = operators
+        .iter()
+        .all(|operator| matches!(*operator, "=" | "= ANY" | "IS NULL"));
+    let kinds = if equalities {
+        "dependencies, mcv"
+    } else {
+        "mcv"
+    };
+    let object = table.relation.and_then(|relation| {
+        relation.statistics.iter().find(|object| {
+            object.kinds.iter().any(|kind| kind == "mcv")
+                && sorted
+                    .iter()
+                    .all(|column| object.columns.iter().any(|known| known == column))
+        })
+    });
+    match object {
+        Some(object) if object.computed => {
+            let name = object_name(table, &object.name);
+            cause.suggest(Suggestion::untested(
+                format!("collect finer statistics in {name}"),
+                Change::CreateStatistics {
+                    sql: format!(
+                        "ALTER STATISTICS {name} SET STATISTICS {TARGET};\nANALYZE {};",
+                        table.display
+                    ),
+                    relation: table.key.clone(),
+                },
+                Applicability::SameResults,
+            ))
+        }
+        Some(_) => cause.suggest(table.analyze()),
+        None => {
+            let quoted: Vec<String> = sorted.iter().map(|column| ident::quote(column)).collect();
+            cause.suggest(table.create_statistics(
+                &sorted.join("_"),
+                kinds,
+                &quoted,
+                &format!("create extended statistics on {list}"),
+            ))
+        }
+    }
+}
+
+fn object_name(table: &Table<'_>, name: &str) -> String {
+    if table.key.0.is_empty() || table.key.0 == "public" {
+        ident::quote(name)
+    } else {
+        format!("{}.{}", ident::quote(&table.key.0), ident::quote(name))
+    }
+}
+
+fn one_column(table: &Table<'_>, column: &str) -> Cause {
+    let statistics = table
+        .relation
+        .and_then(|relation| relation.column(column))
+        .map(|column| (column.statistics_target, column.stats.as_ref()));
+    match statistics {
+        Some((target, _)) if target.is_some_and(|target| target >= TARGET) => Cause::new(format!(
+            "the values of {column} are distributed so that even its fine statistics miss this one"
+        )),
+        Some((_, None)) => {
+            Cause::new(format!("{column} has no statistics")).suggest(table.analyze())
+        }
+        _ => Cause::new(format!(
+            "the values of {column} are skewed beyond what its statistics hold"
+        ))
+        .suggest(table.raise_target(column)),
+    }
+}
+
+fn of_groups(subject: &Subject<'_>, plan: &PlanGraph, id: NodeId) -> Cause {
+    let keys = plan.node(id).texts("Group Key");
+    let fallback = || Cause::new("the planner misjudged how many different groups there are");
+    let scans: Vec<NodeId> = plan
+        .subtree(id)
+        .into_iter()
+        .filter(|below| node::reads_table(plan.node(*below)))
+        .collect();
+    let mut qualifiers: Vec<String> = keys
+        .iter()
+        .flat_map(|key| condition::qualifiers(key))
+        .collect();
+    qualifiers.sort_unstable();
+    qualifiers.dedup();
+    let scan = match (qualifiers.as_slice(), scans.as_slice()) {
+        ([], [only]) => Some(*only),
+        ([alias], _) => scans
+            .iter()
+            .copied()
+            .find(|scan| plan.node(*scan).relation.alias.as_deref() == Some(alias)),
+        _ => None,
+    };
+    let Some(scan) = scan else { return fallback() };
+    let node = plan.node(scan);
+    let Some(table) = Table::of_node(subject, node) else {
+        return fallback();
+    };
+    let mut cause = group_cause(subject, &table, node, &keys);
+    cause.relation = node::relation(subject, node);
+    cause
+}
+
+fn group_cause(subject: &Subject<'_>, table: &Table<'_>, node: &PlanNode, keys: &[&str]) -> Cause {
+    if let Some(relation) = table.relation
+        && let Some(due) = analyze_due(relation, subject.catalog)
+    {
+        let mut cause = Cause::new(due.text).suggest(table.analyze());
+        cause.evidence.extend(due.evidence);
+        return cause;
+    }
+    if let Some(expression) = keys.iter().find(|key| condition::column(key).is_none()) {
+        return expression_cause(subject, table, node, condition::strip(expression));
+    }
+    let mut columns: Vec<String> = keys
+        .iter()
+        .filter_map(|key| condition::column(key))
+        .map(|(_, column)| column)
+        .collect();
+    columns.sort_unstable();
+    columns.dedup();
+    match columns.as_slice() {
+        [] => Cause::new("the planner misjudged how many different groups there are"),
+        [column] => Cause::new(format!(
+            "the number of different values of {column} is misjudged from the sample"
+        ))
+        .suggest(table.raise_target(column)),
+        _ => {
+            columns.truncate(8);
+            let list = columns.join(", ");
+            let quoted: Vec<String> = columns.iter().map(|column| ident::quote(column)).collect();
+            Cause::new(format!(
+                "the planner does not know how many combinations of {list} there are"
+            ))
+            .suggest(table.create_statistics(
+                &columns.join("_"),
+                "ndistinct",
+                &quoted,
+                &format!("create ndistinct statistics on {list}"),
+            ))
+        }
+    }
+}
