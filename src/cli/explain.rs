@@ -11,7 +11,7 @@ use super::settings::Settings;
 use super::ui::{Ui, Written};
 use crate::advise::explain::{AdviceOptions, analyse};
 use crate::advise::suppress::ConfiguredSuppression;
-use crate::advise::{Analysis, belongs};
+use crate::advise::{Analysis, Outcome, belongs};
 
 use crate::report::{self, FORMATS, Render, model};
 use crate::verify::Planner;
@@ -101,6 +101,23 @@ fn report(
             Ok(done) => analyses = done,
             Err(failure) => inputs.problems.push(failure.problem()),
         }
+    }
+    let nothing_checked = !analyses.is_empty()
+        && analyses.iter().all(|analysis| {
+            analysis.plan.is_none()
+                && !analysis.failed
+                && !analysis
+                    .outcomes
+                    .iter()
+                    .any(|(_, outcome)| matches!(outcome, Outcome::Ran { .. }))
+        });
+    if nothing_checked && inputs.problems.is_empty() {
+        let failure = Failure::new(
+            Kind::Usage,
+            "nothing could be checked: there is no plan, and no planner to ask for one",
+        )
+        .hint("name a file that creates the tables with --schema, a database with -d, or a plan with --plan");
+        inputs.problems.push(failure.problem());
     }
     Ok(report::build(&analyses, &inputs.sources, inputs.problems))
 }
@@ -239,6 +256,13 @@ fn advise(
                 ));
             }
         }
+    }
+    for analysis in &mut analyses {
+        // What could not be read, and was not planned, was not advised on.
+        analysis.failed |= analysis.plan.is_none()
+            && analysis.statement.as_ref().is_some_and(|statement| {
+                statement.query.is_none() && !statement.problems.is_empty()
+            });
     }
     if let Some(note) = note {
         for engine in analyses

@@ -36,12 +36,17 @@ pub fn render(report: &Report, out: &mut dyn Write, options: &Options) -> io::Re
         && let Some(statement) = report.statements.first()
     {
         writeln!(out)?;
-        writeln!(out, "{}", paint(page.palette.heading, "All statements"))?;
+        write!(out, "{}", paint(page.palette.heading, "All statements"))?;
         page.checked(statement, out)?;
     }
     for problem in report.problems.iter().filter(|_| options.problems) {
         writeln!(out)?;
         page.problem(problem, out)?;
+    }
+    if report.totals.findings > 0 && !options.brief {
+        writeln!(out)?;
+        let hint = "pgadvise rules NAME says what a rule looks for, and when it is wrong";
+        page.styled_paragraph("  ", hint, page.palette.dim, out)?;
     }
     if report.statements.len() > 1 {
         writeln!(out)?;
@@ -83,7 +88,7 @@ impl<'a> Page<'a> {
         }
         for problem in &statement.problems {
             writeln!(out)?;
-            self.problem(problem, out)?;
+            self.trouble(problem, statement.failed, out)?;
             if let (Some(sql), Some(start), Some(place)) =
                 (&statement.sql, &statement.place, &problem.place)
             {
@@ -103,7 +108,7 @@ impl<'a> Page<'a> {
             writeln!(out)?;
             self.finding(finding, statement, out)?;
         }
-        if statement.findings.is_empty() && !statement.failed {
+        if statement.findings.is_empty() && !statement.failed && summary::was_checked(statement) {
             writeln!(out)?;
             let said = summary::nothing_found(statement);
             let style = if statement.plan.is_some() {
@@ -118,7 +123,6 @@ impl<'a> Page<'a> {
             self.suppressed(&statement.suppressed, out)?;
         }
         if !shared && !self.options.brief {
-            writeln!(out)?;
             self.checked(statement, out)?;
         }
         Ok(())
@@ -225,10 +229,7 @@ impl<'a> Page<'a> {
         self.labelled(
             &prose::left("  rule", INDENT - 2),
             self.palette.dim,
-            &format!(
-                "{} (pgadvise rules {} says when it is wrong)",
-                finding.rule, finding.rule
-            ),
+            &finding.rule,
             out,
         )
     }
@@ -361,18 +362,34 @@ impl<'a> Page<'a> {
 
     /// What was checked, what could not be, and by which planner.
     fn checked(&self, statement: &Statement, out: &mut dyn Write) -> io::Result<()> {
-        for line in summary::checked(statement, self.options.detailed) {
+        for (at, line) in summary::checked(statement, self.options.detailed)
+            .into_iter()
+            .enumerate()
+        {
+            if at == 0 {
+                writeln!(out)?;
+            }
             self.styled_paragraph("  ", &line, self.palette.dim, out)?;
         }
         Ok(())
     }
 
     fn problem(&self, problem: &Problem, out: &mut dyn Write) -> io::Result<()> {
+        self.trouble(problem, true, out)
+    }
+
+    /// Trouble that stopped the work is an error; what did not is a warning.
+    fn trouble(&self, problem: &Problem, fatal: bool, out: &mut dyn Write) -> io::Result<()> {
         let message = match &problem.place {
             Some(place) => format!("{}: {}", place.text(), problem.message),
             None => problem.message.clone(),
         };
-        self.labelled("error:", self.palette.critical, &message, out)?;
+        let (label, style) = if fatal {
+            ("error:", self.palette.critical)
+        } else {
+            ("warning:", self.palette.warning)
+        };
+        self.labelled(label, style, &message, out)?;
         for cause in &problem.causes {
             self.labelled("  caused by:", self.palette.dim, cause, out)?;
         }
