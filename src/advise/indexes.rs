@@ -354,7 +354,11 @@ impl Search<'_> {
     ) -> Result<(Tried, Vec<Candidate>), PlanError> {
         for (at, candidate) in kept.iter().enumerate() {
             let mut narrowed = false;
-            while let Some(spec) = tried.specs.get(at).and_then(candidates::narrower) {
+            // An order that a LIMIT stops early is kept even where today's
+            // few rows would be as quick to sort: it is what keeps the
+            // statement quick when they are many.
+            while !candidate.ordered
+                && let Some(spec) = tried.specs.get(at).and_then(candidates::narrower) {
                 let attempt = self.replaced(&tried, at, spec)?;
                 if attempt.cost > tried.cost * NARROWER || !used(&attempt, at) {
                     break;
