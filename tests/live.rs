@@ -194,7 +194,10 @@ fn encryption_is_what_sslmode_says() {
     ));
 
     let refused = connect("postgres", "disable", "").unwrap_err();
-    assert!(refused.to_string().contains("no encryption"), "{refused}");
+    assert!(
+        refused.to_string().contains("no pg_hba.conf entry"),
+        "{refused}"
+    );
     for mode in ["allow", "prefer", "disable"] {
         connect("plain", mode, "").unwrap();
     }
@@ -313,7 +316,10 @@ fn columns_are_read_with_types_collations_and_statistics() {
     assert_eq!(table.tuples, Some(1000.0));
     assert!(table.pages > 30.0, "{}", table.pages);
     let activity = table.activity.as_ref().unwrap();
-    assert!(activity.inserted >= 0.0 && activity.seconds_since_analyze.is_some());
+    // Before version 15 counters arrive some time after the fact.
+    if catalog.major() >= 15 {
+        assert!(activity.inserted > 0.0 && activity.seconds_since_analyze.is_some());
+    }
 }
 
 #[test]

@@ -156,6 +156,7 @@ impl Server {
             "shared_buffers=16MB",
             "max_connections=40",
             "log_statement=all",
+            "password_encryption=scram-sha-256",
             "log_line_prefix=%d|%a|",
         ]
         .iter()
