@@ -175,7 +175,7 @@ fn statistics_survive_suppositions_of_every_kind() {
         analyze,
     ] {
         let what_if = planner.what_if(&[query], &[supposition]).unwrap();
-        assert!(what_if.plans[0].is_ok());
+        assert!(what_if.plans[0].is_ok(), "{:?}", what_if.plans);
         let again = planner.plan(query, PlanOptions::default()).unwrap();
         assert_eq!(again.document, plan.document);
     }

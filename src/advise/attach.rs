@@ -25,7 +25,7 @@ const MENDED_BY_INDEX: &[&str] = &[
 ];
 
 /// Those of them whose only cure is an index.
-const MENDED_BY_INDEX_ONLY: &[&str] = &[
+pub(super) const MENDED_BY_INDEX_ONLY: &[&str] = &[
     "seq-scan-behind-selective-filter",
     "nested-loop-inner-seq-scan",
     "index-scan-filters-most-rows",
@@ -305,7 +305,10 @@ fn measured(
 }
 
 /// Marks every suggestion with why nobody tried it.
-pub fn untested(_subject: &Subject<'_>, findings: &mut [Finding], why: &str) {
+pub fn untested(subject: &Subject<'_>, findings: &mut [Finding], why: &str) {
+    if let (Some(plan), None) = (subject.plan, subject.catalog) {
+        super::untested::suggest(plan, findings, why);
+    }
     for suggestion in findings
         .iter_mut()
         .flat_map(|finding| &mut finding.suggestions)

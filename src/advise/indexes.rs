@@ -258,11 +258,27 @@ impl Search<'_> {
         let suppositions: Vec<Supposition> =
             specs.iter().cloned().map(Supposition::Index).collect();
         let mut what_if = self.planner.what_if(&[self.planned], &suppositions)?;
-        let plan = what_if.plans.pop().unwrap_or_else(|| {
+        let mut plan = what_if.plans.pop().unwrap_or_else(|| {
             Err(PlanError::Unsupported {
                 what: "the planner gave no plan".to_owned(),
             })
         })?;
+        // Plans name a supposed index after its number, and a partitioned one
+        // after its parts; from here on it has the name that it will have.
+        for node in plan.graph.node_weights_mut() {
+            if let Some(name) = &mut node.relation.index
+                && let Some((_, spec)) = what_if
+                    .indexes
+                    .iter()
+                    .zip(specs)
+                    .find(|(built, _)| built.is_named(name))
+            {
+                name.clone_from(&spec.name);
+            }
+        }
+        for (built, spec) in what_if.indexes.iter_mut().zip(specs) {
+            built.name.clone_from(&spec.name);
+        }
         let cost = plan.total_cost().unwrap_or(f64::INFINITY);
         Ok(Tried {
             specs: specs.to_vec(),

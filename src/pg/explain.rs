@@ -103,7 +103,7 @@ impl Session {
             let prefix = "EXPLAIN (FORMAT JSON, VERBOSE, COSTS, SETTINGS, GENERIC_PLAN) ";
             let generic = self.undone(|session| session.explain_text(prefix, statement.sql));
             match generic {
-                Err(PlanError::Refused { sqlstate, .. }) if sqlstate == "42P18" => {}
+                Err(PlanError::Refused { sqlstate, .. }) if is_undetermined(&sqlstate) => {}
                 other => return other,
             }
         }
@@ -128,7 +128,7 @@ impl Session {
                     position,
                 }) => {
                     let at = match sqlstate.as_str() {
-                        "42P18" => parameter_in(&message)
+                        code if is_undetermined(code) => parameter_in(&message)
                             .and_then(|number| number.checked_sub(1))
                             .filter(|at| types.get(*at) == Some(&"unknown")),
                         // No such operator or function, wrong type: another
@@ -278,6 +278,11 @@ fn byte_offset(text: &str, character: u32) -> Option<usize> {
         .map(|(byte, _)| byte)
         .chain([text.len()])
         .nth(at)
+}
+
+/// The server could not tell the type of a parameter, or deduced two.
+fn is_undetermined(sqlstate: &str) -> bool {
+    matches!(sqlstate, "42P18" | "42P08")
 }
 
 /// The number of the parameter that a message is about.
