@@ -247,7 +247,7 @@ fn as_text(report: &Report) -> String {
 fn in_order(shown: &str, pieces: &[&str]) {
     let mut from = 0;
     for piece in pieces {
-        match shown[from..].find(piece) {
+        match shown.get(from..).and_then(|rest| rest.find(piece)) {
             Some(at) => from += at + piece.len(),
             None => panic!("{piece:?} is missing, or not where it should be, in:\n{shown}"),
         }

@@ -96,7 +96,7 @@ fn report(
         inputs.give_plans(plan)?;
     }
     let mut analyses = Vec::new();
-    if !inputs.inputs.is_empty() {
+    if !inputs.files.is_empty() {
         match advise(args, settings, environment, &mut inputs, ui) {
             Ok(done) => analyses = done,
             Err(failure) => inputs.problems.push(failure.problem()),
@@ -155,7 +155,7 @@ fn choose(
         return Ok(Choice::Schema(settings.schema.clone()));
     }
     let waiting = inputs
-        .inputs
+        .files
         .iter()
         .any(|input| input.plans.is_empty() && input.statements.iter().any(is_planned));
     if waiting && let Some(variable) = environment.names_database() {
@@ -195,12 +195,12 @@ fn advise(
         Err(failure) => {
             // Plans that were given can be looked at all the same.
             inputs.problems.push(failure.problem());
-            inputs.inputs.retain(|input| !input.plans.is_empty());
+            inputs.files.retain(|input| !input.plans.is_empty());
             None
         }
     };
     let catalog = if inputs
-        .inputs
+        .files
         .iter()
         .any(|input| !input.plans.is_empty() && !input.statements.is_empty())
     {
@@ -210,9 +210,9 @@ fn advise(
     };
 
     let mut analyses = Vec::new();
-    let files = inputs.inputs.len();
+    let files = inputs.files.len();
     let progress = ui.progress("planning");
-    for (at, input) in std::mem::take(&mut inputs.inputs).into_iter().enumerate() {
+    for (at, input) in std::mem::take(&mut inputs.files).into_iter().enumerate() {
         progress.say(format!("planning {} ({} of {files})", input.name, at + 1));
         let options = AdviceOptions {
             suppressions: suppressions(settings, &input.name),

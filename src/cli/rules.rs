@@ -30,7 +30,7 @@ pub(super) fn run(args: &RulesArgs, ui: &Ui) -> Result<Exit, Failure> {
         (RulesFormat::Text, [meta]) if args.name.is_some() => page(meta, &ui.options()),
         (RulesFormat::Text, metas) => list(metas, &ui.options()),
     };
-    ui.write(text.as_bytes()).map(written)
+    Ui::write(text.as_bytes()).map(written)
 }
 
 fn find(name: &str) -> Result<&'static Meta, Failure> {

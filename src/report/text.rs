@@ -60,6 +60,14 @@ pub fn problem(problem: &Problem, out: &mut dyn Write, options: &Options) -> io:
     Page::new(options).problem(problem, out)
 }
 
+/// The lines of a snippet, indented as the rest of a finding.
+fn write_snippet(text: &str, out: &mut dyn Write) -> io::Result<()> {
+    for line in text.lines() {
+        writeln!(out, "  {}", line.trim_end())?;
+    }
+    Ok(())
+}
+
 /// The layout of one run.
 struct Page<'a> {
     options: &'a Options,
@@ -92,7 +100,7 @@ impl<'a> Page<'a> {
             if let (Some(sql), Some(start), Some(place)) =
                 (&statement.sql, &statement.place, &problem.place)
             {
-                self.snippet(
+                write_snippet(
                     &snippet(
                         sql,
                         start,
@@ -206,7 +214,7 @@ impl<'a> Page<'a> {
             (&statement.sql, &statement.place, &finding.place)
         {
             let room = self.options.width.saturating_sub(2);
-            self.snippet(&snippet(sql, start, place, self.options.color, room), out)?;
+            write_snippet(&snippet(sql, start, place, self.options.color, room), out)?;
         }
         self.evidence(finding, out)?;
         if !finding.why.is_empty() {
@@ -232,13 +240,6 @@ impl<'a> Page<'a> {
             &finding.rule,
             out,
         )
-    }
-
-    fn snippet(&self, text: &str, out: &mut dyn Write) -> io::Result<()> {
-        for line in text.lines() {
-            writeln!(out, "  {}", line.trim_end())?;
-        }
-        Ok(())
     }
 
     fn evidence(&self, finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
