@@ -106,11 +106,12 @@ impl Server {
     ) -> Result<Self, String> {
         let bin = programs().ok_or("initdb was not found")?;
         let who = unprivileged();
-        let folder = tempfile::Builder::new()
+        // Removed by itself until the keeper has taken it over.
+        let made = tempfile::Builder::new()
             .prefix("pgadvise-test-")
             .tempdir()
-            .map_err(|error| error.to_string())?
-            .keep();
+            .map_err(|error| error.to_string())?;
+        let folder = made.path().to_owned();
         let told = |error: std::io::Error| error.to_string();
         if let Some((uid, gid)) = who {
             std::os::unix::fs::chown(&folder, Some(uid), Some(gid)).map_err(told)?;
@@ -126,9 +127,9 @@ impl Server {
         let mut initdb = Command::new(bin.join("initdb"));
         initdb.args(["-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8"]);
         initdb.args(["--locale=C.UTF-8", "-D"]).arg(&data);
-        let made = as_user(initdb).output().map_err(told)?;
-        if !made.status.success() {
-            return Err(String::from_utf8_lossy(&made.stderr).into_owned());
+        let output = as_user(initdb).output().map_err(told)?;
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).into_owned());
         }
         let hba = data.join("pg_hba.conf");
         let rules = std::fs::read_to_string(&hba).map_err(told)?;
@@ -171,6 +172,7 @@ impl Server {
             .stderr(log)
             .process_group(0);
         let mut child = as_user(keeper).spawn().map_err(told)?;
+        let folder = made.keep();
         let server = Self {
             folder,
             port,
