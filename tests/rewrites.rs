@@ -1,1 +1,364 @@
-//! See the module's name.
+//! Every rewrite on the fixtures of `fixtures/rewrites/`: text in, text out.
+//!
+//! A fixture has one `catalog` block and then cases: a `sql` block followed by
+//! `rewritten` (the whole new statement), `refused` (a part of the reason),
+//! `advice` (a part of the text) or `nothing`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use pgadvise::catalog::{Catalog, Column, Index, IndexKey, Relation, RelationKind};
+use pgadvise::finding::{Applicability, Edit};
+use pgadvise::rewrite::{self, Proposal};
+use pgadvise::source::{SourceId, Span};
+use pgadvise::subject::Subject;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/rewrites")
+}
+
+/// A fenced block: its name, its text, and the line where it starts.
+struct Block {
+    kind: String,
+    text: String,
+    line: usize,
+}
+
+fn blocks(markdown: &str) -> Vec<Block> {
+    let mut found: Vec<Block> = Vec::new();
+    let mut open = false;
+    for (at, line) in markdown.lines().enumerate() {
+        if let Some(kind) = line.strip_prefix("```") {
+            if !open {
+                found.push(Block {
+                    kind: kind.trim().to_owned(),
+                    text: String::new(),
+                    line: at + 1,
+                });
+            }
+            open = !open;
+        } else if open {
+            let text = &mut found.last_mut().unwrap().text;
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    found
+}
+
+/// Reads the little language of `catalog` blocks:
+///
+/// ```text
+/// timezone Europe/Berlin
+/// table orders 1000000
+///   id int8 not null
+///   primary key id
+///   unique a, b
+///   expression index (created_at)::date
+/// ```
+pub(crate) fn catalog(text: &str) -> Catalog {
+    let mut catalog = Catalog {
+        version_num: 150_000,
+        search_path: vec!["public".to_owned()],
+        settings: BTreeMap::from([("TimeZone".to_owned(), "Etc/UTC".to_owned())]),
+        ..Catalog::default()
+    };
+    for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words.as_slice() {
+            ["timezone", zone] => {
+                catalog
+                    .settings
+                    .insert("TimeZone".to_owned(), (*zone).to_owned());
+            }
+            ["function", name, volatility] => {
+                catalog
+                    .functions
+                    .insert((*name).to_owned(), volatility.chars().next().unwrap());
+            }
+            [kind @ ("table" | "view" | "foreign"), name, rows] => {
+                let rows: f64 = rows.parse().unwrap();
+                catalog.relations.push(Relation {
+                    oid: 16_384 + u32::try_from(catalog.relations.len()).unwrap(),
+                    schema: "public".to_owned(),
+                    name: (*name).to_owned(),
+                    kind: match *kind {
+                        "table" => RelationKind::Table,
+                        "view" => RelationKind::View,
+                        _ => RelationKind::ForeignTable,
+                    },
+                    columns: Vec::new(),
+                    indexes: Vec::new(),
+                    constraints: Vec::new(),
+                    statistics: Vec::new(),
+                    partition_key: None,
+                    parent: None,
+                    partition_bound: None,
+                    pages: (rows / 100.0).ceil(),
+                    tuples: Some(rows),
+                    all_visible_pages: 0.0,
+                    row_security: false,
+                    activity: None,
+                });
+            }
+            ["primary", "key", ..] | ["unique", ..] | ["expression", "index", ..] => {
+                let relation = catalog.relations.last_mut().unwrap();
+                let index = index(relation, line.trim());
+                relation.indexes.push(index);
+            }
+            [name, type_name, rest @ ..] => {
+                let relation = catalog.relations.last_mut().unwrap();
+                let number = i16::try_from(relation.columns.len()).unwrap() + 1;
+                relation
+                    .columns
+                    .push(column(number, name, type_name, rest == ["not", "null"]));
+            }
+            _ => panic!("not understood: {line}"),
+        }
+    }
+    catalog
+        .relations
+        .sort_by(|a, b| (&a.schema, &a.name).cmp(&(&b.schema, &b.name)));
+    catalog
+}
+
+fn column(number: i16, name: &str, base_type: &str, not_null: bool) -> Column {
+    let type_name = match base_type {
+        "int2" => "smallint",
+        "int4" => "integer",
+        "int8" => "bigint",
+        "timestamp" => "timestamp without time zone",
+        "timestamptz" => "timestamp with time zone",
+        "float8" => "double precision",
+        other => other,
+    };
+    Column {
+        number,
+        name: name.to_owned(),
+        type_name: type_name.to_owned(),
+        base_type: base_type.to_owned(),
+        not_null,
+        default: None,
+        generated: false,
+        collation: None,
+        collation_is_c: false,
+        statistics_target: None,
+        stats: None,
+    }
+}
+
+fn index(relation: &Relation, line: &str) -> Index {
+    let (keys, primary) = if let Some(columns) = line.strip_prefix("primary key ") {
+        (columns, true)
+    } else if let Some(columns) = line.strip_prefix("unique ") {
+        (columns, false)
+    } else {
+        (line.strip_prefix("expression index ").unwrap(), false)
+    };
+    let is_expression = line.starts_with("expression");
+    let parts: Vec<&str> = if is_expression {
+        vec![keys]
+    } else {
+        keys.split(',').map(str::trim).collect()
+    };
+    Index {
+        oid: 0,
+        name: format!("{}_{}", relation.name, relation.indexes.len()),
+        method: "btree".to_owned(),
+        keys: parts
+            .iter()
+            .map(|key| IndexKey {
+                column: (!is_expression).then(|| (*key).to_owned()),
+                text: (*key).to_owned(),
+                opclass: "int8_ops".to_owned(),
+                default_opclass: true,
+                collation: None,
+                descending: false,
+                nulls_first: false,
+                stats: None,
+            })
+            .collect(),
+        include: Vec::new(),
+        unique: !is_expression,
+        primary,
+        valid: true,
+        immediate: true,
+        nulls_not_distinct: false,
+        predicate: None,
+        definition: String::new(),
+        pages: 1.0,
+        tuples: None,
+        scans: None,
+    }
+}
+
+/// What is proposed for a text, and the rewritten texts.
+fn propose(catalog: &Catalog, sql: &str) -> Vec<(Proposal, Option<String>)> {
+    let (mut statements, problems) = pgadvise::sql::read(SourceId::default(), sql);
+    assert_eq!(problems, [], "{sql}");
+    let problems = pgadvise::sql::resolve(&mut statements[0], catalog);
+    assert_eq!(problems, [], "{sql}");
+    let subject = Subject {
+        statement: Some(&statements[0]),
+        catalog: Some(catalog),
+        ..Subject::default()
+    };
+    rewrite::propose(&subject)
+        .into_iter()
+        .map(|proposal| {
+            let text = rewrite::rewritten(&subject, &proposal);
+            (proposal, text)
+        })
+        .collect()
+}
+
+/// What came out, in the words of a fixture.
+fn outcome(found: &[(Proposal, Option<String>)]) -> (String, String) {
+    match found {
+        [] => ("nothing".to_owned(), String::new()),
+        [(proposal, text), ..] => match (&proposal.refused, &proposal.advice, text) {
+            (Some(reason), ..) => ("refused".to_owned(), reason.clone()),
+            (_, Some(advice), _) => ("advice".to_owned(), advice.clone()),
+            (_, _, Some(text)) => ("rewritten".to_owned(), text.clone()),
+            _ => panic!("neither edits nor a reason: {proposal:?}"),
+        },
+    }
+}
+
+/// `(where, catalogue, sql, expected kind, expected text)` of all cases.
+fn cases() -> Vec<(String, Catalog, String, String, String)> {
+    let mut found = Vec::new();
+    for rewrite in rewrite::ALL {
+        let path = folder().join(format!("{}.md", rewrite.id()));
+        let text = std::fs::read_to_string(&path)
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let mut known = Catalog::default();
+        let mut sql: Option<Block> = None;
+        for block in blocks(&text) {
+            match block.kind.as_str() {
+                "catalog" => known = catalog(&block.text),
+                "sql" => sql = Some(block),
+                kind => {
+                    let sql = sql.take().expect("a sql block before the result");
+                    found.push((
+                        format!("{}.md:{}", rewrite.id(), sql.line),
+                        known.clone(),
+                        sql.text,
+                        kind.to_owned(),
+                        block.text,
+                    ));
+                }
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_fixture_gives_what_it_says() {
+    let mut wrong = Vec::new();
+    for (place, catalog, sql, kind, expected) in cases() {
+        let found = propose(&catalog, &sql);
+        let (is, text) = outcome(&found);
+        // A statement ends without the semicolon.
+        let expected = expected.trim().trim_end_matches(';').trim();
+        let good = is == kind
+            && match kind.as_str() {
+                "rewritten" => text.trim() == expected,
+                "refused" => text.contains(expected),
+                "advice" => expected.split("\n…\n").all(|part| text.contains(part)),
+                _ => true,
+            };
+        if !good {
+            wrong.push(format!(
+                "{place}: expected {kind}:\n{expected}\nbut {is}:\n{text}\n"
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_rewrite_has_cases_for_and_against_and_a_page() {
+    let cases = cases();
+    for rewrite in rewrite::ALL {
+        let of: Vec<&str> = cases
+            .iter()
+            .filter(|case| case.0.starts_with(&format!("{}.md", rewrite.id())))
+            .map(|case| case.3.as_str())
+            .collect();
+        assert!(of.contains(&"refused"), "{}", rewrite.id());
+        assert!(
+            of.iter()
+                .any(|kind| matches!(*kind, "rewritten" | "advice")),
+            "{}",
+            rewrite.id()
+        );
+        assert!(rewrite.docs().len() > 200, "{}", rewrite.id());
+    }
+}
+
+#[test]
+fn what_is_offered_is_proved_and_what_is_refused_has_no_edits() {
+    for (place, catalog, sql, ..) in cases() {
+        for (proposal, text) in propose(&catalog, &sql) {
+            let suggestion = proposal.suggestion();
+            if proposal.refused.is_some() {
+                assert!(proposal.edits.is_empty() && suggestion.is_none(), "{place}");
+                continue;
+            }
+            let suggestion = suggestion.unwrap();
+            if proposal.advice.is_some() {
+                assert_eq!(suggestion.applicability, Applicability::Manual, "{place}");
+                continue;
+            }
+            assert!(!suggestion.preconditions.is_empty(), "{place}");
+            assert!(text.is_some(), "{place}");
+        }
+    }
+}
+
+#[test]
+fn a_rewritten_statement_is_not_rewritten_again() {
+    for (place, catalog, sql, kind, _) in cases() {
+        if kind != "rewritten" {
+            continue;
+        }
+        let (proposal, text) = propose(&catalog, &sql).remove(0);
+        let again = propose(&catalog, &text.unwrap());
+        assert!(
+            again
+                .iter()
+                .all(|(other, _)| other.rewrite != proposal.rewrite || other.refused.is_some()),
+            "{place}: {again:?}"
+        );
+    }
+}
+
+#[test]
+fn edits_outside_or_across_each_other_are_not_made() {
+    let edit = |start: usize, end: usize, text: &str| Edit {
+        span: Span::new(SourceId::default(), start..end),
+        text: text.to_owned(),
+    };
+    let apply = |edits: &[Edit]| rewrite::apply("sélect 1", 10, edits);
+    assert_eq!(
+        apply(&[edit(18, 19, "2"), edit(10, 17, "values")]).as_deref(),
+        Some("values 2")
+    );
+    assert_eq!(apply(&[edit(9, 10, "x")]), None);
+    assert_eq!(apply(&[edit(18, 30, "x")]), None);
+    assert_eq!(apply(&[edit(12, 13, "x")]), None, "inside a character");
+    assert_eq!(apply(&[edit(10, 15, "x"), edit(13, 16, "y")]), None);
+}
+
+#[test]
+fn a_diff_shows_only_what_changed_with_its_surroundings() {
+    let before = "select *\nfrom orders\nwhere a::date = '2024-03-01'\norder by b";
+    let after = before.replace("a::date =", "a >=");
+    let diff = rewrite::unified_diff(before, &after, "q.sql");
+    assert!(diff.starts_with("--- q.sql\n+++ q.sql (rewritten)\n@@ -1,4 +1,4 @@\n"));
+    assert!(diff.contains("-where a::date = '2024-03-01'\n+where a >= '2024-03-01'\n"));
+    assert!(diff.contains("\n select *\n") && diff.contains("\n order by b\n"));
+    assert_eq!(rewrite::unified_diff(before, before, "q.sql"), "");
+}

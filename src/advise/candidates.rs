@@ -398,7 +398,7 @@ fn cut(stem: &str, suffix: &str) -> String {
 }
 
 /// `table_column_column_idx`, as PostgreSQL itself would name it.
-fn base_name(spec: &IndexSpec) -> String {
+pub(super) fn base_name(spec: &IndexSpec) -> String {
     let mut stem = spec.table.clone();
     for key in &spec.keys {
         stem.push('_');

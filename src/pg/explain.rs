@@ -1,6 +1,7 @@
 //! Asking a server for the plan of one statement.
 
-use tokio_postgres::types::{FromSql, Type};
+use tokio_postgres::types::private::BytesMut;
+use tokio_postgres::types::{FromSql, IsNull, ToSql, Type};
 
 use super::error::{Error, Refusal};
 use super::session::Session;
@@ -19,6 +20,26 @@ impl<'a> FromSql<'a> for RawText {
     fn accepts(_: &Type) -> bool {
         true
     }
+}
+
+/// NULL of any type.
+#[derive(Debug)]
+struct Null;
+
+impl ToSql for Null {
+    fn to_sql(
+        &self,
+        _: &Type,
+        _: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(IsNull::Yes)
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    tokio_postgres::types::to_sql_checked!();
 }
 
 /// Types tried for a parameter whose type the server cannot tell (as in
@@ -94,16 +115,18 @@ impl Session {
             };
             let prefix = format!("EXPLAIN (FORMAT JSON, VERBOSE, COSTS, SETTINGS{execution}) ");
             return if shared {
-                self.undone(|session| session.explain_text(&prefix, statement.sql))
+                self.undone(|session| session.explain_text(&prefix, statement.sql, 0))
             } else {
-                self.explain_text(&prefix, statement.sql)
+                self.explain_text(&prefix, statement.sql, 0)
             };
         }
         if self.version_num() >= 160_000 {
             let prefix = "EXPLAIN (FORMAT JSON, VERBOSE, COSTS, SETTINGS, GENERIC_PLAN) ";
-            let generic = self.undone(|session| session.explain_text(prefix, statement.sql));
+            let generic = self.undone(|session| {
+                session.explain_text(prefix, statement.sql, statement.parameters)
+            });
             match generic {
-                Err(PlanError::Refused { sqlstate, .. }) if sqlstate == "42P18" => {}
+                Err(PlanError::Refused { sqlstate, .. }) if is_undetermined(&sqlstate) => {}
                 other => return other,
             }
         }
@@ -128,7 +151,7 @@ impl Session {
                     position,
                 }) => {
                     let at = match sqlstate.as_str() {
-                        "42P18" => parameter_in(&message)
+                        code if is_undetermined(code) => parameter_in(&message)
                             .and_then(|number| number.checked_sub(1))
                             .filter(|at| types.get(*at) == Some(&"unknown")),
                         // No such operator or function, wrong type: another
@@ -174,7 +197,7 @@ impl Session {
         // Prepared statements outlive a rollback, so this one is taken away
         // again whatever happens.
         let prepare = format!("PREPARE pgadvise_statement ({}) AS ", types.join(", "));
-        self.statement(&prepare, sql)?;
+        self.statement(&prepare, sql, 0)?;
         let planned = self.undone(|session| {
             session.query(
                 "SELECT set_config('plan_cache_mode', 'force_generic_plan', true)",
@@ -184,6 +207,7 @@ impl Session {
             session.explain_text(
                 "EXPLAIN (FORMAT JSON, VERBOSE, COSTS, SETTINGS) ",
                 &format!("EXECUTE pgadvise_statement ({nulls})"),
+                0,
             )
         });
         match (planned, self.query("DEALLOCATE pgadvise_statement", &[])) {
@@ -211,8 +235,13 @@ impl Session {
         }
     }
 
-    fn explain_text(&mut self, prefix: &str, sql: &str) -> Result<PlanGraph, PlanError> {
-        let rows = self.statement(prefix, sql)?;
+    fn explain_text(
+        &mut self,
+        prefix: &str,
+        sql: &str,
+        parameters: u32,
+    ) -> Result<PlanGraph, PlanError> {
+        let rows = self.statement(prefix, sql, parameters)?;
         let mut text = String::new();
         for row in &rows {
             if let Ok(RawText(line)) = row.try_get(0) {
@@ -233,14 +262,20 @@ impl Session {
     }
 
     /// Sends the user's statement behind a prefix; the place of an error is
-    /// told as a byte of the user's statement.
+    /// told as a byte of the user's statement. Under GENERIC_PLAN the values
+    /// of parameters do not matter, but the protocol wants some: NULLs, of
+    /// types that the server finds out.
     fn statement(
         &mut self,
         prefix: &str,
         sql: &str,
+        parameters: u32,
     ) -> Result<Vec<tokio_postgres::Row>, PlanError> {
         let text = format!("{prefix}{sql}");
-        self.query(&text, &[]).map_err(|error| match error {
+        let nulls: Vec<(&(dyn ToSql + Sync), Type)> = (0..parameters)
+            .map(|_| (&Null as &(dyn ToSql + Sync), Type::UNKNOWN))
+            .collect();
+        self.query(&text, &nulls).map_err(|error| match error {
             Error::Refused(refusal) => {
                 let position = refusal
                     .position
@@ -278,6 +313,11 @@ fn byte_offset(text: &str, character: u32) -> Option<usize> {
         .map(|(byte, _)| byte)
         .chain([text.len()])
         .nth(at)
+}
+
+/// The server could not tell the type of a parameter, or deduced two.
+fn is_undetermined(sqlstate: &str) -> bool {
+    matches!(sqlstate, "42P18" | "42P08")
 }
 
 /// The number of the parameter that a message is about.

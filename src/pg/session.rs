@@ -551,7 +551,10 @@ mod tests {
     #[test]
     fn transactions_of_a_schema_file_are_noticed() {
         assert_eq!(opens_transaction("BEGIN;"), Some(true));
-        assert_eq!(opens_transaction("start transaction read write"), Some(true));
+        assert_eq!(
+            opens_transaction("start transaction read write"),
+            Some(true)
+        );
         assert_eq!(opens_transaction("commit"), Some(false));
         assert_eq!(opens_transaction("COMMIT AND CHAIN"), Some(true));
         assert_eq!(opens_transaction("ROLLBACK AND NO CHAIN"), Some(false));

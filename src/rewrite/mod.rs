@@ -8,6 +8,7 @@
 mod arithmetic;
 mod calendar;
 mod count;
+mod cte;
 mod decimal;
 mod interval;
 mod keyset;
@@ -42,6 +43,7 @@ pub const ALL: &[&dyn Rewrite] = &[
     &count::CountToExists,
     &numeric::NumericLiteralToInteger,
     &arithmetic::ArithmeticOffTheColumn,
+    &cte::MaterializedCteToInline,
 ];
 
 /// One place where a rewrite could be made.

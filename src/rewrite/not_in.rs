@@ -44,12 +44,16 @@ impl Rewrite for NotInToNotExists {
 
 fn one(site: &Site<'_>, level: SelectId, predicate: &Predicate) -> Option<Proposal> {
     let Operand::Subquery {
-        span: parens,
+        span: right,
         select: inner_id,
     } = predicate.right
     else {
         return None;
     };
+    // After `<> ALL` the keyword counts as a part of the subquery.
+    let lead = code(site.text(right));
+    let open = lead.iter().find(|word| word.text == "(")?.start;
+    let parens = site.span(right.start + open, right.end);
     if !is_written_as_not_in(site, predicate, parens) {
         return None;
     }
@@ -159,18 +163,19 @@ fn is_written_as_not_in(site: &Site<'_>, predicate: &Predicate, subquery: Span) 
 fn reads_a_large_table(site: &Site<'_>, outer: SelectId, inner: SelectId) -> bool {
     let large = |level: SelectId| {
         site.query.selects.get(level).is_some_and(|select| {
-            select.relations.iter().any(|item| match &item.kind {
-                RelationRefKind::Table {
-                    schema,
-                    name,
-                    found: true,
-                } => site
-                    .catalog
-                    .relation(schema.as_deref(), name)
-                    .is_some_and(is_worthwhile),
-                RelationRefKind::Table { found: false, .. } | RelationRefKind::Other => false,
-                RelationRefKind::Cte { .. } | RelationRefKind::Subquery { .. } => true,
-            })
+            select.set_operation.is_some()
+                || select.relations.iter().any(|item| match &item.kind {
+                    RelationRefKind::Table {
+                        schema,
+                        name,
+                        found: true,
+                    } => site
+                        .catalog
+                        .relation(schema.as_deref(), name)
+                        .is_some_and(is_worthwhile),
+                    RelationRefKind::Table { found: false, .. } | RelationRefKind::Other => false,
+                    RelationRefKind::Cte { .. } | RelationRefKind::Subquery { .. } => true,
+                })
         })
     };
     large(inner) && large(outer)

@@ -4,9 +4,7 @@
 use crate::catalog::{Catalog, Column, Relation, RelationKind, expression};
 use crate::finding::Precondition;
 use crate::source::Span;
-use crate::sql::{
-    Clause, ColumnRef, Operand, Predicate, Query, RelationRef, Select, SelectId, Statement,
-};
+use crate::sql::{Clause, ColumnRef, Predicate, Query, RelationRef, Select, SelectId, Statement};
 use crate::subject::Subject;
 
 use super::words;
@@ -188,75 +186,15 @@ impl<'a> Site<'a> {
         self.query.relation_of(column)
     }
 
-    /// Proves that a column is never null where rows of its level have passed
-    /// WHERE, leaving out the predicate at `except`; else the reason why not.
+    /// Proves that a column is never null; see [`Subject::never_null`].
     pub(super) fn never_null(
         &self,
         column: &ColumnRef,
         except: Option<Span>,
     ) -> Result<Precondition, String> {
-        let level = column.relation.map(|(level, _)| level);
-        let shown = self.text(column.span);
-        let strict = level
-            .and_then(|level| self.query.selects.get(level))
-            .and_then(|select| {
-                select.predicates.iter().find(|predicate| {
-                    predicate.conjunct
-                        && predicate.clause == Clause::Where
-                        && Some(predicate.span) != except
-                        && rejects_null(predicate)
-                        && [&predicate.left, &predicate.right].iter().any(|side| {
-                            matches!(side, Operand::Column(other)
-                                if other.relation == column.relation
-                                    && other.relation.is_some()
-                                    && other.name == column.name)
-                        })
-                })
-            });
-        if let Some(predicate) = strict {
-            return Ok(Precondition {
-                claim: format!("{shown} is never null"),
-                proof: format!(
-                    "the condition {} lets no null pass",
-                    self.text(predicate.span)
-                ),
-            });
-        }
-        let Some((relation, found)) = self.column(column) else {
-            return Err(format!("it is not known whether {shown} can be null"));
-        };
-        let name = Self::name(relation, found);
-        if !found.not_null {
-            return Err(format!("{name} can be null"));
-        }
-        if self.relation_ref(column).is_some_and(|item| item.nullable) {
-            return Err(format!(
-                "{shown} is null where the outer join finds no match"
-            ));
-        }
-        if relation.kind == RelationKind::ForeignTable {
-            return Err(format!(
-                "{name} is declared NOT NULL, but PostgreSQL does not enforce that on a foreign \
-                 table"
-            ));
-        }
-        let inherited = relation.kind == RelationKind::Table
-            && self.catalog.relations.iter().any(|child| {
-                child.parent.as_ref().is_some_and(|(schema, name)| {
-                    *schema == relation.schema && *name == relation.name
-                }) && child
-                    .column(&found.name)
-                    .is_none_or(|column| !column.not_null)
-            });
-        if inherited {
-            return Err(format!(
-                "{name} is NOT NULL, but nullable in a table that inherits from it"
-            ));
-        }
-        Ok(Precondition {
-            claim: format!("{name} is never null"),
-            proof: "it is NOT NULL in the catalogue".to_owned(),
-        })
+        self.subject
+            .never_null(column, except)
+            .map(|(claim, proof)| Precondition { claim, proof })
     }
 }
 
@@ -271,29 +209,6 @@ fn has_storage(relation: &Relation) -> bool {
 /// Large enough (or of unknown size) for the way it is read to matter.
 pub(super) fn is_worthwhile(relation: &Relation) -> bool {
     relation.tuples.is_none_or(|rows| rows >= SMALL_TABLE_ROWS)
-}
-
-/// Whether a predicate is never true of a null column.
-fn rejects_null(predicate: &Predicate) -> bool {
-    matches!(
-        predicate.operator.as_str(),
-        "=" | "<>"
-            | "!="
-            | "<"
-            | "<="
-            | ">"
-            | ">="
-            | "like"
-            | "not like"
-            | "ilike"
-            | "not ilike"
-            | "between"
-            | "not between"
-            | "in"
-            | "is not null"
-            | "is true"
-            | "is false"
-    )
 }
 
 /// Zones without daylight saving and without any change of offset in history.

@@ -400,7 +400,7 @@ mod tests {
         let terms = parse("((a = 1) AND (!! no sql !!) AND ((b + c) > 3))");
         let opaque: Vec<bool> = terms.iter().map(|term| term.opaque).collect();
         assert_eq!(opaque, [false, true, true]);
-        assert_eq!(terms.get(2).unwrap().text, "(b + c) > 3");
-        assert_eq!(terms.get(2).unwrap().columns.len(), 2);
+        assert_eq!(terms[2].text, "(b + c) > 3");
+        assert_eq!(terms[2].columns.len(), 2);
     }
 }

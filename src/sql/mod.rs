@@ -431,7 +431,7 @@ pub enum Operand {
         /// Where.
         span: Span,
         /// Its items.
-        items: Vec<Operand>,
+        items: Vec<Self>,
     },
     /// A subquery.
     Subquery {

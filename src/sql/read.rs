@@ -316,12 +316,11 @@ fn read_piece(source: SourceId, text: &str, piece: &Piece) -> Option<Statement> 
     }
     if statement.kind != StatementKind::Other {
         let measure = Measure::of(text, tokens);
-        match limit_problem(source, text, measure) {
-            Some(problem) => statement.problems.push(problem),
-            None => {
-                let outcome = with_stack(measure.is_shallow(), || parse(&statement, None));
-                finish(&mut statement, outcome);
-            }
+        if let Some(problem) = limit_problem(source, text, measure) {
+            statement.problems.push(problem);
+        } else {
+            let outcome = with_stack(measure.is_shallow(), || parse(&statement, None));
+            finish(&mut statement, outcome);
         }
     }
     Some(statement)

@@ -393,18 +393,18 @@ impl<'a> Scanner<'a> {
 
     fn operator(&self, start: usize) -> (TokenKind, usize) {
         let expected = !self.operand_ended;
-        if expected || (self.after_type && !self.operand_follows(start + 1)) {
-            if let Some(found) = self.operator_placeholder(start) {
-                return found;
-            }
+        if (expected || (self.after_type && !self.operand_follows(start + 1)))
+            && let Some(found) = self.operator_placeholder(start)
+        {
+            return found;
         }
         // These can be nothing else, even after an operand.
-        if self.byte(start) == b'#' && self.byte(start + 1) == b'{'
-            || self.byte(start) == b'%' && self.byte(start + 1) == b'('
+        if matches!(
+            (self.byte(start), self.byte(start + 1)),
+            (b'#', b'{') | (b'%', b'(')
+        ) && let Some(found) = self.operator_placeholder(start)
         {
-            if let Some(found) = self.operator_placeholder(start) {
-                return found;
-            }
+            return found;
         }
         if self.rest(start).starts_with("??") {
             let end = start + 2;
@@ -453,10 +453,9 @@ impl<'a> Scanner<'a> {
         }
         // `a[1:n]` and `a[:n]` are slices; `ARRAY[:a, :b]` holds placeholders.
         let slice = self.brackets.last() == Some(&false);
-        if !slice && (!self.operand_ended || self.after_type) {
-            if is_word_byte(next) && next != b'$' {
-                return (TokenKind::Named, self.word_end(start + 1));
-            }
+        let name = is_word_byte(next) && next != b'$';
+        if !slice && name && (!self.operand_ended || self.after_type) {
+            return (TokenKind::Named, self.word_end(start + 1));
         }
         if !slice {
             let quoted = match next {

@@ -86,7 +86,7 @@ impl Walker<'_> {
         let (relation, columns) = self.target(node, level);
         self.add_relation(level, relation, columns);
         if let Some(from) = tree::child(node, SyntaxKind::FROM_CLAUSE) {
-            self.from_items(&from, level);
+            self.add_items(&from, level);
             self.join_target(&from, level);
         }
         if let Some(set) = tree::child(node, SyntaxKind::SET_CLAUSE) {
@@ -101,7 +101,7 @@ impl Walker<'_> {
         let (relation, columns) = self.target(node, level);
         self.add_relation(level, relation, columns);
         if let Some(using) = tree::child(node, SyntaxKind::USING_CLAUSE) {
-            self.from_items(&using, level);
+            self.add_items(&using, level);
             self.join_target(&using, level);
         }
         self.where_clause(node, level);
@@ -150,7 +150,7 @@ impl Walker<'_> {
                 if item.kind() == SyntaxKind::ON_CLAUSE {
                     on = tree::expressions(&item).next();
                 } else {
-                    right.extend(self.from_item(&item, level));
+                    right.extend(self.add_item(&item, level));
                 }
             }
             let span = self.span(&using);

@@ -9,63 +9,6 @@ use super::names::Name;
 use super::{MAX_EXPRESSION_DEPTH, Walker, tree};
 use crate::source::Span;
 
-/// Aggregates of PostgreSQL.
-const AGGREGATES: &[&str] = &[
-    "any_value",
-    "array_agg",
-    "avg",
-    "bit_and",
-    "bit_or",
-    "bit_xor",
-    "bool_and",
-    "bool_or",
-    "corr",
-    "count",
-    "covar_pop",
-    "covar_samp",
-    "every",
-    "grouping",
-    "json_agg",
-    "json_agg_strict",
-    "json_arrayagg",
-    "json_object_agg",
-    "json_object_agg_strict",
-    "json_object_agg_unique",
-    "json_object_agg_unique_strict",
-    "json_objectagg",
-    "jsonb_agg",
-    "jsonb_agg_strict",
-    "jsonb_object_agg",
-    "jsonb_object_agg_strict",
-    "jsonb_object_agg_unique",
-    "jsonb_object_agg_unique_strict",
-    "max",
-    "min",
-    "mode",
-    "percentile_cont",
-    "percentile_disc",
-    "range_agg",
-    "range_intersect_agg",
-    "regr_avgx",
-    "regr_avgy",
-    "regr_count",
-    "regr_intercept",
-    "regr_r2",
-    "regr_slope",
-    "regr_sxx",
-    "regr_sxy",
-    "regr_syy",
-    "stddev",
-    "stddev_pop",
-    "stddev_samp",
-    "string_agg",
-    "sum",
-    "var_pop",
-    "var_samp",
-    "variance",
-    "xmlagg",
-];
-
 /// Functions that are written without parentheses.
 const BARE_FUNCTIONS: &[&str] = &[
     "current_catalog",
@@ -84,18 +27,18 @@ const BARE_FUNCTIONS: &[&str] = &[
 
 /// An expression with all that was met in it.
 #[derive(Debug, Default)]
-struct Parts {
-    columns: Vec<ColumnRef>,
-    functions: Vec<String>,
+pub(super) struct Parts {
+    pub(super) columns: Vec<ColumnRef>,
+    pub(super) functions: Vec<String>,
     /// Something in it that is neither a column nor constant: a subquery, a
     /// whole row.
-    opaque: bool,
+    pub(super) opaque: bool,
 }
 
 /// What walking an expression gives.
 pub(super) struct Walked {
     pub(super) operand: Operand,
-    parts: Parts,
+    pub(super) parts: Parts,
 }
 
 impl Parts {
@@ -106,7 +49,7 @@ impl Parts {
     }
 
     /// The operand of an expression that only its columns describe.
-    fn into_walked(self, span: Span) -> Walked {
+    pub(super) fn into_walked(self, span: Span) -> Walked {
         let operand = if self.columns.is_empty() && !self.opaque {
             Operand::Constant {
                 span,
@@ -206,7 +149,7 @@ impl Walker<'_> {
 
     /// The parts of every expression among a node's descendants, down to the
     /// next expressions.
-    fn children(&mut self, node: &SyntaxNode, level: SelectId) -> Parts {
+    pub(super) fn children(&mut self, node: &SyntaxNode, level: SelectId) -> Parts {
         let mut parts = Parts::default();
         for child in node.children() {
             if tree::is_expression(child.kind()) || tree::is_select(child.kind()) {
@@ -421,7 +364,7 @@ impl Walker<'_> {
     }
 
     /// Combines sides of which at most one holds the column that `by` wraps.
-    fn combine(&mut self, node: &SyntaxNode, sides: Vec<Walked>, by: Wrapper) -> Walked {
+    pub(super) fn combine(&mut self, node: &SyntaxNode, sides: Vec<Walked>, by: Wrapper) -> Walked {
         let span = self.span(node);
         let with_columns = sides
             .iter()
@@ -593,148 +536,10 @@ impl Walker<'_> {
         };
         self.combine(node, sides, by)
     }
-
-    fn call(&mut self, node: &SyntaxNode, level: SelectId) -> Walked {
-        let span = self.span(node);
-        let Some(callee) = node.children().next() else {
-            return Parts::default().into_walked(span);
-        };
-        if callee.kind() == SyntaxKind::EXISTS_FN
-            && let Some(query) = tree::query_in(&callee)
-        {
-            let role = SelectRole::Exists { negated: false };
-            return self.subquery(&query, span, role, level);
-        }
-        if matches!(
-            callee.kind(),
-            SyntaxKind::ANY_FN | SyntaxKind::SOME_FN | SyntaxKind::ALL_FN
-        ) {
-            if let Some(query) = tree::query_in(&callee) {
-                let role = SelectRole::In { negated: false };
-                return self.subquery(&query, span, role, level);
-            }
-            return self.children(&callee, level).into_walked(span);
-        }
-        let special =
-            callee.kind() != SyntaxKind::NAME_REF && callee.kind() != SyntaxKind::FIELD_EXPR;
-        let name = if special {
-            first_word(&callee)
-        } else {
-            tree::name_parts(&callee)
-                .and_then(|mut parts| parts.pop())
-                .unwrap_or_default()
-        };
-        let windowed = tree::child(node, SyntaxKind::OVER_CLAUSE).is_some();
-        let of_rows = self.note_call(node, &name, windowed, level);
-        let arguments_of = if special {
-            Some(callee)
-        } else {
-            tree::child(node, SyntaxKind::ARG_LIST)
-        };
-        let mut sides = Vec::new();
-        let mut texts = Vec::new();
-        if let Some(list) = arguments_of {
-            let mut nodes = Vec::new();
-            argument_nodes(&list, &mut nodes);
-            for argument in nodes {
-                if argument.kind() == SyntaxKind::EXTRACT_FIELD_NAME
-                    || argument.kind() == SyntaxKind::EXTRACT_FIELD_LITERAL
-                {
-                    texts.push((tree::text(&argument).to_ascii_lowercase(), false));
-                    continue;
-                }
-                let walked = self.walk(&argument, level);
-                texts.push((tree::text(&argument), !walked.parts.columns.is_empty()));
-                sides.push(walked);
-            }
-        }
-        // FILTER, OVER, WITHIN GROUP.
-        for clause in node.children().skip(1) {
-            if clause.kind() != SyntaxKind::ARG_LIST {
-                let parts = self.children(&clause, level);
-                sides.push(parts.into_walked(span));
-            }
-        }
-        let by = Wrapper::Function {
-            name: name.clone(),
-            span,
-            arguments: texts
-                .into_iter()
-                .filter(|(_, has_column)| !has_column)
-                .map(|(text, _)| text)
-                .collect(),
-        };
-        if of_rows && sides.iter().all(|side| side.parts.columns.is_empty()) {
-            // `count(*)` has no column, but is not known before the rows are.
-            sides.push(Walked {
-                operand: Operand::Absent,
-                parts: Parts {
-                    opaque: true,
-                    ..Parts::default()
-                },
-            });
-        }
-        let mut walked = self.combine(node, sides, by);
-        walked.parts.functions.insert(0, name.clone());
-        if let Operand::Constant { functions, .. } = &mut walked.operand {
-            functions.insert(0, name);
-        }
-        walked
-    }
-
-    /// Whether the call is an aggregate or a window function.
-    fn note_call(
-        &mut self,
-        node: &SyntaxNode,
-        name: &str,
-        windowed: bool,
-        level: SelectId,
-    ) -> bool {
-        let span = self.span(node);
-        self.query.functions.push(FunctionCall {
-            span,
-            name: name.to_owned(),
-            select: level,
-        });
-        let aggregate = AGGREGATES.contains(&name)
-            || tree::child(node, SyntaxKind::FILTER_CLAUSE).is_some()
-            || tree::child(node, SyntaxKind::WITHIN_CLAUSE).is_some();
-        if let Some(select) = self.select_mut(level) {
-            if windowed {
-                select.has_window = true;
-            } else if aggregate {
-                select.has_aggregate = true;
-            }
-        }
-        windowed || aggregate
-    }
 }
 
-/// Expressions directly among a call's arguments.
-fn argument_nodes(list: &SyntaxNode, into: &mut Vec<SyntaxNode>) {
-    for child in list.children() {
-        let kind = child.kind();
-        if tree::is_expression(kind)
-            || tree::is_select(kind)
-            || matches!(
-                kind,
-                SyntaxKind::EXTRACT_FIELD_NAME | SyntaxKind::EXTRACT_FIELD_LITERAL
-            )
-        {
-            into.push(child);
-        } else if !is_type(kind) && kind != SyntaxKind::PARAM_NAME_REF {
-            argument_nodes(&child, into);
-        }
-    }
-}
-
-fn first_word(node: &SyntaxNode) -> String {
-    node.first_token()
-        .map(|token| token.text().to_ascii_lowercase())
-        .unwrap_or_default()
-}
-
-fn is_type(kind: SyntaxKind) -> bool {
+/// Nodes that name a type.
+pub(super) fn is_type(kind: SyntaxKind) -> bool {
     matches!(
         kind,
         SyntaxKind::ARRAY_TYPE

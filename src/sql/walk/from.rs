@@ -17,11 +17,11 @@ struct Alias {
 
 impl Walker<'_> {
     /// Walks the items of FROM or USING.
-    pub(super) fn from_items(&mut self, clause: &SyntaxNode, level: SelectId) {
+    pub(super) fn add_items(&mut self, clause: &SyntaxNode, level: SelectId) {
         let mut before: Option<(Vec<RelationId>, Span)> = None;
         for item in clause.children() {
             let start = self.relation_count(level);
-            let members = self.from_item(&item, level);
+            let members = self.add_item(&item, level);
             let span = self.span(&item);
             // Relations before this item, whether joined or not.
             if let Some((left, first)) = before.as_mut() {
@@ -53,7 +53,7 @@ impl Walker<'_> {
     }
 
     /// Walks one item and says which relations it added.
-    pub(super) fn from_item(&mut self, item: &SyntaxNode, level: SelectId) -> Vec<RelationId> {
+    pub(super) fn add_item(&mut self, item: &SyntaxNode, level: SelectId) -> Vec<RelationId> {
         match item.kind() {
             SyntaxKind::JOIN_EXPR => self.join_chain(item, level),
             SyntaxKind::RELATION_FROM_ITEM => vec![self.relation_item(item, level)],
@@ -63,27 +63,8 @@ impl Walker<'_> {
         }
     }
 
-    fn alias(&self, item: &SyntaxNode) -> Alias {
-        let node = tree::child(item, SyntaxKind::FROM_ALIAS);
-        let name = node
-            .as_ref()
-            .and_then(|alias| tree::child(alias, SyntaxKind::TABLE_ALIAS))
-            .map(|name| tree::folded(&tree::text(&name)));
-        let columns = node.map(|alias| {
-            alias
-                .descendants()
-                .filter(|part| part.kind() == SyntaxKind::COLUMN_NAME)
-                .map(|part| tree::folded(&tree::text(&part)))
-                .collect::<Vec<_>>()
-        });
-        Alias {
-            name,
-            columns: columns.filter(|columns| !columns.is_empty()),
-        }
-    }
-
     fn relation_item(&mut self, item: &SyntaxNode, level: SelectId) -> RelationId {
-        let alias = self.alias(item);
+        let alias = alias_of(item);
         let name_node = tree::child(item, SyntaxKind::RELATION_NAME_REF);
         let (schema, name) = name_node.as_ref().map(tree::path).unwrap_or_default();
         let name_span = name_node.map_or_else(|| self.span(item), |node| self.span(&node));
@@ -119,7 +100,7 @@ impl Walker<'_> {
     }
 
     fn paren_item(&mut self, item: &SyntaxNode, level: SelectId) -> Vec<RelationId> {
-        let alias = self.alias(item);
+        let alias = alias_of(item);
         let inner = item
             .children()
             .find(|child| child.kind() != SyntaxKind::FROM_ALIAS);
@@ -158,9 +139,9 @@ impl Walker<'_> {
             SyntaxKind::PAREN_EXPR => inner
                 .children()
                 .next()
-                .map(|next| self.from_item(&next, level))
+                .map(|next| self.add_item(&next, level))
                 .unwrap_or_default(),
-            _ => self.from_item(&inner, level),
+            _ => self.add_item(&inner, level),
         };
         if let Some(name) = alias.name
             && let Some(level) = self.level_mut(level)
@@ -170,9 +151,9 @@ impl Walker<'_> {
         members
     }
 
-    /// Functions, ROWS FROM, XMLTABLE, JSON_TABLE.
+    /// Functions, ROWS FROM, XMLTABLE, `JSON_TABLE`.
     fn other_item(&mut self, item: &SyntaxNode, level: SelectId) -> RelationId {
-        let alias = self.alias(item);
+        let alias = alias_of(item);
         let first = item.children().next();
         let mut name = None;
         for child in item.children() {
@@ -225,7 +206,7 @@ impl Walker<'_> {
                 _ => break,
             }
         }
-        let mut members = self.from_item(&first, level);
+        let mut members = self.add_item(&first, level);
         for (whole, join) in joins.into_iter().rev() {
             let right = self.join(&whole, &join, level, &members);
             members.extend(right);
@@ -253,7 +234,7 @@ impl Walker<'_> {
                 SyntaxKind::JOIN_CROSS => kind = JoinKind::Cross,
                 SyntaxKind::ON_CLAUSE => condition = Some(child),
                 SyntaxKind::JOIN_USING_CLAUSE => using = Some(child),
-                _ => right.extend(self.from_item(&child, level)),
+                _ => right.extend(self.add_item(&child, level)),
             }
         }
         let natural = tree::has_token(join, SyntaxKind::NATURAL_KW);
@@ -365,5 +346,25 @@ impl Walker<'_> {
             level.merged.retain(|(merged, _)| *merged != name);
             level.merged.push((name, stands_for));
         }
+    }
+}
+
+/// The alias of an item, with the names it gives to columns.
+fn alias_of(item: &SyntaxNode) -> Alias {
+    let node = tree::child(item, SyntaxKind::FROM_ALIAS);
+    let name = node
+        .as_ref()
+        .and_then(|alias| tree::child(alias, SyntaxKind::TABLE_ALIAS))
+        .map(|name| tree::folded(&tree::text(&name)));
+    let columns = node.map(|alias| {
+        alias
+            .descendants()
+            .filter(|part| part.kind() == SyntaxKind::COLUMN_NAME)
+            .map(|part| tree::folded(&tree::text(&part)))
+            .collect::<Vec<_>>()
+    });
+    Alias {
+        name,
+        columns: columns.filter(|columns| !columns.is_empty()),
     }
 }

@@ -4,6 +4,7 @@
 //! what stands before it. With a catalogue the look-up knows all columns;
 //! without one it says only what is certain.
 
+mod call;
 mod dml;
 mod expression;
 mod from;

@@ -46,6 +46,14 @@ impl Level {
             ..Self::default()
         }
     }
+
+    /// Whether a relation has a column; `None` where its columns are unknown.
+    fn has_column(&self, relation: RelationId, name: &str) -> Option<bool> {
+        self.columns
+            .get(relation)?
+            .as_ref()
+            .map(|columns| columns.iter().any(|column| column == name))
+    }
 }
 
 /// Columns that every table has.
@@ -301,20 +309,12 @@ impl Walker<'_> {
         let with_column: Vec<RelationId> = members
             .iter()
             .copied()
-            .filter(|id| self.has_column(level, *id, name) == Some(true))
+            .filter(|id| level.has_column(*id, name) == Some(true))
             .collect();
         match (with_column.as_slice(), members.as_slice()) {
             ([one], _) | ([], [one]) => Found::One(*one),
             _ => Found::Unclear,
         }
-    }
-
-    fn has_column(&self, level: &Level, relation: RelationId, name: &str) -> Option<bool> {
-        level
-            .columns
-            .get(relation)?
-            .as_ref()
-            .map(|columns| columns.iter().any(|column| column == name))
     }
 
     fn find_unqualified(&self, level_id: SelectId, name: &str) -> Found {
@@ -329,7 +329,7 @@ impl Walker<'_> {
         let mut with_column = Vec::new();
         let mut unknown = Vec::new();
         for id in 0..select.relations.len() {
-            match self.has_column(level, id, name) {
+            match level.has_column(id, name) {
                 Some(true) => with_column.push(id),
                 Some(false) => {}
                 None => unknown.push(id),
@@ -386,7 +386,7 @@ impl Walker<'_> {
         let with_column: Vec<RelationId> = members
             .iter()
             .copied()
-            .filter(|id| self.has_column(level, *id, name) == Some(true))
+            .filter(|id| level.has_column(*id, name) == Some(true))
             .collect();
         match (with_column.as_slice(), members) {
             ([one], _) | ([], [one]) => Some(*one),

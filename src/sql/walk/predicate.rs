@@ -1,6 +1,6 @@
 //! Conditions, taken apart at AND, OR and NOT.
 
-use squawk_syntax::{SyntaxKind, SyntaxNode};
+use squawk_syntax::{SyntaxElement, SyntaxKind, SyntaxNode};
 
 use super::super::{ColumnRef, Operand, Predicate, SelectId, SelectRole};
 use super::expression::{binary_parts, prefix_operator};
@@ -222,7 +222,7 @@ impl Walker<'_> {
         if let Some((quantifier, inner)) = quantified(right) {
             return self.quantified_predicate(
                 left_operand,
-                operator,
+                &operator,
                 quantifier,
                 &inner,
                 level,
@@ -255,13 +255,13 @@ impl Walker<'_> {
     fn quantified_predicate(
         &mut self,
         left: Operand,
-        operator: String,
+        operator: &str,
         quantifier: &'static str,
         inner: &SyntaxNode,
         level: SelectId,
         negated: bool,
     ) -> Comparison {
-        let plain = match (operator.as_str(), quantifier) {
+        let plain = match (operator, quantifier) {
             ("=", "any") => Some("in"),
             ("<>", "all") => Some("not in"),
             _ => None,
@@ -352,7 +352,8 @@ fn junction(node: &SyntaxNode) -> Option<SyntaxKind> {
         return None;
     }
     node.children_with_tokens()
-        .filter_map(|element| element.as_token().map(|token| token.kind()))
+        .filter_map(SyntaxElement::into_token)
+        .map(|token| token.kind())
         .find(|kind| matches!(kind, SyntaxKind::AND_KW | SyntaxKind::OR_KW))
 }
 

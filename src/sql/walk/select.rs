@@ -85,7 +85,7 @@ impl Walker<'_> {
 
     fn plain_select(&mut self, node: &SyntaxNode, level: SelectId) {
         if let Some(from) = tree::child(node, SyntaxKind::FROM_CLAUSE) {
-            self.from_items(&from, level);
+            self.add_items(&from, level);
         }
         self.where_clause(node, level);
         let select_clause = tree::child(node, SyntaxKind::SELECT_CLAUSE);
