@@ -63,7 +63,7 @@ impl Rule for FunctionOnIndexedColumn {
 
 /// What keeps the index from being used.
 struct Obstacle {
-    /// As the start of a sentence's middle: `date_trunc()`.
+    /// The subject of a sentence: `date_trunc() on created_at`.
     what: String,
     advice: String,
 }
@@ -93,10 +93,7 @@ fn look(subject: &Subject<'_>, predicate: &Predicate, sink: &mut Sink) {
         Some(index) => format!("the index {} on it", index.name),
         None => "an index on it".to_owned(),
     };
-    let message = format!(
-        "{} on {place} keeps {indexed} from being used",
-        obstacle.what
-    );
+    let message = format!("{} keeps {indexed} from being used", obstacle.what);
     let why = "the condition is computed for every row that is read, and the planner has no \
                statistics of the expression";
     let suggestion = Suggestion::untested(
@@ -176,12 +173,13 @@ fn is_indexable(predicate: &Predicate) -> bool {
 }
 
 fn obstacle(subject: &Subject<'_>, predicate: &Predicate, column: &Column) -> Option<Obstacle> {
+    let place = subject.text(predicate.left.column()?.span);
     match &predicate.left {
         Operand::Wrapped { span, by, .. } => {
             let what = by.iter().find_map(|wrapper| name(wrapper, column))?;
             let expression = subject.text(*span);
             Some(Obstacle {
-                what,
+                what: format!("{what} on {place}"),
                 advice: format!(
                     "write the condition as a comparison of the bare column with a value or a \
                      range, doing the work on the constant's side; or, where all functions in it \
@@ -200,7 +198,7 @@ fn obstacle(subject: &Subject<'_>, predicate: &Predicate, column: &Column) -> Op
                 .find(|operand| is_numeric(operand))?;
             let text = constant.span().map_or("", |span| subject.text(span));
             Some(Obstacle {
-                what: format!("the cast to numeric that the constant {text} asks for"),
+                what: format!("the constant {text} turns {place} into numeric, which"),
                 advice: format!(
                     "the column is {}: compare it with an integer constant, or pass a parameter \
                      of that type",

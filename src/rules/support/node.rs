@@ -280,8 +280,17 @@ pub(crate) fn kept_share(
             kept += filtered.kept;
         } else if node.actual.is_none() {
             kept += estimated_rows(plan, *id)?;
+            let whole = subject
+                .relation_of_node(node)
+                .map(Relation::rows)
+                .filter(|_| {
+                    matches!(node.kind, NodeKind::IndexScan | NodeKind::IndexOnlyScan)
+                        && node.condition(ConditionRole::IndexCond).is_none()
+                });
             read += if node.kind == NodeKind::SeqScan {
                 table_rows(subject, plan, *id)?.0
+            } else if let Some(rows) = whole {
+                rows
             } else {
                 // What an index scan reads before its filter is not printed.
                 estimated_rows(plan, *id)?
