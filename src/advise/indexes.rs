@@ -358,7 +358,8 @@ impl Search<'_> {
             // few rows would be as quick to sort: it is what keeps the
             // statement quick when they are many.
             while !candidate.ordered
-                && let Some(spec) = tried.specs.get(at).and_then(candidates::narrower) {
+                && let Some(spec) = tried.specs.get(at).and_then(candidates::narrower)
+            {
                 let attempt = self.replaced(&tried, at, spec)?;
                 if attempt.cost > tried.cost * NARROWER || !used(&attempt, at) {
                     break;

@@ -1,7 +1,6 @@
 //! Asking a server for the plan of one statement.
 
-use tokio_postgres::types::private::BytesMut;
-use tokio_postgres::types::{FromSql, IsNull, ToSql, Type};
+use tokio_postgres::types::{FromSql, Type};
 
 use super::error::{Error, Refusal};
 use super::session::Session;
@@ -20,26 +19,6 @@ impl<'a> FromSql<'a> for RawText {
     fn accepts(_: &Type) -> bool {
         true
     }
-}
-
-/// NULL of any type.
-#[derive(Debug)]
-struct Null;
-
-impl ToSql for Null {
-    fn to_sql(
-        &self,
-        _: &Type,
-        _: &mut BytesMut,
-    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
-        Ok(IsNull::Yes)
-    }
-
-    fn accepts(_: &Type) -> bool {
-        true
-    }
-
-    tokio_postgres::types::to_sql_checked!();
 }
 
 /// Types tried for a parameter whose type the server cannot tell (as in
@@ -115,26 +94,17 @@ impl Session {
             };
             let prefix = format!("EXPLAIN (FORMAT JSON, VERBOSE, COSTS, SETTINGS{execution}) ");
             return if shared {
-                self.undone(|session| session.explain_text(&prefix, statement.sql, 0))
+                self.undone(|session| session.explain_text(&prefix, statement.sql))
             } else {
-                self.explain_text(&prefix, statement.sql, 0)
+                self.explain_text(&prefix, statement.sql)
             };
-        }
-        if self.version_num() >= 160_000 {
-            let prefix = "EXPLAIN (FORMAT JSON, VERBOSE, COSTS, SETTINGS, GENERIC_PLAN) ";
-            let generic = self.undone(|session| {
-                session.explain_text(prefix, statement.sql, statement.parameters)
-            });
-            match generic {
-                Err(PlanError::Refused { sqlstate, .. }) if is_undetermined(&sqlstate) => {}
-                other => return other,
-            }
         }
         self.explain_prepared(statement)
     }
 
-    /// Plans a statement with parameters by way of PREPARE: before version 16,
-    /// and where the type of a parameter has to be guessed.
+    /// Plans a statement with parameters by way of PREPARE. EXPLAIN's own
+    /// `GENERIC_PLAN` (since 16) will not do: the extended protocol wants values
+    /// for the parameters, and the plan is then made for these.
     fn explain_prepared(&mut self, statement: Planned<'_>) -> Result<PlanGraph, PlanError> {
         let count = statement.parameters as usize;
         let mut types: Vec<&str> = vec!["unknown"; count];
@@ -197,7 +167,7 @@ impl Session {
         // Prepared statements outlive a rollback, so this one is taken away
         // again whatever happens.
         let prepare = format!("PREPARE pgadvise_statement ({}) AS ", types.join(", "));
-        self.statement(&prepare, sql, 0)?;
+        self.statement(&prepare, sql)?;
         let planned = self.undone(|session| {
             session.query(
                 "SELECT set_config('plan_cache_mode', 'force_generic_plan', true)",
@@ -207,7 +177,6 @@ impl Session {
             session.explain_text(
                 "EXPLAIN (FORMAT JSON, VERBOSE, COSTS, SETTINGS) ",
                 &format!("EXECUTE pgadvise_statement ({nulls})"),
-                0,
             )
         });
         match (planned, self.query("DEALLOCATE pgadvise_statement", &[])) {
@@ -235,13 +204,8 @@ impl Session {
         }
     }
 
-    fn explain_text(
-        &mut self,
-        prefix: &str,
-        sql: &str,
-        parameters: u32,
-    ) -> Result<PlanGraph, PlanError> {
-        let rows = self.statement(prefix, sql, parameters)?;
+    fn explain_text(&mut self, prefix: &str, sql: &str) -> Result<PlanGraph, PlanError> {
+        let rows = self.statement(prefix, sql)?;
         let mut text = String::new();
         for row in &rows {
             if let Ok(RawText(line)) = row.try_get(0) {
@@ -262,20 +226,14 @@ impl Session {
     }
 
     /// Sends the user's statement behind a prefix; the place of an error is
-    /// told as a byte of the user's statement. Under GENERIC_PLAN the values
-    /// of parameters do not matter, but the protocol wants some: NULLs, of
-    /// types that the server finds out.
+    /// told as a byte of the user's statement.
     fn statement(
         &mut self,
         prefix: &str,
         sql: &str,
-        parameters: u32,
     ) -> Result<Vec<tokio_postgres::Row>, PlanError> {
         let text = format!("{prefix}{sql}");
-        let nulls: Vec<(&(dyn ToSql + Sync), Type)> = (0..parameters)
-            .map(|_| (&Null as &(dyn ToSql + Sync), Type::UNKNOWN))
-            .collect();
-        self.query(&text, &nulls).map_err(|error| match error {
+        self.query(&text, &[]).map_err(|error| match error {
             Error::Refused(refusal) => {
                 let position = refusal
                     .position

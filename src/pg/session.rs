@@ -355,6 +355,7 @@ impl Session {
         };
         let limit = self.limits.statement + GRACE;
         let outcome = self.runtime.block_on(async {
+            listen().await;
             tokio::time::timeout(limit, client.query_typed(sql, parameters)).await
         });
         self.settle(outcome)
@@ -372,6 +373,7 @@ impl Session {
         };
         let limit = self.limits.statement + GRACE;
         let outcome = self.runtime.block_on(async {
+            listen().await;
             tokio::time::timeout(limit, async {
                 // In this order, as the first is polled first.
                 let (one, two) = tokio::join!(
@@ -509,6 +511,14 @@ impl Session {
             target: self.target.clone(),
             reason: "it ended earlier".to_owned(),
         }
+    }
+}
+
+/// Lets the connection's task read what has arrived since the last statement:
+/// a server that ended the connection said why.
+async fn listen() {
+    for _ in 0..2 {
+        tokio::task::yield_now().await;
     }
 }
 
