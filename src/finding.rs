@@ -323,10 +323,15 @@ impl IndexSpec {
 
     fn sql(&self, verb: &str) -> String {
         use crate::catalog::ident::quote;
+        // A plan without VERBOSE does not say the schema.
+        let schema = if self.schema.is_empty() {
+            String::new()
+        } else {
+            format!("{}.", quote(&self.schema))
+        };
         format!(
-            "{verb} {} ON {}.{}{}",
+            "{verb} {} ON {schema}{}{}",
             quote(&self.name),
-            quote(&self.schema),
             quote(&self.table),
             self.body()
         )

@@ -4,6 +4,11 @@
 //! Each plan under `fixtures/plans/<version>/` has the SQL beside it that made
 //! it, from an empty database.
 
+#![expect(
+    clippy::float_cmp,
+    reason = "counts and printed numbers are compared as they stand in the plan"
+)]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,6 +23,7 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/plans")
 }
 
+#[expect(clippy::disallowed_methods, reason = "the fixtures are files")]
 fn read(version: &str, name: &str) -> PlanGraph {
     let path = folder().join(version).join(name).with_extension("json");
     let text =
@@ -402,29 +408,23 @@ fn self_blocks_sum_to_the_root() {
 }
 
 #[test]
-fn a_cte_read_twice_is_charged_to_the_reader_that_ran_it() {
+fn a_cte_read_twice_is_charged_once() {
     for version in VERSIONS {
         let plan = read(version, "cte_twice");
         let numbers = metrics(&plan);
         let cte = find(&plan, |node| node.cte_name() == Some("sums"));
-        let mut readers = plan.cte_readers(cte);
-        readers.sort_by(|a, b| printed_ms(&plan, *a).total_cmp(&printed_ms(&plan, *b)));
-        let [light, heavy] = readers[..] else {
-            panic!()
-        };
-        // One reader has the whole CTE in its time, the other only the scan of
-        // the stored rows.
+        // Between them, the readers' times hold the CTE's once: one of them ran
+        // it, or one its first row (the hash join looks whether its outer side
+        // has any) and the other the rest.
+        let readers = plan.cte_readers(cte);
+        let printed: f64 = readers.iter().map(|id| printed_ms(&plan, *id)).sum();
+        let alone: f64 = readers.iter().map(|id| self_ms(&numbers, *id)).sum();
+        let expected = (printed - printed_ms(&plan, cte)).max(0.0);
         assert!(
-            printed_ms(&plan, heavy) > 10.0 * printed_ms(&plan, light),
-            "{version}"
+            (alone - expected).abs() <= rounding(&plan),
+            "{version}: {alone} instead of {expected}"
         );
-        assert_near(
-            numbers.node(light).self_ms,
-            printed_ms(&plan, light),
-            "the reader of stored rows",
-        );
-        let alone = (printed_ms(&plan, heavy) - printed_ms(&plan, cte)).max(0.0);
-        assert_near(numbers.node(heavy).self_ms, alone, "the reader that ran it");
+        assert!(alone < 0.2 * printed, "{version}: {alone} of {printed}");
         // The CTE itself has its time once, and not on top of the readers'.
         let scan = plan.child(cte, PlanEdge::Outer).unwrap();
         assert_near(

@@ -7,9 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use pgadvise::catalog::{
-    Catalog, Column, Index, IndexKey, Relation, RelationKind,
-};
+use pgadvise::catalog::{Catalog, Column, Index, IndexKey, Relation, RelationKind};
 use pgadvise::finding::{Applicability, Edit};
 use pgadvise::rewrite::{self, Proposal};
 use pgadvise::source::{SourceId, Span};
@@ -274,7 +272,9 @@ fn every_fixture_gives_what_it_says() {
                 _ => true,
             };
         if !good {
-            wrong.push(format!("{place}: expected {kind}:\n{expected}\nbut {is}:\n{text}\n"));
+            wrong.push(format!(
+                "{place}: expected {kind}:\n{expected}\nbut {is}:\n{text}\n"
+            ));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -291,7 +291,8 @@ fn every_rewrite_has_cases_for_and_against_and_a_page() {
             .collect();
         assert!(of.contains(&"refused"), "{}", rewrite.id());
         assert!(
-            of.iter().any(|kind| matches!(*kind, "rewritten" | "advice")),
+            of.iter()
+                .any(|kind| matches!(*kind, "rewritten" | "advice")),
             "{}",
             rewrite.id()
         );

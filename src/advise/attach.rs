@@ -2,11 +2,11 @@
 //! attached to the findings that they mend.
 
 use super::explain::AdviceOptions;
-use super::indexes::{self, Choice};
+use super::indexes::{self, Choice, Outcome};
 use super::rewrites::Accepted;
 use crate::catalog::Catalog;
-use crate::finding::{Evidence, Finding, Level, Origin, Suggestion, Value, Verdict};
-use crate::plan::PlanGraph;
+use crate::finding::{Change, Evidence, Finding, Level, Origin, Suggestion, Value, Verdict};
+use crate::plan::{NodeId, PlanGraph};
 use crate::rule::Described as _;
 use crate::rules::missing_index::MissingIndex;
 use crate::sql::Statement;
@@ -22,6 +22,14 @@ const MENDED_BY_INDEX: &[&str] = &[
     "correlated-subplan-executed-many-times",
     "leading-wildcard",
     "function-on-indexed-column",
+];
+
+/// Those of them whose only cure is an index.
+pub(super) const MENDED_BY_INDEX_ONLY: &[&str] = &[
+    "seq-scan-behind-selective-filter",
+    "nested-loop-inner-seq-scan",
+    "index-scan-filters-most-rows",
+    "sort-without-index-for-limit",
 ];
 
 /// What advisors know about the statement.
@@ -62,25 +70,25 @@ pub fn advisors(
     // A rewrite changes which index would help: indexes are then chosen for
     // the rewritten statement.
     let accepted = super::rewrites::advise(context, &before, findings, planner)?;
-    let (statement, base, choice) = match accepted {
-        Some(Accepted {
-            statement,
-            plan,
-            choice: Some(choice),
-        }) => (statement, plan, Some(choice)),
-        Some(Accepted {
-            statement, plan, ..
-        }) => {
-            let choice = choose(context, &statement, &plan, planner)?;
-            (statement, plan, choice)
+    let (statement, base, outcome) = match accepted {
+        Some(accepted) => {
+            fold_into_rewrite(findings, &before, &accepted);
+            let outcome = match accepted.choice {
+                Some(choice) => Outcome {
+                    choice: Some(choice),
+                    judged: Vec::new(),
+                },
+                None => choose(context, &accepted.statement, &accepted.plan, planner)?,
+            };
+            (accepted.statement, accepted.plan, outcome)
         }
         None => {
-            let choice = choose(context, context.statement, &before, planner)?;
-            (context.statement.clone(), before, choice)
+            let outcome = choose(context, context.statement, &before, planner)?;
+            (context.statement.clone(), before, outcome)
         }
     };
-    let Some(choice) = choice else {
-        without_help(context, findings);
+    let Some(choice) = outcome.choice else {
+        without_help(context, &outcome.judged, findings);
         return Ok(());
     };
     let rewritten = statement.text != context.statement.text;
@@ -102,6 +110,7 @@ pub fn advisors(
         let gain = ((choice.before - choice.after) / choice.before).clamp(0.0, 1.0);
         attach(context, findings, &choice, at, table, suggestion, gain);
     }
+    without_help(context, &outcome.judged, findings);
     Ok(())
 }
 
@@ -110,7 +119,7 @@ fn choose(
     statement: &Statement,
     plan: &PlanGraph,
     planner: &mut dyn Planner,
-) -> Result<Option<Choice>, PlanError> {
+) -> Result<Outcome, PlanError> {
     indexes::choose(
         statement,
         plan,
@@ -200,17 +209,63 @@ fn attach(
     });
 }
 
-/// Says of findings that an index could have mended that none does, so that
-/// nobody has to wonder; and they matter less.
-fn without_help(context: &Context<'_>, findings: &mut [Finding]) {
-    for finding in findings
-        .iter_mut()
-        .filter(|finding| MENDED_BY_INDEX.contains(&finding.rule) && finding.suggestions.is_empty())
+/// Takes out findings about scans that the rewritten statement no longer
+/// makes: the rewrite says it all, and takes over their place.
+fn fold_into_rewrite(findings: &mut Vec<Finding>, before: &PlanGraph, accepted: &Accepted) {
+    let after = accepted
+        .choice
+        .as_ref()
+        .map_or(&accepted.plan, |choice| &choice.plan);
+    let gone = |finding: &Finding| {
+        MENDED_BY_INDEX.contains(&finding.rule)
+            && finding.suggestions.is_empty()
+            && finding.node.is_some_and(|id| {
+                let label = before.node(id).label();
+                !after.nodes().any(|(_, node)| node.label() == label)
+            })
+    };
+    let places: Vec<(Option<NodeId>, Option<(String, String)>)> = findings
+        .iter()
+        .filter(|finding| gone(finding))
+        .map(|finding| (finding.node, finding.relation.clone()))
+        .collect();
+    findings.retain(|finding| !gone(finding));
+    if let Some((node, relation)) = places.into_iter().next()
+        && let Some(finding) = findings.iter_mut().find(|finding| {
+            finding
+                .suggestions
+                .iter()
+                .any(|suggestion| matches!(suggestion.change, Change::Rewrite { .. }))
+        })
     {
+        finding.node = finding.node.or(node);
+        finding.relation = finding.relation.take().or(relation);
+    }
+}
+
+/// What an index could have mended, and none does, is as it should be: on
+/// estimates alone the planner has the last word, and the finding goes. Where
+/// rows were counted, it stays as a note, since the estimates that spoke
+/// against the index may be wrong.
+fn without_help(context: &Context<'_>, judged: &[(String, String)], findings: &mut Vec<Finding>) {
+    let idle = |finding: &Finding| {
+        MENDED_BY_INDEX_ONLY.contains(&finding.rule)
+            && finding.suggestions.is_empty()
+            && finding
+                .relation
+                .as_ref()
+                .is_some_and(|relation| judged.contains(relation))
+    };
+    if !context.given.is_some_and(PlanGraph::has_actuals) {
+        findings.retain(|finding| !idle(finding));
+        return;
+    }
+    for finding in findings.iter_mut().filter(|finding| idle(finding)) {
+        finding.level = Level::Note;
         finding.evidence.push(Evidence::new(
             "indexes tried",
             Value::Text(format!(
-                "none that could serve this lowers the cost by {:.0} %",
+                "the planner would use none, or none lowers the cost by {:.0} %",
                 context.options.min_gain * 100.0
             )),
             Origin::Formula("what-if on the planner"),
@@ -250,7 +305,10 @@ fn measured(
 }
 
 /// Marks every suggestion with why nobody tried it.
-pub fn untested(_subject: &Subject<'_>, findings: &mut [Finding], why: &str) {
+pub fn untested(subject: &Subject<'_>, findings: &mut [Finding], why: &str) {
+    if let (Some(plan), None) = (subject.plan, subject.catalog) {
+        super::untested::suggest(plan, findings, why);
+    }
     for suggestion in findings
         .iter_mut()
         .flat_map(|finding| &mut finding.suggestions)

@@ -79,6 +79,16 @@ struct Tried {
     built: Vec<SupposedIndex>,
 }
 
+/// What the search came to.
+#[derive(Debug, Clone, Default)]
+pub struct Outcome {
+    /// The indexes that help; `None` when none does.
+    pub choice: Option<Choice>,
+    /// The tables, as (schema, name), with comparisons that an index could
+    /// serve: where none was chosen, the planner has judged that none helps.
+    pub judged: Vec<(String, String)>,
+}
+
 /// Finds the indexes that help this statement, or none.
 ///
 /// `min_gain` is the least share of the cost that the set must save, 0 to 1.
@@ -88,15 +98,33 @@ pub fn choose(
     catalog: &Catalog,
     planner: &mut dyn Planner,
     min_gain: f64,
-) -> Result<Option<Choice>, PlanError> {
+) -> Result<Outcome, PlanError> {
     let (Some(query), Some(cost)) = (&statement.query, before.total_cost()) else {
-        return Ok(None);
+        return Ok(Outcome::default());
     };
-    if cost < CHEAP {
-        return Ok(None);
-    }
     let usages = usage::usages(query, &statement.text, statement.span.start, catalog);
-    let all = candidates::candidates(&usages, catalog);
+    let judged = usages
+        .iter()
+        .filter(|usage| usage.indexable())
+        .map(|usage| (usage.relation.schema.clone(), usage.relation.name.clone()))
+        .collect();
+    let choice = if cost < CHEAP {
+        None
+    } else {
+        search(statement, &usages, cost, catalog, planner, min_gain)?
+    };
+    Ok(Outcome { choice, judged })
+}
+
+fn search(
+    statement: &Statement,
+    usages: &[usage::Usage<'_>],
+    cost: f64,
+    catalog: &Catalog,
+    planner: &mut dyn Planner,
+    min_gain: f64,
+) -> Result<Option<Choice>, PlanError> {
+    let all = candidates::candidates(usages, catalog);
     if all.is_empty() {
         return Ok(None);
     }
@@ -230,11 +258,27 @@ impl Search<'_> {
         let suppositions: Vec<Supposition> =
             specs.iter().cloned().map(Supposition::Index).collect();
         let mut what_if = self.planner.what_if(&[self.planned], &suppositions)?;
-        let plan = what_if.plans.pop().unwrap_or_else(|| {
+        let mut plan = what_if.plans.pop().unwrap_or_else(|| {
             Err(PlanError::Unsupported {
                 what: "the planner gave no plan".to_owned(),
             })
         })?;
+        // Plans name a supposed index after its number, and a partitioned one
+        // after its parts; from here on it has the name that it will have.
+        for node in plan.graph.node_weights_mut() {
+            if let Some(name) = &mut node.relation.index
+                && let Some((_, spec)) = what_if
+                    .indexes
+                    .iter()
+                    .zip(specs)
+                    .find(|(built, _)| built.is_named(name))
+            {
+                name.clone_from(&spec.name);
+            }
+        }
+        for (built, spec) in what_if.indexes.iter_mut().zip(specs) {
+            built.name.clone_from(&spec.name);
+        }
         let cost = plan.total_cost().unwrap_or(f64::INFINITY);
         Ok(Tried {
             specs: specs.to_vec(),
@@ -310,7 +354,12 @@ impl Search<'_> {
     ) -> Result<(Tried, Vec<Candidate>), PlanError> {
         for (at, candidate) in kept.iter().enumerate() {
             let mut narrowed = false;
-            while let Some(spec) = tried.specs.get(at).and_then(candidates::narrower) {
+            // An order that a LIMIT stops early is kept even where today's
+            // few rows would be as quick to sort: it is what keeps the
+            // statement quick when they are many.
+            while !candidate.ordered
+                && let Some(spec) = tried.specs.get(at).and_then(candidates::narrower)
+            {
                 let attempt = self.replaced(&tried, at, spec)?;
                 if attempt.cost > tried.cost * NARROWER || !used(&attempt, at) {
                     break;

@@ -11,6 +11,7 @@ pub mod merge;
 pub mod rewrites;
 pub mod statistics;
 pub mod suppress;
+pub mod untested;
 pub mod usage;
 
 use crate::finding::Finding;

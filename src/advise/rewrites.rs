@@ -147,7 +147,8 @@ fn tried(
         context.catalog,
         planner,
         context.options.min_gain,
-    )?;
+    )?
+    .choice;
     match choice {
         Some(choice) if choice.after <= enough => {
             let names: Vec<&str> = choice

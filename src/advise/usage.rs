@@ -34,6 +34,18 @@ pub struct Usage<'a> {
     pub read: Option<BTreeSet<String>>,
 }
 
+impl Usage<'_> {
+    /// Whether there is anything that an index could serve.
+    pub fn indexable(&self) -> bool {
+        !(self.equal.is_empty()
+            && self.range.is_empty()
+            && self.join.is_empty()
+            && self.special.is_empty()
+            && self.alternatives.is_empty()
+            && self.order.is_empty())
+    }
+}
+
 /// One comparison that a B-tree can serve.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {

@@ -44,7 +44,8 @@ impl Environment {
                 .map(PathBuf::from),
             user: variable("USER")
                 .or_else(|| variable("LOGNAME"))
-                .or_else(|| variable("USERNAME")),
+                .or_else(|| variable("USERNAME"))
+                .or_else(crate::input::user_name),
             columns: variable("COLUMNS").and_then(|columns| columns.parse().ok()),
             folder: std::env::current_dir().ok(),
         }

@@ -11,7 +11,7 @@ use super::settings::Settings;
 use super::ui::{Ui, Written};
 use crate::advise::explain::{AdviceOptions, analyse};
 use crate::advise::suppress::ConfiguredSuppression;
-use crate::advise::{Analysis, belongs};
+use crate::advise::{Analysis, Outcome, belongs};
 
 use crate::report::{self, FORMATS, Render, model};
 use crate::verify::Planner;
@@ -46,6 +46,11 @@ pub(super) fn run(
         if ui.report(&report, render, args.output.as_deref())? == Written::ReaderLeft {
             return Ok(Exit::Fine);
         }
+    }
+    if shown_here && report.totals.failed > 0 {
+        // Errors of statements stand in the report; who sends it elsewhere is
+        // told all the same.
+        ui.failed_statements(report.totals.failed, report.totals.statements);
     }
     Ok(if report.incomplete() {
         Exit::Failed
@@ -96,11 +101,28 @@ fn report(
         inputs.give_plans(plan)?;
     }
     let mut analyses = Vec::new();
-    if !inputs.inputs.is_empty() {
+    if !inputs.files.is_empty() {
         match advise(args, settings, environment, &mut inputs, ui) {
             Ok(done) => analyses = done,
             Err(failure) => inputs.problems.push(failure.problem()),
         }
+    }
+    let nothing_checked = !analyses.is_empty()
+        && analyses.iter().all(|analysis| {
+            analysis.plan.is_none()
+                && !analysis.failed
+                && !analysis
+                    .outcomes
+                    .iter()
+                    .any(|(_, outcome)| matches!(outcome, Outcome::Ran { .. }))
+        });
+    if nothing_checked && inputs.problems.is_empty() {
+        let failure = Failure::new(
+            Kind::Usage,
+            "nothing could be checked: there is no plan, and no planner to ask for one",
+        )
+        .hint("name a file that creates the tables with --schema, a database with -d, or a plan with --plan");
+        inputs.problems.push(failure.problem());
     }
     Ok(report::build(&analyses, &inputs.sources, inputs.problems))
 }
@@ -138,7 +160,7 @@ fn choose(
         return Ok(Choice::Schema(settings.schema.clone()));
     }
     let waiting = inputs
-        .inputs
+        .files
         .iter()
         .any(|input| input.plans.is_empty() && input.statements.iter().any(is_planned));
     if waiting && let Some(variable) = environment.names_database() {
@@ -178,12 +200,12 @@ fn advise(
         Err(failure) => {
             // Plans that were given can be looked at all the same.
             inputs.problems.push(failure.problem());
-            inputs.inputs.retain(|input| !input.plans.is_empty());
+            inputs.files.retain(|input| !input.plans.is_empty());
             None
         }
     };
     let catalog = if inputs
-        .inputs
+        .files
         .iter()
         .any(|input| !input.plans.is_empty() && !input.statements.is_empty())
     {
@@ -193,9 +215,9 @@ fn advise(
     };
 
     let mut analyses = Vec::new();
-    let files = inputs.inputs.len();
+    let files = inputs.files.len();
     let progress = ui.progress("planning");
-    for (at, input) in std::mem::take(&mut inputs.inputs).into_iter().enumerate() {
+    for (at, input) in std::mem::take(&mut inputs.files).into_iter().enumerate() {
         progress.say(format!("planning {} ({} of {files})", input.name, at + 1));
         let options = AdviceOptions {
             suppressions: suppressions(settings, &input.name),
@@ -240,8 +262,18 @@ fn advise(
             }
         }
     }
+    for analysis in &mut analyses {
+        // What could not be read, and was not planned, was not advised on.
+        analysis.failed |= analysis.plan.is_none()
+            && analysis.statement.as_ref().is_some_and(|statement| {
+                statement.query.is_none() && !statement.problems.is_empty()
+            });
+    }
     if let Some(note) = note {
-        for engine in analyses.iter_mut().flat_map(|analysis| &mut analysis.engine) {
+        for engine in analyses
+            .iter_mut()
+            .flat_map(|analysis| &mut analysis.engine)
+        {
             engine.notes.insert(0, note.clone());
         }
     }

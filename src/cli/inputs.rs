@@ -28,7 +28,7 @@ pub(super) struct Input {
 #[derive(Debug, Default)]
 pub(super) struct Inputs {
     pub(super) sources: Sources,
-    pub(super) inputs: Vec<Input>,
+    pub(super) files: Vec<Input>,
     pub(super) problems: Vec<model::Problem>,
 }
 
@@ -103,7 +103,7 @@ impl Inputs {
             self.problems.push(failure.problem());
             return;
         }
-        self.inputs.push(Input {
+        self.files.push(Input {
             name: name.to_owned(),
             statements,
             plans: VecDeque::new(),
@@ -130,7 +130,7 @@ impl Inputs {
                 }
             }
             input.plans.push_back(plan);
-            self.inputs.push(input);
+            self.files.push(input);
         }
     }
 
@@ -145,12 +145,12 @@ impl Inputs {
                 .hint("give the output of EXPLAIN (FORMAT JSON), or better EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON)"));
         }
         let plans = parse_plans(&name, &text)?;
-        if self.inputs.is_empty() && self.problems.is_empty() {
+        if self.files.is_empty() && self.problems.is_empty() {
             self.plans(&name, plans);
             return Ok(());
         }
         let statements: usize = self
-            .inputs
+            .files
             .iter()
             .map(|input| planned_count(&input.statements))
             .sum();
@@ -170,7 +170,7 @@ impl Inputs {
             .hint("give a JSON array with one plan for each statement, in order"));
         }
         let mut plans = plans.into_iter();
-        for input in &mut self.inputs {
+        for input in &mut self.files {
             let count = planned_count(&input.statements);
             input.plans.extend(plans.by_ref().take(count));
         }

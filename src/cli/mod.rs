@@ -61,8 +61,8 @@ pub fn run() -> ExitCode {
     let ended = match cli.command {
         Command::Explain(args) => explain::run(&args, &cli.global, &environment, &mut ui),
         Command::Rules(args) => rules::run(&args, &ui),
-        Command::Completions { shell } => completions(shell, &ui),
-        Command::Man { command } => man(command.as_deref(), &ui),
+        Command::Completions { shell } => completions(shell),
+        Command::Man { command } => man(command.as_deref()),
         Command::EmbeddedServer { args } => planner::serve(&args),
     };
     ended
@@ -78,13 +78,13 @@ fn written(_: Written) -> Exit {
     Exit::Fine
 }
 
-fn completions(shell: clap_complete::Shell, ui: &Ui) -> Result<Exit, Failure> {
+fn completions(shell: clap_complete::Shell) -> Result<Exit, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "pgadvise", &mut script);
-    ui.write(&script).map(written)
+    Ui::write(&script).map(written)
 }
 
-fn man(name: Option<&str>, ui: &Ui) -> Result<Exit, Failure> {
+fn man(name: Option<&str>) -> Result<Exit, Failure> {
     let mut program = Cli::command();
     program.build();
     let command = match name {
@@ -113,5 +113,5 @@ fn man(name: Option<&str>, ui: &Ui) -> Result<Exit, Failure> {
     clap_mangen::Man::new(command)
         .render(&mut page)
         .map_err(|error| Failure::new(Kind::Internal, error))?;
-    ui.write(&page).map(written)
+    Ui::write(&page).map(written)
 }

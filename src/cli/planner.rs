@@ -76,7 +76,8 @@ fn live(
         home: environment.home.clone(),
         user: environment.user.clone(),
     };
-    let options = ConnectOptions::new(conninfo, &environment).map_err(|error| refused(error.into()))?;
+    let options =
+        ConnectOptions::new(conninfo, &environment).map_err(|error| refused(error.into()))?;
     let limits = Limits {
         statement: timeout,
         ..Limits::default()

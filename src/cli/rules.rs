@@ -30,7 +30,7 @@ pub(super) fn run(args: &RulesArgs, ui: &Ui) -> Result<Exit, Failure> {
         (RulesFormat::Text, [meta]) if args.name.is_some() => page(meta, &ui.options()),
         (RulesFormat::Text, metas) => list(metas, &ui.options()),
     };
-    ui.write(text.as_bytes()).map(written)
+    Ui::write(text.as_bytes()).map(written)
 }
 
 fn find(name: &str) -> Result<&'static Meta, Failure> {
@@ -54,18 +54,13 @@ fn list(metas: &[&Meta], options: &Options) -> String {
             vec![
                 meta.id.to_owned(),
                 meta.level.name().to_owned(),
-                meta.needs
-                    .iter()
-                    .map(|need| need.name())
-                    .collect::<Vec<_>>()
-                    .join(", "),
                 meta.summary.to_owned(),
             ]
         })
         .collect();
     let mut text = String::new();
     let lines = table::plain(
-        &["rule", "level", "needs", "what it finds"],
+        &["rule", "level", "what it finds"],
         &rows,
         &[],
         options.width,
@@ -80,7 +75,7 @@ fn list(metas: &[&Meta], options: &Options) -> String {
         text.push('\n');
     }
     text.push('\n');
-    text.push_str("pgadvise rules NAME says more of one, also when it is wrong\n");
+    text.push_str("pgadvise rules NAME says more of one: what it needs, and when it is wrong\n");
     text
 }
 

@@ -1,7 +1,7 @@
 //! The only module that prints: reports to standard output or a file, errors,
 //! logs and progress to standard error.
 
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::Path;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -122,12 +122,12 @@ impl Ui {
             .map_err(|error| Failure::new(Kind::Internal, error))?;
         match output {
             Some(path) => write_file(path, &bytes),
-            None => self.write(&bytes),
+            None => Self::write(&bytes),
         }
     }
 
     /// Writes to standard output.
-    pub(super) fn write(&self, bytes: &[u8]) -> Result<Written, Failure> {
+    pub(super) fn write(bytes: &[u8]) -> Result<Written, Failure> {
         let mut out = io::stdout().lock();
         match out.write_all(bytes).and_then(|()| out.flush()) {
             Ok(()) => Ok(Written::All),
@@ -155,11 +155,24 @@ impl Ui {
         };
         let mut bytes = Vec::new();
         if text::problem(problem, &mut bytes, &options).is_ok() {
-            self.complain(&bytes);
+            Self::complain(&bytes);
         }
     }
 
-    fn complain(&self, bytes: &[u8]) {
+    /// Says that statements failed, where the report that says why is not on
+    /// the terminal.
+    pub(super) fn failed_statements(&self, failed: usize, all: usize) {
+        if !io::stdout().is_terminal() {
+            let failure = Failure::new(
+                Kind::Input,
+                format!("{failed} of {all} statements could not be advised on"),
+            )
+            .hint("the report says why, at each of them");
+            self.failure(&failure);
+        }
+    }
+
+    fn complain(bytes: &[u8]) {
         // When standard error cannot be written to, nobody is left to tell.
         let _gone = io::stderr().lock().write_all(bytes);
     }

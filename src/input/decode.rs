@@ -4,6 +4,9 @@
 /// Bytes looked at to tell a binary file from a text with a stray byte.
 const PROBE: usize = 8 << 10;
 
+/// Fewer control characters than this are an accident.
+const LEAST_ODD: usize = 4;
+
 /// Why bytes are not text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
@@ -144,7 +147,7 @@ fn looks_binary(bytes: &[u8]) -> bool {
                 || **byte == 0x7f
         })
         .count();
-    odd * 20 > probe.len()
+    odd >= LEAST_ODD && odd * 20 > probe.len()
 }
 
 #[cfg(test)]

@@ -150,6 +150,30 @@ pub fn read_stdin() -> Result<String, InputError> {
     })
 }
 
+/// The operating system's name of the user, for where the environment does not
+/// say it, as in many containers.
+#[cfg(target_os = "linux")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this module is the one that reads files"
+)]
+pub fn user_name() -> Option<String> {
+    use std::os::unix::fs::MetadataExt as _;
+    let id = std::fs::metadata("/proc/self").ok()?.uid().to_string();
+    let accounts = std::fs::read_to_string("/etc/passwd").ok()?;
+    accounts.lines().find_map(|account| {
+        let mut fields = account.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == id).then(|| name.to_owned())
+    })
+}
+
+/// The operating system's name of the user; not known here.
+#[cfg(not(target_os = "linux"))]
+pub fn user_name() -> Option<String> {
+    None
+}
+
 /// Refuses SQL of a size that no file of queries has.
 pub fn check_sql_size(name: &str, text: &str) -> Result<(), InputError> {
     let bytes = text.len() as u64;

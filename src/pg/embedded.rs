@@ -86,8 +86,11 @@ pub enum EmbeddedError {
 struct Built {
     /// Size of the main fork, partitions summed.
     bytes: Option<f64>,
+    /// Why the server would not build it.
     refused: Option<String>,
-    /// It has expression keys, whose statistics were computed.
+    /// Names of its partitions' indexes.
+    parts: Vec<String>,
+    /// The planner can see it now.
     shown: bool,
 }
 
@@ -108,7 +111,7 @@ struct Running {
     // Dropped first: the server waits for its client before it ends.
     session: Session,
     child: Child,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Drop for Running {
@@ -138,6 +141,11 @@ impl EmbeddedPlanner {
     /// Statements of the schema that were refused.
     pub fn take_problems(&mut self) -> Vec<Problem> {
         std::mem::take(&mut self.problems)
+    }
+
+    /// The cluster's private folder, while it runs.
+    pub fn folder(&self) -> Option<&std::path::Path> {
+        self.running.as_ref().map(|running| running.folder.path())
     }
 
     fn come_up(&mut self) -> Result<Vec<Problem>, EmbeddedError> {
@@ -284,6 +292,7 @@ impl EmbeddedPlanner {
                 let built = self.built.get(*spec);
                 SupposedIndex {
                     name: spec.name.clone(),
+                    parts: built.map(|built| built.parts.clone()).unwrap_or_default(),
                     bytes: built.and_then(|built| built.bytes),
                     how: "built in the embedded cluster",
                     refused: built.and_then(|built| built.refused.clone()),
@@ -501,7 +510,7 @@ fn start(options: &EmbeddedOptions) -> Result<Running, EmbeddedError> {
     Ok(Running {
         session,
         child,
-        _folder: folder,
+        folder,
     })
 }
 
@@ -673,6 +682,7 @@ fn build(session: &mut Session, spec: &IndexSpec) -> Result<Built, PlanError> {
             SessionError::Refused(refusal) => Ok(Built {
                 bytes: None,
                 refused: Some(refusal.message),
+                parts: Vec::new(),
                 shown: false,
             }),
             other => Err(other.into()),
@@ -686,34 +696,40 @@ fn build(session: &mut Session, spec: &IndexSpec) -> Result<Built, PlanError> {
             "(SELECT {name}::regclass::oid UNION SELECT relid::oid FROM pg_partition_tree({name}))"
         );
         session.execute_script(&format!(
-            "BEGIN; \
-             UPDATE pg_catalog.pg_statistic SET starelid = (starelid::int8 + 2000000000)::oid \
+            "UPDATE pg_catalog.pg_statistic SET starelid = (starelid::int8 + 2000000000)::oid \
              WHERE starelid IN {oids}; \
              ANALYZE {}.{}; \
              DELETE FROM pg_catalog.pg_statistic WHERE starelid IN {oids}; \
              UPDATE pg_catalog.pg_statistic SET starelid = (starelid::int8 - 2000000000)::oid \
-             WHERE starelid::int8 - 2000000000 IN (SELECT o.oid::int8 FROM {oids} AS o (oid)); \
-             COMMIT",
+             WHERE starelid::int8 - 2000000000 IN (SELECT o.oid::int8 FROM {oids} AS o (oid))",
             quote(&spec.schema),
             quote(&spec.table)
         ))?;
     }
     let rows = session.query(
         &format!(
-            "SELECT sum(pg_relation_size(oid))::float8 FROM pg_catalog.pg_class WHERE oid IN {}",
+            "SELECT relname::text, pg_relation_size(oid)::float8 FROM pg_catalog.pg_class \
+             WHERE oid IN {} ORDER BY 1",
             index_oids(spec)
         ),
         &[],
     )?;
-    let bytes = rows
-        .first()
-        .and_then(|row| row.try_get::<_, Option<f64>>(0).ok())
-        .flatten();
+    let mut bytes = 0.0;
+    let mut parts = Vec::new();
+    for row in rows {
+        bytes += row.try_get::<_, f64>(1).unwrap_or(0.0);
+        if let Ok(name) = row.try_get::<_, String>(0)
+            && name != spec.name
+        {
+            parts.push(name);
+        }
+    }
     session.execute_script(&sizes)?;
     session.execute_script(&set_valid(spec, false))?;
     Ok(Built {
-        bytes,
+        bytes: Some(bytes),
         refused: None,
+        parts,
         shown: false,
     })
 }

@@ -99,19 +99,12 @@ impl Session {
                 self.explain_text(&prefix, statement.sql)
             };
         }
-        if self.version_num() >= 160_000 {
-            let prefix = "EXPLAIN (FORMAT JSON, VERBOSE, COSTS, SETTINGS, GENERIC_PLAN) ";
-            let generic = self.undone(|session| session.explain_text(prefix, statement.sql));
-            match generic {
-                Err(PlanError::Refused { sqlstate, .. }) if sqlstate == "42P18" => {}
-                other => return other,
-            }
-        }
         self.explain_prepared(statement)
     }
 
-    /// Plans a statement with parameters by way of PREPARE: before version 16,
-    /// and where the type of a parameter has to be guessed.
+    /// Plans a statement with parameters by way of PREPARE. EXPLAIN's own
+    /// `GENERIC_PLAN` (since 16) will not do: the extended protocol wants values
+    /// for the parameters, and the plan is then made for these.
     fn explain_prepared(&mut self, statement: Planned<'_>) -> Result<PlanGraph, PlanError> {
         let count = statement.parameters as usize;
         let mut types: Vec<&str> = vec!["unknown"; count];
@@ -128,7 +121,7 @@ impl Session {
                     position,
                 }) => {
                     let at = match sqlstate.as_str() {
-                        "42P18" => parameter_in(&message)
+                        code if is_undetermined(code) => parameter_in(&message)
                             .and_then(|number| number.checked_sub(1))
                             .filter(|at| types.get(*at) == Some(&"unknown")),
                         // No such operator or function, wrong type: another
@@ -278,6 +271,11 @@ fn byte_offset(text: &str, character: u32) -> Option<usize> {
         .map(|(byte, _)| byte)
         .chain([text.len()])
         .nth(at)
+}
+
+/// The server could not tell the type of a parameter, or deduced two.
+fn is_undetermined(sqlstate: &str) -> bool {
+    matches!(sqlstate, "42P18" | "42P08")
 }
 
 /// The number of the parameter that a message is about.

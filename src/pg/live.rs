@@ -229,6 +229,7 @@ fn suppose(
     let definition = spec.plain_sql();
     let refused = |message: String| SupposedIndex {
         name: spec.name.clone(),
+        parts: Vec::new(),
         bytes: None,
         how: "estimated",
         refused: Some(message),
@@ -237,6 +238,7 @@ fn suppose(
         Ok(rows) => Ok(match rows.first() {
             Some(row) => SupposedIndex {
                 name: super::catalog::get(row, 0)?,
+                parts: Vec::new(),
                 bytes: super::catalog::get(row, 1)?,
                 how: "estimated",
                 refused: None,

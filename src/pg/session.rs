@@ -355,6 +355,7 @@ impl Session {
         };
         let limit = self.limits.statement + GRACE;
         let outcome = self.runtime.block_on(async {
+            listen().await;
             tokio::time::timeout(limit, client.query_typed(sql, parameters)).await
         });
         self.settle(outcome)
@@ -372,6 +373,7 @@ impl Session {
         };
         let limit = self.limits.statement + GRACE;
         let outcome = self.runtime.block_on(async {
+            listen().await;
             tokio::time::timeout(limit, async {
                 // In this order, as the first is polled first.
                 let (one, two) = tokio::join!(
@@ -512,6 +514,14 @@ impl Session {
     }
 }
 
+/// Lets the connection's task read what has arrived since the last statement:
+/// a server that ended the connection said why.
+async fn listen() {
+    for _ in 0..2 {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// Whether a statement leaves a transaction open, where it says anything about
 /// that: schema files have transactions of their own.
 fn opens_transaction(sql: &str) -> Option<bool> {
@@ -551,7 +561,10 @@ mod tests {
     #[test]
     fn transactions_of_a_schema_file_are_noticed() {
         assert_eq!(opens_transaction("BEGIN;"), Some(true));
-        assert_eq!(opens_transaction("start transaction read write"), Some(true));
+        assert_eq!(
+            opens_transaction("start transaction read write"),
+            Some(true)
+        );
         assert_eq!(opens_transaction("commit"), Some(false));
         assert_eq!(opens_transaction("COMMIT AND CHAIN"), Some(true));
         assert_eq!(opens_transaction("ROLLBACK AND NO CHAIN"), Some(false));

@@ -139,7 +139,7 @@ fn position(text: &str, offset: usize) -> (usize, usize) {
         .iter()
         .rposition(|byte| *byte == b'\n')
         .map_or(0, |newline| newline + 1);
-    let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+    let line = 1 + before.split(|byte| *byte == b'\n').skip(1).count();
     (line, 1 + offset - line_start)
 }
 
@@ -386,8 +386,8 @@ mod tests {
             let plan = &plans[0];
             let node = plan.node(plan.root);
             assert_eq!(node.kind, NodeKind::SeqScan);
-            assert_eq!(node.actual.unwrap().rows_per_loop, 3.0);
-            assert_eq!(node.estimate.unwrap().total_cost, 35.5);
+            assert_eq!(node.actual.map(|actual| actual.rows_per_loop), Some(3.0));
+            assert_eq!(plan.total_cost(), Some(35.5));
             assert_eq!(node.rows_removed_by_filter_per_loop, Some(7.0));
             assert_eq!(node.condition(ConditionRole::Filter), Some("(a > 1)"));
             assert_eq!(node.extra.keys().collect::<Vec<_>>(), ["Disabled"]);

@@ -336,7 +336,7 @@ pub struct Run {
     pub triggers: Vec<Trigger>,
     /// `Settings` that differ from the built-in defaults.
     pub settings: BTreeMap<String, String>,
-    /// `Query Text`, in auto_explain's records.
+    /// `Query Text`, in `auto_explain`'s records.
     pub query_text: Option<String>,
     /// `Query Identifier`.
     pub query_id: Option<String>,

@@ -77,9 +77,9 @@ pub fn share(number: f64) -> String {
         "0 %".to_owned()
     } else if percent < 0.1 {
         "< 0.1 %".to_owned()
-    } else if percent < 10.0 && (percent - percent.round()).abs() >= 0.05 {
-        format!("{percent:.1} %")
-    } else if percent > 99.0 && percent < 99.95 {
+    } else if (percent < 10.0 && (percent - percent.round()).abs() >= 0.05)
+        || (percent > 99.0 && percent < 99.95)
+    {
         format!("{percent:.1} %")
     } else {
         format!("{percent:.0} %")
@@ -121,12 +121,9 @@ pub fn plural(number: usize, one: &str, many: &str) -> String {
 pub(super) fn value(value: &Value) -> (Option<f64>, Unit, String) {
     match value {
         Value::Rows(rows) => {
-            let unit = if *rows == 1.0 { "row" } else { "rows" };
-            (
-                finite(*rows),
-                Unit::Rows,
-                format!("{} {unit}", count(*rows)),
-            )
+            let number = count(*rows);
+            let unit = if number == "1" { "row" } else { "rows" };
+            (finite(*rows), Unit::Rows, format!("{number} {unit}"))
         }
         Value::Count(number) => (finite(*number), Unit::Count, count(*number)),
         Value::Ms(time) => (finite(*time), Unit::Ms, ms(*time)),

@@ -94,7 +94,7 @@ fn section(statement: &Statement, options: &Options, out: &mut dyn Write) -> io:
     for item in &statement.problems {
         problem(item, out)?;
     }
-    if statement.findings.is_empty() && !statement.failed {
+    if statement.findings.is_empty() && !statement.failed && summary::was_checked(statement) {
         writeln!(out, "{}\n", escape(&summary::nothing_found(statement)))?;
     }
     for found in &statement.findings {

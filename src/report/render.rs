@@ -7,6 +7,10 @@ use super::model::Report;
 
 /// What a format is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a choice of its own, and none excludes another"
+)]
 pub struct Options {
     /// Escape sequences for colours may be written.
     pub color: bool,

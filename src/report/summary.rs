@@ -84,6 +84,11 @@ pub(super) fn side_effect(effect: &SideEffect) -> String {
     format!("{kind}: {}", effect.text)
 }
 
+/// Whether rules were asked at all: statements that have no plan are left out.
+pub(super) fn was_checked(statement: &Statement) -> bool {
+    !(statement.rules.ran.is_empty() && statement.rules.skipped.is_empty())
+}
+
 /// What to say when there are no findings. Silence is never a pass, so it says
 /// what it rests on.
 pub(super) fn nothing_found(statement: &Statement) -> String {

@@ -1,8 +1,11 @@
 //! Plain tables by comfy-table, as wide as they are told.
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 
 use super::prose;
+
+/// Columns that the last column gets at least, if the others can spare them.
+const NARROWEST_LAST: usize = 24;
 
 /// The lines of a table without borders: columns apart by two blanks, wrapped
 /// to the width. `numbers` are the columns set to the right.
@@ -29,6 +32,21 @@ pub(crate) fn plain(
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
+    }
+    // Every column but the last is as wide as its content, where that leaves
+    // the last one enough.
+    let widths = table.column_max_content_widths();
+    let fixed: usize = widths
+        .iter()
+        .rev()
+        .skip(1)
+        .map(|width| usize::from(*width) + 2)
+        .sum();
+    if fixed + NARROWEST_LAST <= width {
+        let last = widths.len().saturating_sub(1);
+        for column in table.column_iter_mut().take(last) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
     }
     for &number in numbers {
         if let Some(column) = table.column_mut(number) {

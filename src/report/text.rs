@@ -36,12 +36,17 @@ pub fn render(report: &Report, out: &mut dyn Write, options: &Options) -> io::Re
         && let Some(statement) = report.statements.first()
     {
         writeln!(out)?;
-        writeln!(out, "{}", paint(page.palette.heading, "All statements"))?;
+        write!(out, "{}", paint(page.palette.heading, "All statements"))?;
         page.checked(statement, out)?;
     }
     for problem in report.problems.iter().filter(|_| options.problems) {
         writeln!(out)?;
         page.problem(problem, out)?;
+    }
+    if report.totals.findings > 0 && !options.brief {
+        writeln!(out)?;
+        let hint = "pgadvise rules NAME says what a rule looks for, and when it is wrong";
+        page.styled_paragraph("  ", hint, page.palette.dim, out)?;
     }
     if report.statements.len() > 1 {
         writeln!(out)?;
@@ -53,6 +58,14 @@ pub fn render(report: &Report, out: &mut dyn Write, options: &Options) -> io::Re
 /// Writes one trouble as text, as it is shown on standard error.
 pub fn problem(problem: &Problem, out: &mut dyn Write, options: &Options) -> io::Result<()> {
     Page::new(options).problem(problem, out)
+}
+
+/// The lines of a snippet, indented as the rest of a finding.
+fn write_snippet(text: &str, out: &mut dyn Write) -> io::Result<()> {
+    for line in text.lines() {
+        writeln!(out, "  {}", line.trim_end())?;
+    }
+    Ok(())
 }
 
 /// The layout of one run.
@@ -83,11 +96,11 @@ impl<'a> Page<'a> {
         }
         for problem in &statement.problems {
             writeln!(out)?;
-            self.problem(problem, out)?;
+            self.trouble(problem, statement.failed, out)?;
             if let (Some(sql), Some(start), Some(place)) =
                 (&statement.sql, &statement.place, &problem.place)
             {
-                self.snippet(
+                write_snippet(
                     &snippet(
                         sql,
                         start,
@@ -103,7 +116,7 @@ impl<'a> Page<'a> {
             writeln!(out)?;
             self.finding(finding, statement, out)?;
         }
-        if statement.findings.is_empty() && !statement.failed {
+        if statement.findings.is_empty() && !statement.failed && summary::was_checked(statement) {
             writeln!(out)?;
             let said = summary::nothing_found(statement);
             let style = if statement.plan.is_some() {
@@ -118,7 +131,6 @@ impl<'a> Page<'a> {
             self.suppressed(&statement.suppressed, out)?;
         }
         if !shared && !self.options.brief {
-            writeln!(out)?;
             self.checked(statement, out)?;
         }
         Ok(())
@@ -202,7 +214,7 @@ impl<'a> Page<'a> {
             (&statement.sql, &statement.place, &finding.place)
         {
             let room = self.options.width.saturating_sub(2);
-            self.snippet(&snippet(sql, start, place, self.options.color, room), out)?;
+            write_snippet(&snippet(sql, start, place, self.options.color, room), out)?;
         }
         self.evidence(finding, out)?;
         if !finding.why.is_empty() {
@@ -225,19 +237,9 @@ impl<'a> Page<'a> {
         self.labelled(
             &prose::left("  rule", INDENT - 2),
             self.palette.dim,
-            &format!(
-                "{} (pgadvise rules {} says when it is wrong)",
-                finding.rule, finding.rule
-            ),
+            &finding.rule,
             out,
         )
-    }
-
-    fn snippet(&self, text: &str, out: &mut dyn Write) -> io::Result<()> {
-        for line in text.lines() {
-            writeln!(out, "  {}", line.trim_end())?;
-        }
-        Ok(())
     }
 
     fn evidence(&self, finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
@@ -361,18 +363,34 @@ impl<'a> Page<'a> {
 
     /// What was checked, what could not be, and by which planner.
     fn checked(&self, statement: &Statement, out: &mut dyn Write) -> io::Result<()> {
-        for line in summary::checked(statement, self.options.detailed) {
+        for (at, line) in summary::checked(statement, self.options.detailed)
+            .into_iter()
+            .enumerate()
+        {
+            if at == 0 {
+                writeln!(out)?;
+            }
             self.styled_paragraph("  ", &line, self.palette.dim, out)?;
         }
         Ok(())
     }
 
     fn problem(&self, problem: &Problem, out: &mut dyn Write) -> io::Result<()> {
+        self.trouble(problem, true, out)
+    }
+
+    /// Trouble that stopped the work is an error; what did not is a warning.
+    fn trouble(&self, problem: &Problem, fatal: bool, out: &mut dyn Write) -> io::Result<()> {
         let message = match &problem.place {
             Some(place) => format!("{}: {}", place.text(), problem.message),
             None => problem.message.clone(),
         };
-        self.labelled("error:", self.palette.critical, &message, out)?;
+        let (label, style) = if fatal {
+            ("error:", self.palette.critical)
+        } else {
+            ("warning:", self.palette.warning)
+        };
+        self.labelled(label, style, &message, out)?;
         for cause in &problem.causes {
             self.labelled("  caused by:", self.palette.dim, cause, out)?;
         }

@@ -60,7 +60,7 @@ pub(crate) fn lines(plan: &Plan, options: &Options) -> Vec<String> {
             cells.push_str("  ");
         }
         let blank = " ".repeat(numbers);
-        let label_room = room.saturating_sub(prose::width(&branch.head)).max(12);
+        let label_room = room.saturating_sub(prose::width(&branch.below)).max(12);
         for (line, text) in prose::wrap(&label(node), label_room)
             .into_iter()
             .enumerate()
@@ -73,11 +73,11 @@ pub(crate) fn lines(plan: &Plan, options: &Options) -> Vec<String> {
                 ));
             } else {
                 let below = prose::paint(palette.dim, &branch.below);
-                out.push(format!("{blank}{below}  {text}"));
+                out.push(format!("{blank}{below}{text}"));
             }
         }
         for detail in details(node) {
-            let room = room.saturating_sub(prose::width(&branch.below) + 4).max(12);
+            let room = room.saturating_sub(prose::width(&branch.below)).max(12);
             let mut lines = prose::wrap(&detail, room);
             if !options.detailed && lines.len() > CONDITION_LINES {
                 lines.truncate(CONDITION_LINES);
@@ -88,7 +88,7 @@ pub(crate) fn lines(plan: &Plan, options: &Options) -> Vec<String> {
             for text in lines {
                 out.push(paint_line(
                     palette.dim,
-                    &format!("{blank}{}    {text}", branch.below),
+                    &format!("{blank}{}{text}", branch.below),
                 ));
             }
         }

@@ -73,7 +73,7 @@ fn change(before: f64, after: f64) -> String {
     };
     if small > 0.0 && large / small >= 2.0 {
         format!(", {} {word}", format::factor(large / small))
-    } else if large == small {
+    } else if large <= small {
         String::new()
     } else {
         format!(", {} {word}", format::share((large - small) / before))

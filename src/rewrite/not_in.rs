@@ -165,17 +165,17 @@ fn reads_a_large_table(site: &Site<'_>, outer: SelectId, inner: SelectId) -> boo
         site.query.selects.get(level).is_some_and(|select| {
             select.set_operation.is_some()
                 || select.relations.iter().any(|item| match &item.kind {
-                RelationRefKind::Table {
-                    schema,
-                    name,
-                    found: true,
-                } => site
-                    .catalog
-                    .relation(schema.as_deref(), name)
-                    .is_some_and(is_worthwhile),
-                RelationRefKind::Table { found: false, .. } | RelationRefKind::Other => false,
-                RelationRefKind::Cte { .. } | RelationRefKind::Subquery { .. } => true,
-            })
+                    RelationRefKind::Table {
+                        schema,
+                        name,
+                        found: true,
+                    } => site
+                        .catalog
+                        .relation(schema.as_deref(), name)
+                        .is_some_and(is_worthwhile),
+                    RelationRefKind::Table { found: false, .. } | RelationRefKind::Other => false,
+                    RelationRefKind::Cte { .. } | RelationRefKind::Subquery { .. } => true,
+                })
         })
     };
     large(inner) && large(outer)

@@ -4,9 +4,7 @@
 use crate::catalog::{Catalog, Column, Relation, RelationKind, expression};
 use crate::finding::Precondition;
 use crate::source::Span;
-use crate::sql::{
-    Clause, ColumnRef, Predicate, Query, RelationRef, Select, SelectId, Statement,
-};
+use crate::sql::{Clause, ColumnRef, Predicate, Query, RelationRef, Select, SelectId, Statement};
 use crate::subject::Subject;
 
 use super::words;

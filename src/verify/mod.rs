@@ -55,12 +55,21 @@ pub struct WhatIf {
 pub struct SupposedIndex {
     /// The name that it has in plans.
     pub name: String,
+    /// The names of its partitions' indexes, which stand in plans instead.
+    pub parts: Vec<String>,
     /// Size on disk in bytes.
     pub bytes: Option<f64>,
     /// Where the size comes from: `built` or `estimated`.
     pub how: &'static str,
     /// Why it could not be supposed; the rest went on without it.
     pub refused: Option<String>,
+}
+
+impl SupposedIndex {
+    /// Whether an index of that name in a plan is this one or a part of it.
+    pub fn is_named(&self, name: &str) -> bool {
+        self.name == name || self.parts.iter().any(|part| part == name)
+    }
 }
 
 /// What can be supposed.

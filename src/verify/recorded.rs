@@ -89,6 +89,7 @@ impl Planner for Recorded {
                 .iter()
                 .map(|spec| SupposedIndex {
                     name: spec.name.clone(),
+                    parts: Vec::new(),
                     bytes: None,
                     how: "estimated",
                     refused: None,

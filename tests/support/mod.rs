@@ -2,3 +2,4 @@
 
 pub(crate) mod compact_catalog;
 pub(crate) mod fixture;
+pub(crate) mod server;

@@ -29,7 +29,7 @@ pub(crate) struct Server {
 /// can be had. Under `CI` that is a failure.
 pub(crate) fn shared() -> Option<&'static Server> {
     static SHARED: OnceLock<Option<Server>> = OnceLock::new();
-    SHARED.get_or_init(|| Server::start(&[])).as_ref()
+    SHARED.get_or_init(Server::start).as_ref()
 }
 
 /// Finds an installed server's programs.
@@ -75,9 +75,8 @@ fn unprivileged() -> Option<(u32, u32)> {
 }
 
 impl Server {
-    /// Starts a server with settings beside the usual ones.
-    pub(crate) fn start(settings: &[&str]) -> Option<Self> {
-        match Self::try_start(settings, |_| ()) {
+    fn start() -> Option<Self> {
+        match Self::try_start(&[], 5432, |_| ()) {
             Ok(server) => Some(server),
             Err(why) => {
                 assert!(
@@ -90,12 +89,21 @@ impl Server {
         }
     }
 
-    /// Starts a server whose data folder is prepared further before the start.
-    pub(crate) fn start_prepared(settings: &[&str], prepare: impl FnOnce(&Path)) -> Option<Self> {
-        Self::try_start(settings, prepare).ok()
+    /// Starts a server with settings beside the usual ones, and a data folder
+    /// that is prepared further before the start.
+    pub(crate) fn start_prepared(
+        settings: &[&str],
+        port: u16,
+        prepare: impl FnOnce(&Path),
+    ) -> Result<Self, String> {
+        Self::try_start(settings, port, prepare)
     }
 
-    fn try_start(settings: &[&str], prepare: impl FnOnce(&Path)) -> Result<Self, String> {
+    fn try_start(
+        settings: &[&str],
+        port: u16,
+        prepare: impl FnOnce(&Path),
+    ) -> Result<Self, String> {
         let bin = programs().ok_or("initdb was not found")?;
         let who = unprivileged();
         let folder = tempfile::Builder::new()
@@ -130,7 +138,6 @@ impl Server {
         )
         .map_err(told)?;
         prepare(&data);
-        let port = 5432;
         let mut keeper = Command::new("/bin/sh");
         // The server ends when the pipe does.
         keeper
@@ -149,6 +156,7 @@ impl Server {
             "shared_buffers=16MB",
             "max_connections=40",
             "log_statement=all",
+            "password_encryption=scram-sha-256",
             "log_line_prefix=%d|%a|",
         ]
         .iter()

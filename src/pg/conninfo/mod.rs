@@ -580,6 +580,10 @@ fn ssl(parameters: &Parameters, environment: &Environment) -> Result<Ssl, Connin
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the tests write the files that are read"
+)]
 mod tests {
     use super::*;
 

@@ -4,6 +4,7 @@
 //! Each number's formula and its source in the server stand at the head of the
 //! file that computes it.
 
+mod blocks;
 mod cost;
 mod rows;
 mod shape;
@@ -77,7 +78,7 @@ pub fn metrics(plan: &PlanGraph) -> Metrics {
     let shape = Shape::of(plan);
     let (times, charges) = time::times(&shape);
     let costs = cost::costs(&shape);
-    let own_buffers = time::own_buffers(&shape, &charges);
+    let own_buffers = blocks::own_buffers(&shape, &charges);
     let errors = rows::row_errors(plan, &shape);
     let whole_ms = times.as_ref().map(|times| times.whole);
     let whole_cost = costs.as_ref().map(|costs| at(&costs.total, 0));

@@ -1,4 +1,4 @@
-//! Wall-clock time and blocks of each node alone.
+//! Wall-clock time of each node alone.
 //!
 //! EXPLAIN prints a node's time per loop, with everything below it, and sums
 //! loops and times over all processes (`InstrAggNode` in
@@ -28,7 +28,7 @@
 use std::collections::HashMap;
 
 use super::shape::{Shape, at, set};
-use crate::plan::{Buffers, NodeKind, PlanEdge, PlanNode};
+use crate::plan::{NodeKind, PlanEdge, PlanNode};
 
 /// Times are printed to the microsecond: each may be off by half of one.
 pub(super) const HALF_STEP_MS: f64 = 0.0005;
@@ -43,13 +43,12 @@ pub(super) struct Times {
     pub(super) whole: f64,
 }
 
-/// Which part of an InitPlan ran inside of which node.
-#[derive(Debug, Clone, Copy)]
+/// The nodes in which an InitPlan ran: those that are charged with its time,
+/// then those that may have run some of it.
+#[derive(Debug)]
 pub(super) struct Charge {
-    init_plan: usize,
-    user: usize,
-    /// Of the InitPlan's total, 0 to 1.
-    part: f64,
+    pub(super) init_plan: usize,
+    pub(super) users: Vec<usize>,
 }
 
 /// The times, if the plan was timed, and where its InitPlans ran.
@@ -225,13 +224,11 @@ impl Places<'_, '_> {
                     shape.parent(init_plan)
                 }
             });
-            if let Some(user) = user {
-                self.charges.push(Charge {
-                    init_plan,
-                    user,
-                    part: 1.0,
-                });
-            }
+            let users = user.into_iter().chain(candidates.iter().copied());
+            self.charges.push(Charge {
+                init_plan,
+                users: users.collect(),
+            });
             return;
         }
         let mut places = candidates.to_vec();
@@ -242,15 +239,22 @@ impl Places<'_, '_> {
             at(places.own, user) + at(places.slack, user) + at(places.slack, init_plan) >= left
         };
         if let Some(user) = places.iter().copied().find(|user| enough(self, *user)) {
-            self.charge(init_plan, user, left);
+            self.charge(user, left);
+            let others = candidates.iter().copied().filter(|other| *other != user);
+            self.charges.push(Charge {
+                init_plan,
+                users: std::iter::once(user).chain(others).collect(),
+            });
             return;
         }
+        // Readers of a CTE take turns: a hash join fetches one row of its outer
+        // side before it builds the hash table from its inner side.
         let first = places.first().copied();
         places.sort_by(|a, b| at(self.own, *b).total_cmp(&at(self.own, *a)));
-        for user in places {
-            let part = at(self.own, user).clamp(0.0, left);
+        for user in &places {
+            let part = at(self.own, *user).clamp(0.0, left);
             if part > 0.0 {
-                self.charge(init_plan, user, part);
+                self.charge(*user, part);
                 left -= part;
             }
         }
@@ -259,17 +263,15 @@ impl Places<'_, '_> {
         } else if let Some(user) = first
             && left > 0.0
         {
-            self.charge(init_plan, user, left);
+            self.charge(user, left);
         }
-    }
-
-    fn charge(&mut self, init_plan: usize, user: usize, ms: f64) {
-        let whole = at(self.total, init_plan);
         self.charges.push(Charge {
             init_plan,
-            user,
-            part: if whole > 0.0 { ms / whole } else { 1.0 },
+            users: places,
         });
+    }
+
+    fn charge(&mut self, user: usize, ms: f64) {
         let left = at(self.own, user) - ms;
         set(self.own, user, left);
     }
@@ -423,74 +425,4 @@ fn references(text: &str) -> impl Iterator<Item = &str> {
             .count();
         (digits > 0).then(|| rest.get(..prefix + digits)).flatten()
     })
-}
-
-/// Blocks of each node alone, by the same rules as its time. Blocks are summed
-/// over all processes, so nothing is shared out.
-pub(super) fn own_buffers(shape: &Shape<'_>, charges: &[Charge]) -> Vec<Option<Buffers>> {
-    let printed = |index: usize| shape.node(index).and_then(|node| node.buffers);
-    let mut own: Vec<Option<Buffers>> = (0..shape.len())
-        .map(|index| {
-            let mut left = printed(index)?;
-            for child in shape.inputs(index) {
-                left = less(left, printed(child).unwrap_or_default(), 1.0);
-            }
-            Some(left)
-        })
-        .collect();
-    for charge in charges {
-        if let (Some(Some(left)), Some(below)) =
-            (own.get_mut(charge.user), printed(charge.init_plan))
-        {
-            *left = less(*left, below, charge.part);
-        }
-    }
-    for left in own.iter_mut().flatten() {
-        for_each_block_count(left, |count| *count = count.round().max(0.0));
-    }
-    own
-}
-
-fn less(from: Buffers, by: Buffers, part: f64) -> Buffers {
-    Buffers {
-        shared_hit_blocks: from.shared_hit_blocks - by.shared_hit_blocks * part,
-        shared_read_blocks: from.shared_read_blocks - by.shared_read_blocks * part,
-        shared_dirtied_blocks: from.shared_dirtied_blocks - by.shared_dirtied_blocks * part,
-        shared_written_blocks: from.shared_written_blocks - by.shared_written_blocks * part,
-        local_hit_blocks: from.local_hit_blocks - by.local_hit_blocks * part,
-        local_read_blocks: from.local_read_blocks - by.local_read_blocks * part,
-        local_dirtied_blocks: from.local_dirtied_blocks - by.local_dirtied_blocks * part,
-        local_written_blocks: from.local_written_blocks - by.local_written_blocks * part,
-        temp_read_blocks: from.temp_read_blocks - by.temp_read_blocks * part,
-        temp_written_blocks: from.temp_written_blocks - by.temp_written_blocks * part,
-    }
-}
-
-fn for_each_block_count(buffers: &mut Buffers, mut change: impl FnMut(&mut f64)) {
-    let Buffers {
-        shared_hit_blocks,
-        shared_read_blocks,
-        shared_dirtied_blocks,
-        shared_written_blocks,
-        local_hit_blocks,
-        local_read_blocks,
-        local_dirtied_blocks,
-        local_written_blocks,
-        temp_read_blocks,
-        temp_written_blocks,
-    } = buffers;
-    for count in [
-        shared_hit_blocks,
-        shared_read_blocks,
-        shared_dirtied_blocks,
-        shared_written_blocks,
-        local_hit_blocks,
-        local_read_blocks,
-        local_dirtied_blocks,
-        local_written_blocks,
-        temp_read_blocks,
-        temp_written_blocks,
-    ] {
-        change(count);
-    }
 }

@@ -1,0 +1,70 @@
+//! Reading a plan and deriving its numbers, beside reading the same text as
+//! bare JSON values. The whole should stay within three times the bare reading,
+//! and grow in step with the nodes.
+
+use std::fmt::Write as _;
+
+use divan::Bencher;
+use divan::counter::BytesCount;
+use pgadvise::plan::{json, metrics};
+
+const NODES: [usize; 3] = [100, 10_000, 100_000];
+
+fn main() {
+    divan::main();
+}
+
+/// A partitioned table's plan: an Append with that many scans, as `ANALYZE`
+/// with `BUFFERS` prints them.
+fn partitions(nodes: usize) -> String {
+    let numbers = |rows: usize| {
+        format!(
+            r#""Startup Cost": 0.00, "Total Cost": {rows}.50, "Plan Rows": {rows}, "Plan Width": 8,
+            "Actual Startup Time": 0.004, "Actual Total Time": 0.{rows:03}, "Actual Rows": {rows}, "Actual Loops": 1,
+            "Shared Hit Blocks": {rows}, "Shared Read Blocks": 0, "Shared Dirtied Blocks": 0, "Shared Written Blocks": 0,
+            "Local Hit Blocks": 0, "Local Read Blocks": 0, "Local Dirtied Blocks": 0, "Local Written Blocks": 0,
+            "Temp Read Blocks": 0, "Temp Written Blocks": 0"#
+        )
+    };
+    let mut text = format!(
+        r#"[{{"Plan": {{"Node Type": "Append", "Parallel Aware": false, "Async Capable": false, {}, "Plans": ["#,
+        numbers(nodes)
+    );
+    for part in 1..nodes {
+        let comma = if part == 1 { "" } else { "," };
+        // Writing to a string cannot fail.
+        _ = write!(
+            text,
+            r#"{comma}{{"Node Type": "Seq Scan", "Parent Relationship": "Member", "Parallel Aware": false,
+            "Async Capable": false, "Relation Name": "part_{part}", "Alias": "part_{part}", {},
+            "Filter": "(created_at > '2026-01-01'::date)", "Rows Removed by Filter": 12}}"#,
+            numbers(part % 900)
+        );
+    }
+    text.push_str("]}, \"Planning Time\": 1.5, \"Execution Time\": 20.5}]");
+    text
+}
+
+#[divan::bench(args = NODES, sample_count = 10)]
+fn bare_json(bencher: Bencher<'_, '_>, nodes: usize) {
+    let text = partitions(nodes);
+    bencher
+        .counter(BytesCount::of_str(&text))
+        .bench(|| serde_json::from_slice::<serde_json::Value>(text.as_bytes()));
+}
+
+#[divan::bench(args = NODES, sample_count = 10)]
+fn parse(bencher: Bencher<'_, '_>, nodes: usize) {
+    let text = partitions(nodes);
+    bencher
+        .counter(BytesCount::of_str(&text))
+        .bench(|| json::parse(&text));
+}
+
+#[divan::bench(args = NODES, sample_count = 10)]
+fn parse_and_derive(bencher: Bencher<'_, '_>, nodes: usize) {
+    let text = partitions(nodes);
+    bencher.counter(BytesCount::of_str(&text)).bench(|| {
+        json::parse(&text).map(|plans| plans.iter().map(metrics::metrics).collect::<Vec<_>>())
+    });
+}
