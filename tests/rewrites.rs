@@ -408,7 +408,6 @@ fn pool(base_type: &str, texts: &str) -> Vec<String> {
                     })
                 }),
             )
-            .chain(["'infinity'".to_owned()])
             .collect(),
         "date" => dates
             .flat_map(|date| {
@@ -453,16 +452,25 @@ fn tables(catalog: &Catalog, texts: &str) -> (String, String) {
             .iter()
             .map(|column| {
                 let mut pool = pool(&column.base_type, texts);
+                // A difference with infinity is an error before version 17.
+                if column.base_type.starts_with("timestamp") && !texts.contains(" - placed") {
+                    pool.extend(["'infinity'".to_owned(), "'-infinity'".to_owned()]);
+                }
                 if !column.not_null {
                     pool.push("NULL".to_owned());
                 }
                 // `n` keeps PostgreSQL from computing it once for all rows.
-                format!(
+                let value = format!(
                     "(ARRAY[{}]::{}[])[1 + floor(random() * {} + 0 * n)::int]",
                     pool.join(", "),
                     column.type_name,
                     pool.len()
-                )
+                );
+                if relation.is_unique_key(&[&column.name]) {
+                    format!("CASE WHEN random() < 0.3 THEN {value} ELSE n END")
+                } else {
+                    value
+                }
             })
             .collect();
         fill.push_str(&format!(
@@ -516,9 +524,9 @@ fn a_server_gives_the_same_rows_for_both_texts() {
                 "CREATE TABLE given (place text, rows bigint);\n{create}"
             );
             let mut session = server.database(&name, &setup);
-            for round in 0..30 {
-                let rows = [0, 1, 3, 8, 40, 400][round % 6];
-                let seed = f64::from(u32::try_from(round).unwrap()) / 30.0;
+            for round in 0..15 {
+                let rows = [0, 3, 8, 40, 1000][round % 5];
+                let seed = f64::from(u32::try_from(round).unwrap()) / 15.0;
                 let mut script = format!(
                     "BEGIN; SET LOCAL TimeZone = '{zone}'; SELECT setseed({seed});\n{}",
                     fill.replace(":rows", &rows.to_string())

@@ -529,8 +529,9 @@ fn zone_facts(
         .map_err(|reason| Some(format!("{what}: {reason}")))
 }
 
-const EDGE: &str = "where the original arithmetic leaves the range of its type it raises an error; \
-                    the rewritten condition does not";
+const EDGE: &str = "where the original arithmetic leaves the range of its type, or takes infinity from \
+                    another time before version 17, it raises an error; the rewritten condition \
+                    does not";
 
 /// `c + interval op X`.
 fn with_shift(
