@@ -516,7 +516,8 @@ fn zone_facts(
     days: bool,
 ) -> Result<Vec<Precondition>, Option<String>> {
     let mixed = (column == Kind::Zoned) != (value == Kind::Zoned);
-    if !mixed && !(days && column == Kind::Zoned) {
+    let counts_days = days && column == Kind::Zoned;
+    if !mixed && !counts_days {
         return Ok(Vec::new());
     }
     let what = if mixed {
