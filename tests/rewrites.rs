@@ -393,27 +393,40 @@ fn pool(base_type: &str, texts: &str) -> Vec<String> {
             .collect(),
         "timestamp" | "timestamptz" => dates
             .flat_map(|date| {
-                ["0", "-1 microsecond", "1 microsecond", "1 day", "-1 day", "1 month", "1 year"]
-                    .map(|step| format!("'{date}'::{base_type} + interval '{step}'"))
+                [
+                    "0",
+                    "-1 microsecond",
+                    "1 microsecond",
+                    "1 day",
+                    "-1 day",
+                    "1 month",
+                    "1 year",
+                ]
+                .map(|step| format!("'{date}'::{base_type} + interval '{step}'"))
             })
             .chain(
                 [
-                    "0", "-1 day", "1 day", "-7 days", "-30 days", "-720 hours", "-36 hours",
-                    "-31 days", "-1 month",
+                    "0",
+                    "-1 day",
+                    "1 day",
+                    "-7 days",
+                    "-30 days",
+                    "-720 hours",
+                    "-36 hours",
+                    "-31 days",
+                    "-1 month",
                 ]
                 .into_iter()
                 .flat_map(|step| {
-                    ["now()", "current_date", "date_trunc('month', now())"].map(|clock| {
-                        format!("({clock} + interval '{step}')::{base_type}")
-                    })
+                    ["now()", "current_date", "date_trunc('month', now())"]
+                        .map(|clock| format!("({clock} + interval '{step}')::{base_type}"))
                 }),
             )
-            .chain(["'infinity'".to_owned()])
             .collect(),
         "date" => dates
             .flat_map(|date| {
                 [0, -1, 1, 7, -7, 31, 366]
-                    .map(|days| format!("'{}'::date + {days}", &date[..10]))
+                    .map(|days| format!("'{}'::date + {days}", date.get(..10).unwrap()))
             })
             .chain([0, -29, -30, -31].map(|days| format!("current_date + {days}")))
             .collect(),
@@ -453,16 +466,25 @@ fn tables(catalog: &Catalog, texts: &str) -> (String, String) {
             .iter()
             .map(|column| {
                 let mut pool = pool(&column.base_type, texts);
+                // A difference with infinity is an error before version 17.
+                if column.base_type.starts_with("timestamp") && !texts.contains(" - placed") {
+                    pool.extend(["'infinity'".to_owned(), "'-infinity'".to_owned()]);
+                }
                 if !column.not_null {
                     pool.push("NULL".to_owned());
                 }
                 // `n` keeps PostgreSQL from computing it once for all rows.
-                format!(
+                let value = format!(
                     "(ARRAY[{}]::{}[])[1 + floor(random() * {} + 0 * n)::int]",
                     pool.join(", "),
                     column.type_name,
                     pool.len()
-                )
+                );
+                if relation.is_unique_key(&[&column.name]) {
+                    format!("CASE WHEN random() < 0.3 THEN {value} ELSE n END")
+                } else {
+                    value
+                }
             })
             .collect();
         fill.push_str(&format!(
@@ -509,16 +531,17 @@ fn a_server_gives_the_same_rows_for_both_texts() {
                 .iter()
                 .filter(|case| case.1.settings["TimeZone"] == *zone)
                 .collect();
-            let texts: String = of.iter().map(|case| format!("{}{}", case.2, case.4)).collect();
+            let texts: String = of
+                .iter()
+                .map(|case| format!("{}{}", case.2, case.4))
+                .collect();
             let (create, fill) = tables(&of[0].1, &texts);
             let name = format!("rewrites_{}_{at}", rewrite.id().replace('-', "_"));
-            let setup = format!(
-                "CREATE TABLE given (place text, rows bigint);\n{create}"
-            );
+            let setup = format!("CREATE TABLE given (place text, rows bigint);\n{create}");
             let mut session = server.database(&name, &setup);
-            for round in 0..30 {
-                let rows = [0, 1, 3, 8, 40, 400][round % 6];
-                let seed = f64::from(u32::try_from(round).unwrap()) / 30.0;
+            for round in 0..15 {
+                let rows = [0, 3, 8, 40, 1000][round % 5];
+                let seed = f64::from(u32::try_from(round).unwrap()) / 15.0;
                 let mut script = format!(
                     "BEGIN; SET LOCAL TimeZone = '{zone}'; SELECT setseed({seed});\n{}",
                     fill.replace(":rows", &rows.to_string())

@@ -96,8 +96,8 @@ fn look(
         return;
     };
     let constant = written.and_then(|(_, constant)| constant);
-    let (skipped, given, from) = match (plan.node(child).actual, plan.node(id).actual) {
-        (Some(below), Some(limit)) => {
+    let (skipped, given, from) =
+        if let (Some(below), Some(limit)) = (plan.node(child).actual, plan.node(id).actual) {
             let skipped = (below.rows_per_loop - limit.rows_per_loop).max(0.0);
             // An incremental plan may give a few rows more than were asked.
             let enough = if constant.is_some() {
@@ -109,8 +109,7 @@ fn look(
                 return;
             }
             (skipped, limit.rows_per_loop, Origin::Plan(id))
-        }
-        _ => {
+        } else {
             let (Some((span, Some(constant))), Some(below)) = (written, plan.node(child).estimate)
             else {
                 return;
@@ -121,8 +120,7 @@ fn look(
             }
             let given = plan.node(id).estimate.map_or(0.0, |estimate| estimate.rows);
             (skipped, given, Origin::Sql(span))
-        }
-    };
+        };
     let Some(metrics) = subject.metrics else {
         return;
     };
