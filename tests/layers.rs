@@ -1,4 +1,5 @@
 //! Imports point down only, as docs/architecture.md says.
+#![expect(clippy::string_slice, reason = "a test may panic")]
 #![expect(
     clippy::disallowed_methods,
     reason = "tests read the files of the project"

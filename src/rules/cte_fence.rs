@@ -122,7 +122,11 @@ fn look(subject: &Subject<'_>, plan: &PlanGraph, id: NodeId, name: &str, sink: &
                 "CTE {name} gives {}, of which {} {} needed",
                 show::rows(given),
                 show::count(kept),
-                if show::count(kept) == "1" { "is" } else { "are" }
+                if show::count(kept) == "1" {
+                    "is"
+                } else {
+                    "are"
+                }
             ),
             format!(
                 "{reason}, so that the conditions outside do not reach its tables and cannot use \
@@ -152,9 +156,7 @@ fn rows(plan: &PlanGraph, id: NodeId, scans: &[NodeId]) -> Option<(f64, f64, boo
     if scans.is_empty() {
         return None;
     }
-    let executed = scans
-        .iter()
-        .all(|scan| plan.node(*scan).actual.is_some());
+    let executed = scans.iter().all(|scan| plan.node(*scan).actual.is_some());
     if executed {
         let actual = plan.node(id).actual?;
         let given = actual.rows_per_loop * actual.loops;
@@ -179,16 +181,17 @@ fn rows(plan: &PlanGraph, id: NodeId, scans: &[NodeId]) -> Option<(f64, f64, boo
 /// The CTE's level in the SQL, and whether MATERIALIZED stands there.
 fn level_of(subject: &Subject<'_>, wanted: &str) -> Option<(SelectId, Option<bool>)> {
     let query = subject.query()?;
-    let mut found = query
-        .selects
-        .iter()
-        .enumerate()
-        .filter_map(|(id, select)| match &select.role {
-            SelectRole::Cte {
-                name, materialized, ..
-            } if name == wanted => Some((id, *materialized)),
-            _ => None,
-        });
+    let mut found =
+        query
+            .selects
+            .iter()
+            .enumerate()
+            .filter_map(|(id, select)| match &select.role {
+                SelectRole::Cte {
+                    name, materialized, ..
+                } if name == wanted => Some((id, *materialized)),
+                _ => None,
+            });
     let first = found.next();
     first.filter(|_| found.next().is_none())
 }

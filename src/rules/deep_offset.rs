@@ -111,8 +111,7 @@ fn look(
             (skipped, limit.rows_per_loop, Origin::Plan(id))
         }
         _ => {
-            let (Some((span, Some(constant))), Some(below)) =
-                (written, plan.node(child).estimate)
+            let (Some((span, Some(constant))), Some(below)) = (written, plan.node(child).estimate)
             else {
                 return;
             };

@@ -155,14 +155,18 @@ fn look(subject: &Subject<'_>, predicate: &Predicate, sink: &mut Sink) {
         if let Some((relation, _)) = found {
             draft.relation(&relation.schema, &relation.name);
         }
-    } else if found.is_none_or(|(relation, _)| {
-        relation.tuples.is_none_or(|rows| rows >= LARGE_ROWS)
-    }) {
+    } else if found
+        .is_none_or(|(relation, _)| relation.tuples.is_none_or(|rows| rows >= LARGE_ROWS))
+    {
         let draft = sink
             .report(
                 message,
                 why,
-                Evidence::new("pattern", Value::Text(pattern_text), Origin::Sql(predicate.span)),
+                Evidence::new(
+                    "pattern",
+                    Value::Text(pattern_text),
+                    Origin::Sql(predicate.span),
+                ),
             )
             .span(Some(predicate.span))
             .suggest(suggestion);

@@ -90,9 +90,7 @@ fn look(
         .and_then(|column| subject.column(column))
         .and_then(|(_, column)| column.stats.as_ref())
         .map_or(0.0, |stats| stats.null_fraction);
-    let executed = subject
-        .plan
-        .and_then(|plan| executed(subject, plan, inner));
+    let executed = subject.plan.and_then(|plan| executed(subject, plan, inner));
     let slow = executed
         .as_ref()
         .filter(|executed| !executed.hashed)
@@ -104,9 +102,7 @@ fn look(
                 .max(metrics.node(executed.id).total_share);
             Some((executed, Weight::worth_telling(subject, share)?))
         });
-    let small = [outer, inner]
-        .iter()
-        .all(|level| is_small(subject, *level));
+    let small = [outer, inner].iter().all(|level| is_small(subject, *level));
     if slow.is_none() && (nullable.is_none() || (small && share_of_nulls == 0.0)) {
         return;
     }
@@ -135,10 +131,9 @@ fn look(
              row",
         );
     }
-    let evidence = if let (Some(reason), Some((relation, _))) = (
-        &nullable,
-        column.and_then(|column| subject.column(column)),
-    ) {
+    let evidence = if let (Some(reason), Some((relation, _))) =
+        (&nullable, column.and_then(|column| subject.column(column)))
+    {
         Evidence::new(
             "nullability",
             Value::Text(reason.clone()),
@@ -176,10 +171,7 @@ fn look(
             .node(executed.caller)
             .share(weight.share())
             .evidence(weight.evidence());
-        if let Some(actual) = subject
-            .plan
-            .and_then(|plan| plan.node(executed.id).actual)
-        {
+        if let Some(actual) = subject.plan.and_then(|plan| plan.node(executed.id).actual) {
             draft = draft.evidence(Evidence::new(
                 format!("executions ({})", show::count(actual.loops)),
                 Value::Count(actual.loops),

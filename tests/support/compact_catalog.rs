@@ -15,6 +15,7 @@
 //! for a table that was never analysed; `live`, `modified`, `inserted`,
 //! `deleted` and `analyzed` (seconds ago) make its activity. A column with `distinct=`, `nulls=`,
 //! `width=` or `correlation=` has statistics.
+#![expect(clippy::string_slice, reason = "a test may panic")]
 
 use pgadvise::catalog::{
     Activity, Catalog, Column, ColumnStatistics, Constraint, ConstraintKind, Index, IndexKey,
