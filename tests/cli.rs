@@ -272,6 +272,11 @@ fn one_bad_statement_does_not_lose_the_others() {
         "q.sql",
         format!("{QUERY}SELEC 2;\nSELECT id FROM orders LIMIT 1 OFFSET 100000;\n"),
     );
+    desk.run(&["explain", "q.sql"]).assert(
+        2,
+        &["error: q.sql:4:1: syntax error", "q.sql:5:1"],
+        &["1 of 3 statements could not be advised on"],
+    );
     let ended = desk.run(&["explain", "q.sql", "--format", "json"]);
     ended.assert(2, &[], &["q.sql:4:1"]);
     let document = ended.json();

@@ -4,6 +4,10 @@
 //! also writes it, so that running the tests a second time passes; in CI (when
 //! `CI` is set) it only fails.
 #![expect(
+    clippy::format_push_string,
+    reason = "these pages are short, and read better so"
+)]
+#![expect(
     clippy::disallowed_methods,
     reason = "tests read and write the files of the project"
 )]
@@ -157,10 +161,17 @@ fn needs(needs: &[Need]) -> String {
 }
 
 fn page(meta: &Meta) -> String {
+    let mut letters = meta.summary.chars();
+    let summary: String = letters
+        .next()
+        .into_iter()
+        .flat_map(char::to_uppercase)
+        .chain(letters)
+        .collect();
     let mut text = format!(
         "# {}\n\n{}.\n\n| level | needs | since | source |\n|---|---|---|---|\n| {} | {} | {} | [{}](../../{}) |\n\n",
         meta.id,
-        meta.summary,
+        summary,
         meta.level.name(),
         needs(meta.needs),
         meta.since,

@@ -3,6 +3,7 @@
 
 mod cli;
 mod conventions;
+mod docs;
 mod embedded;
 mod generated;
 mod indexes;

@@ -4,8 +4,8 @@
 use pgadvise::report::model::{
     Applicability, Condition, CrashedRule, Engine, Evidence, Finding, Level, Missing, NodeRef,
     Origin, Place, Plan, PlanFrom, PlanNode, Precondition, Problem, ProblemKind, Relation, Report,
-    Rules, SideEffect, SideEffectKind, SkippedRule, Statement, Suggestion, SuggestionKind,
-    Suppressed, Tool, Totals, Unit, Verdict, VerdictStatus,
+    Rules, Severity, SideEffect, SideEffectKind, SkippedRule, Statement, Suggestion,
+    SuggestionKind, Suppressed, Tool, Totals, Unit, Verdict, VerdictStatus,
 };
 use pgadvise::report::{FORMATS, Options, json, markdown, text};
 use serde_json::{Value, json};
@@ -222,6 +222,7 @@ fn report() -> Report {
         statements: vec![statement],
         problems: vec![Problem {
             kind: ProblemKind::Input,
+            severity: Severity::Error,
             message: "cannot read gone.sql".to_owned(),
             causes: vec!["no such file".to_owned()],
             place: None,
@@ -422,6 +423,7 @@ fn hostile_names_do_nothing_in_any_format() {
     statement.plan.as_mut().expect("a plan").nodes[1].label = evil.to_owned();
     statement.problems = vec![Problem {
         kind: ProblemKind::Input,
+        severity: Severity::Warning,
         message: evil.to_owned(),
         causes: vec![evil.to_owned()],
         place: None,

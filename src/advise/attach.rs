@@ -304,6 +304,27 @@ fn measured(
     Ok(after.map(|after| (before, after)))
 }
 
+/// Says of what no planner can try why that is so.
+pub fn untestable(findings: &mut [Finding]) {
+    for suggestion in findings
+        .iter_mut()
+        .flat_map(|finding| &mut finding.suggestions)
+    {
+        let why = match &suggestion.change {
+            Change::Advice { .. } => "advice in words; there is nothing for a planner to try",
+            Change::Setting { .. } => {
+                "the setting changes what an execution needs, which a planner's cost does not show"
+            }
+            _ => continue,
+        };
+        if matches!(suggestion.verdict, Verdict::Untested { .. }) {
+            suggestion.verdict = Verdict::Untested {
+                why: why.to_owned(),
+            };
+        }
+    }
+}
+
 /// Marks every suggestion with why nobody tried it.
 pub fn untested(subject: &Subject<'_>, findings: &mut [Finding], why: &str) {
     if let (Some(plan), None) = (subject.plan, subject.catalog) {

@@ -135,6 +135,9 @@ impl Maker<'_> {
     fn filters(&mut self, usage: &Usage<'_>, equal: &[&Comparison]) {
         let relation = usage.relation;
         let partial = usage.partial_of(equal);
+        // An index with the order behind the equal columns serves these alone
+        // too: the shorter one is not tried against it.
+        let mut ordered = false;
         if !usage.order.is_empty() {
             let order: Vec<IndexSpecKey> = usage
                 .order
@@ -144,6 +147,7 @@ impl Maker<'_> {
                 .collect();
             if !order.is_empty() {
                 self.btree(usage, equal, None, &order, partial.clone());
+                ordered = !equal.is_empty();
             }
         }
         let mut ranges: Vec<&Comparison> = Vec::new();
@@ -157,7 +161,7 @@ impl Maker<'_> {
         for range in &ranges {
             self.btree(usage, equal, Some(range), &[], partial.clone());
         }
-        if ranges.is_empty() && !equal.is_empty() {
+        if ranges.is_empty() && !equal.is_empty() && !ordered {
             self.btree(usage, equal, None, &[], partial.clone());
         }
         if !equal.is_empty() && !usage.group.is_empty() {

@@ -12,7 +12,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 
 use super::Outcome;
+use crate::catalog::Catalog;
 use crate::finding::{Finding, Level};
+use crate::plan::PlanGraph;
 use crate::plan::metrics::{Metrics, metrics};
 use crate::rule::{Need, Rule, Sink};
 use crate::subject::Subject;
@@ -92,12 +94,10 @@ fn has(subject: &Subject<'_>, need: Need) -> bool {
     match need {
         Need::Sql => subject.query().is_some(),
         Need::Plan => subject.plan.is_some(),
-        Need::Actuals => subject.plan.is_some_and(|plan| plan.has_actuals()),
-        Need::Buffers => subject.plan.is_some_and(|plan| plan.has_buffers()),
+        Need::Actuals => subject.plan.is_some_and(PlanGraph::has_actuals),
+        Need::Buffers => subject.plan.is_some_and(PlanGraph::has_buffers),
         Need::Catalog => subject.catalog.is_some(),
-        Need::Statistics => subject
-            .catalog
-            .is_some_and(|catalog| catalog.has_statistics()),
+        Need::Statistics => subject.catalog.is_some_and(Catalog::has_statistics),
     }
 }
 
@@ -161,7 +161,6 @@ fn panic_message(payload: &(dyn Any + Send)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::Catalog;
     use crate::declare_rule;
     use crate::finding::{Evidence, Origin, Value};
 

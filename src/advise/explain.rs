@@ -190,7 +190,13 @@ fn plan(
         }
         Err(error) => {
             analysis.failed = true;
-            analysis.problems.push(problem(statement, &error));
+            // A table that is not there was told already, with the nearest
+            // name that is.
+            let told = matches!(&error, PlanError::Refused { sqlstate, .. } if sqlstate == "42P01")
+                && analysis.problems.iter().any(|problem| problem.at.is_some());
+            if !told {
+                analysis.problems.push(problem(statement, &error));
+            }
             if matches!(error, PlanError::Lost { .. }) {
                 *lost = Some(error.to_string());
             }
@@ -266,6 +272,7 @@ fn advise(
     let (mut findings, outcomes) = engine::run(&subject, crate::rules::ALL, &options.rules);
     let engine = planner.as_deref().map(Planner::engine);
     if options.verify
+        && !analysis.failed
         && let (Some(planner), Some(catalog), Some(statement)) =
             (reborrow(&mut planner), catalog, analysis.statement.as_ref())
     {
@@ -288,6 +295,7 @@ fn advise(
             );
         }
         statistics::verify(&context, &mut findings, planner);
+        attach::untestable(&mut findings);
     } else {
         attach::untested(
             &subject,

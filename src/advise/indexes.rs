@@ -24,7 +24,7 @@ const CHEAP: f64 = 100.0;
 /// Fewer cost units saved than this are not worth an index.
 const LEAST_SAVING: f64 = 50.0;
 /// An index of a set stays when leaving it out costs at least this share of
-/// the set's cost more.
+/// the statement's cost without any.
 const KEEP: f64 = 0.05;
 /// A narrower index may cost this much more than the wider one.
 const NARROWER: f64 = 1.05;
@@ -147,7 +147,7 @@ fn search(
         if let Some((tried, kept)) = first
             && enough(&tried)
         {
-            let (tried, kept) = search.drop_idle(tried, kept)?;
+            let (tried, kept) = search.drop_idle(tried, kept, cost)?;
             let (tried, kept) = search.refine(tried, kept)?;
             best = Some((tried, kept));
         }
@@ -321,6 +321,7 @@ impl Search<'_> {
         &mut self,
         mut tried: Tried,
         mut kept: Vec<Candidate>,
+        before: f64,
     ) -> Result<(Tried, Vec<Candidate>), PlanError> {
         while kept.len() > 1 {
             let mut least: Option<(usize, Tried)> = None;
@@ -336,7 +337,9 @@ impl Search<'_> {
                 }
             }
             match least {
-                Some((at, without)) if without.cost <= tried.cost * (1.0 + KEEP) => {
+                Some((at, without))
+                    if without.cost - tried.cost < LEAST_SAVING.max(before * KEEP) =>
+                {
                     kept.remove(at);
                     tried = without;
                 }
@@ -358,7 +361,8 @@ impl Search<'_> {
             // few rows would be as quick to sort: it is what keeps the
             // statement quick when they are many.
             while !candidate.ordered
-                && let Some(spec) = tried.specs.get(at).and_then(candidates::narrower) {
+                && let Some(spec) = tried.specs.get(at).and_then(candidates::narrower)
+            {
                 let attempt = self.replaced(&tried, at, spec)?;
                 if attempt.cost > tried.cost * NARROWER || !used(&attempt, at) {
                     break;

@@ -247,7 +247,7 @@ impl<'a> Reader<'_, 'a> {
             constant: (against_literals && plain)
                 .then(|| self.replaced(predicate.span.range(), column))
                 .flatten(),
-            text: self.slice(predicate.span.range()).to_owned(),
+            text: short(self.slice(predicate.span.range())),
             column: column.name.clone(),
             key,
         })
@@ -510,6 +510,18 @@ impl<'a> Reader<'_, 'a> {
             _ => true,
         }
     }
+}
+
+/// On one line, and cut where it would fill more than one.
+fn short(text: &str) -> String {
+    const MOST: usize = 60;
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= MOST {
+        return line;
+    }
+    let mut cut: String = line.chars().take(MOST - 1).collect();
+    cut.push('…');
+    cut
 }
 
 fn wraps(operand: &Operand, function: &str) -> bool {

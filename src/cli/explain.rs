@@ -47,6 +47,11 @@ pub(super) fn run(
             return Ok(Exit::Fine);
         }
     }
+    if shown_here && report.totals.failed > 0 {
+        // Errors of statements stand in the report; who sends it elsewhere is
+        // told all the same.
+        ui.failed_statements(report.totals.failed, report.totals.statements);
+    }
     Ok(if report.incomplete() {
         Exit::Failed
     } else if settings.fails(report.worst()) {

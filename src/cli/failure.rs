@@ -65,6 +65,7 @@ impl Failure {
                 Kind::Database => model::ProblemKind::Database,
                 Kind::Internal => model::ProblemKind::Internal,
             },
+            severity: model::Severity::Error,
             message,
             causes,
             place: None,

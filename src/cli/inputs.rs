@@ -82,7 +82,11 @@ impl Inputs {
                 .iter()
                 .any(|statement| statement.problems.contains(&problem))
             {
-                self.problems.push(build::problem(&problem, &self.sources));
+                self.problems.push(build::problem(
+                    &problem,
+                    model::Severity::Error,
+                    &self.sources,
+                ));
             }
         }
         if statements.is_empty() {

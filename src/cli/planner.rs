@@ -120,7 +120,7 @@ mod embedded {
     use crate::input;
     use crate::pg::cluster;
     use crate::pg::embedded::{EmbeddedOptions, EmbeddedPlanner, SchemaStatement};
-    use crate::report::build;
+    use crate::report::{build, model};
     use crate::source::{Sources, Text};
     use crate::sql;
 
@@ -153,11 +153,13 @@ mod embedded {
             statement_limit: timeout,
         })
         .map_err(|error| Failure::new(Kind::Internal, error))?;
+        // Without a refused statement the rest may still plan as it should;
+        // where it does not, the statements say so.
         problems.extend(
             planner
                 .take_problems()
                 .iter()
-                .map(|problem| build::problem(problem, sources)),
+                .map(|problem| build::problem(problem, model::Severity::Warning, sources)),
         );
         Ok(Started {
             planner: Some(PlannerBox(Box::new(planner))),

@@ -159,6 +159,19 @@ impl Ui {
         }
     }
 
+    /// Says that statements failed, where the report that says why is not on
+    /// the terminal.
+    pub(super) fn failed_statements(&self, failed: usize, all: usize) {
+        if !io::stdout().is_terminal() {
+            let failure = Failure::new(
+                Kind::Input,
+                format!("{failed} of {all} statements could not be advised on"),
+            )
+            .hint("the report says why, at each of them");
+            self.failure(&failure);
+        }
+    }
+
     fn complain(bytes: &[u8]) {
         // When standard error cannot be written to, nobody is left to tell.
         let _gone = io::stderr().lock().write_all(bytes);

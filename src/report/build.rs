@@ -40,9 +40,10 @@ pub fn build(
 }
 
 /// A problem of an input as the report shows it.
-pub fn problem(problem: &Problem, sources: &Sources) -> model::Problem {
+pub fn problem(problem: &Problem, severity: model::Severity, sources: &Sources) -> model::Problem {
     model::Problem {
         kind: model::ProblemKind::Input,
+        severity,
         message: problem.message.clone(),
         causes: Vec::new(),
         place: problem.at.and_then(|span| place(span, sources)),
@@ -59,6 +60,11 @@ impl Builder<'_> {
         let plan = analysis.plan.as_ref();
         let statement = analysis.statement.as_ref();
         let finding = |finding: &Finding| self.finding(finding, analysis);
+        let severity = if analysis.failed {
+            model::Severity::Error
+        } else {
+            model::Severity::Warning
+        };
         model::Statement {
             place: statement.and_then(|statement| place(statement.span, self.sources)),
             sql: statement.map(|statement| statement.text.clone()),
@@ -84,7 +90,7 @@ impl Builder<'_> {
             problems: analysis
                 .problems
                 .iter()
-                .map(|trouble| problem(trouble, self.sources))
+                .map(|trouble| problem(trouble, severity, self.sources))
                 .collect(),
             failed: analysis.failed,
         }

@@ -6,7 +6,8 @@ use std::io::{self, Write};
 
 use super::format;
 use super::model::{
-    Applicability, Finding, Level, Place, Problem, Report, Statement, Suggestion, VerdictStatus,
+    Applicability, Finding, Level, Place, Problem, Report, Severity, Statement, Suggestion,
+    VerdictStatus,
 };
 use super::prose;
 use super::render::Options;
@@ -214,7 +215,11 @@ fn problem(problem: &Problem, out: &mut dyn Write) -> io::Result<()> {
         .map_or_else(String::new, |place| format!("{}: ", place.text()));
     writeln!(
         out,
-        "> **Error:** {}{}",
+        "> **{}:** {}{}",
+        match problem.severity {
+            Severity::Error => "Error",
+            Severity::Warning => "Warning",
+        },
         escape(&place),
         escape(&problem.message)
     )?;

@@ -491,11 +491,23 @@ pub enum ProblemKind {
     Internal,
 }
 
+/// Whether trouble stopped the work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// The input, or the statement, could not be advised on.
+    Error,
+    /// The work went on, with less than it could have had.
+    Warning,
+}
+
 /// Trouble, with what to do next.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Problem {
     /// What sort.
     pub kind: ProblemKind,
+    /// Whether it stopped the work.
+    pub severity: Severity,
     /// What is wrong.
     pub message: String,
     /// What it is wrong because of, the nearest first.
@@ -588,7 +600,9 @@ impl Report {
     /// Some of the work could not be done: an input that cannot be read, a
     /// statement that cannot be advised on, a rule that crashed.
     pub fn incomplete(&self) -> bool {
-        !self.problems.is_empty()
+        self.problems
+            .iter()
+            .any(|problem| problem.severity == Severity::Error)
             || self
                 .statements
                 .iter()

@@ -155,11 +155,12 @@ pub(super) fn checked(statement: &Statement, detailed: bool) -> Vec<String> {
             crashed.rule, crashed.message
         ));
     }
-    if let Some(engine) = &statement.engine {
-        lines.push(format!("suggestions were tried on {}", engine.description));
-        lines.extend(engine.notes.iter().cloned());
-    } else if let Some(PlanFrom::Planner { engine }) = &statement.plan_from {
-        lines.push(format!("planned by {}", engine.description));
+    let engine = match (&statement.engine, &statement.plan_from) {
+        (Some(engine), _) | (None, Some(PlanFrom::Planner { engine })) => Some(engine),
+        _ => None,
+    };
+    if let Some(engine) = engine {
+        lines.push(format!("planner: {}", engine.description));
         lines.extend(engine.notes.iter().cloned());
     }
     lines

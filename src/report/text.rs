@@ -4,7 +4,8 @@
 use std::io::{self, Write};
 
 use super::model::{
-    Applicability, Finding, Level, PlanFrom, Problem, Report, Statement, Suggestion, Suppressed,
+    Applicability, Finding, Level, PlanFrom, Problem, Report, Severity, Statement, Suggestion,
+    Suppressed,
 };
 use super::prose::{self, Palette, paint};
 use super::render::Options;
@@ -96,7 +97,7 @@ impl<'a> Page<'a> {
         }
         for problem in &statement.problems {
             writeln!(out)?;
-            self.trouble(problem, statement.failed, out)?;
+            self.problem(problem, out)?;
             if let (Some(sql), Some(start), Some(place)) =
                 (&statement.sql, &statement.place, &problem.place)
             {
@@ -375,20 +376,15 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
-    fn problem(&self, problem: &Problem, out: &mut dyn Write) -> io::Result<()> {
-        self.trouble(problem, true, out)
-    }
-
     /// Trouble that stopped the work is an error; what did not is a warning.
-    fn trouble(&self, problem: &Problem, fatal: bool, out: &mut dyn Write) -> io::Result<()> {
+    fn problem(&self, problem: &Problem, out: &mut dyn Write) -> io::Result<()> {
         let message = match &problem.place {
             Some(place) => format!("{}: {}", place.text(), problem.message),
             None => problem.message.clone(),
         };
-        let (label, style) = if fatal {
-            ("error:", self.palette.critical)
-        } else {
-            ("warning:", self.palette.warning)
+        let (label, style) = match problem.severity {
+            Severity::Error => ("error:", self.palette.critical),
+            Severity::Warning => ("warning:", self.palette.warning),
         };
         self.labelled(label, style, &message, out)?;
         for cause in &problem.causes {

@@ -516,7 +516,8 @@ fn zone_facts(
     days: bool,
 ) -> Result<Vec<Precondition>, Option<String>> {
     let mixed = (column == Kind::Zoned) != (value == Kind::Zoned);
-    if !mixed && !(days && column == Kind::Zoned) {
+    let counts_days = days && column == Kind::Zoned;
+    if !mixed && !counts_days {
         return Ok(Vec::new());
     }
     let what = if mixed {
@@ -529,8 +530,9 @@ fn zone_facts(
         .map_err(|reason| Some(format!("{what}: {reason}")))
 }
 
-const EDGE: &str = "where the original arithmetic leaves the range of its type it raises an error; \
-                    the rewritten condition does not";
+const EDGE: &str = "where the original arithmetic leaves the range of its type, or takes infinity from \
+                    another time before version 17, it raises an error; the rewritten condition \
+                    does not";
 
 /// `c + interval op X`.
 fn with_shift(

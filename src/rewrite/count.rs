@@ -126,9 +126,8 @@ fn one(
     in_list: bool,
 ) -> Option<Proposal> {
     let inner = site.query.selects.get(inner_id)?;
-    let item = match inner.output.as_slice() {
-        [item] => item,
-        _ => return None,
+    let [item] = inner.output.as_slice() else {
+        return None;
     };
     let argument = counted(site, item.span)?;
     if !whole.contains(parens) {
@@ -238,9 +237,9 @@ fn counted(site: &Site<'_>, item: Span) -> Option<Counted> {
     if *first != "count" {
         return None;
     }
-    let argument = match rest {
-        [argument @ .., ")"] | [argument @ .., ")", "as", _] | [argument @ .., ")", _] => argument,
-        _ => return None,
+    let ([argument @ .., ")"] | [argument @ .., ")", "as", _] | [argument @ .., ")", _]) = rest
+    else {
+        return None;
     };
     match argument {
         ["*"] => Some(Counted::Rows),

@@ -301,18 +301,15 @@ fn keyset_sql(
             format!(" {} {condition}", site.keyword("WHERE")),
         )),
     }
-    let tail: String = keys
-        .iter()
-        .skip(written)
-        .map(|(written, _, descending)| {
-            let direction = if *descending {
-                format!(" {}", site.keyword("DESC"))
-            } else {
-                String::new()
-            };
-            format!(", {written}{direction}")
-        })
-        .collect();
+    let mut tail = String::new();
+    for (added, _, descending) in keys.iter().skip(written) {
+        tail.push_str(", ");
+        tail.push_str(added);
+        if *descending {
+            tail.push(' ');
+            tail.push_str(&site.keyword("DESC"));
+        }
+    }
     if !tail.is_empty() {
         let end = order_by_end(text, found)?;
         edits.push(at(end, end, tail));

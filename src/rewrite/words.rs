@@ -86,18 +86,16 @@ pub(super) fn folded(text: &str) -> Vec<String> {
 /// The comments of a text, ready to stand before what replaces the text:
 /// empty when there are none.
 pub(super) fn comments(text: &str) -> String {
-    words(text)
-        .iter()
-        .filter(|word| word.is_comment)
-        .map(|word| {
-            let end = if word.text.starts_with("--") {
-                "\n"
-            } else {
-                " "
-            };
-            format!("{}{end}", word.text.trim_end())
-        })
-        .collect()
+    let mut kept = String::new();
+    for word in words(text).iter().filter(|word| word.is_comment) {
+        kept.push_str(word.text.trim_end());
+        kept.push(if word.text.starts_with("--") {
+            '\n'
+        } else {
+            ' '
+        });
+    }
+    kept
 }
 
 /// Where the clauses of one query level stand, as byte offsets of its text.
@@ -202,7 +200,7 @@ mod tests {
     use super::*;
 
     fn part(text: &str, range: (usize, usize)) -> &str {
-        &text[range.0..range.1]
+        text.get(range.0..range.1).unwrap()
     }
 
     #[test]
@@ -210,12 +208,12 @@ mod tests {
         let text = "select extract(year from x), (select 1 from b where c) from t /* where */ \
                     where a is distinct from b and z.\"where\" > 1 order by y";
         let found = clauses(text).unwrap();
-        assert_eq!(&text[..found.list], "select");
+        assert_eq!(part(text, (0, found.list)), "select");
         let filter = found.filter.unwrap();
         assert_eq!(part(text, filter), "where");
-        assert!(text[..filter.0].ends_with("/* where */ "));
-        assert!(text[..found.from_end].ends_with(" t"));
-        assert!(text[..found.filter_end].ends_with("> 1"));
+        assert!(part(text, (0, filter.0)).ends_with("/* where */ "));
+        assert!(part(text, (0, found.from_end)).ends_with(" t"));
+        assert!(part(text, (0, found.filter_end)).ends_with("> 1"));
         assert!(!found.has_more);
     }
 
@@ -223,8 +221,8 @@ mod tests {
     fn a_level_without_where_ends_its_from() {
         let text = "select distinct a from t join u on t.x = u.x limit 5 offset 10";
         let found = clauses(text).unwrap();
-        assert_eq!(&text[..found.list], "select distinct");
-        assert!(text[..found.from_end].ends_with("u.x"));
+        assert_eq!(part(text, (0, found.list)), "select distinct");
+        assert!(part(text, (0, found.from_end)).ends_with("u.x"));
         assert_eq!(found.from_end, found.filter_end);
         assert!(found.has_more);
         assert_eq!(part(text, found.offset.unwrap()), "offset 10");

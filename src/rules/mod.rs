@@ -4,12 +4,18 @@
 
 pub mod cheaper_equivalent_query;
 pub mod correlated_subplan_executed_many_times;
+pub mod cte_fence;
+pub mod deep_offset;
+pub mod function_on_indexed_column;
 pub mod hash_join_many_batches;
 pub mod index_only_scan_heap_fetches;
 pub mod index_scan_filters_most_rows;
+pub mod join_without_condition;
+pub mod leading_wildcard;
 pub mod lossy_bitmap;
 pub mod missing_index;
 pub mod nested_loop_inner_seq_scan;
+pub mod not_in_nullable_subquery;
 pub mod row_estimate_far_off;
 pub mod seq_scan_behind_selective_filter;
 pub mod sort_spilled_to_disk;
@@ -24,12 +30,18 @@ use crate::rule::Rule;
 pub static ALL: &[&dyn Rule] = &[
     &cheaper_equivalent_query::CheaperEquivalentQuery,
     &correlated_subplan_executed_many_times::CorrelatedSubplanExecutedManyTimes,
+    &cte_fence::CteFence,
+    &deep_offset::DeepOffset,
+    &function_on_indexed_column::FunctionOnIndexedColumn,
     &hash_join_many_batches::HashJoinManyBatches,
     &index_only_scan_heap_fetches::IndexOnlyScanHeapFetches,
     &index_scan_filters_most_rows::IndexScanFiltersMostRows,
+    &join_without_condition::JoinWithoutCondition,
+    &leading_wildcard::LeadingWildcard,
     &lossy_bitmap::LossyBitmap,
     &missing_index::MissingIndex,
     &nested_loop_inner_seq_scan::NestedLoopInnerSeqScan,
+    &not_in_nullable_subquery::NotInNullableSubquery,
     &row_estimate_far_off::RowEstimateFarOff,
     &seq_scan_behind_selective_filter::SeqScanBehindSelectiveFilter,
     &sort_spilled_to_disk::SortSpilledToDisk,

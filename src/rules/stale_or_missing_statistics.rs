@@ -1,6 +1,6 @@
 //! Tables of the statement whose statistics are missing or out of date.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use super::support::{
     cause::{self, Table},
@@ -77,7 +77,8 @@ impl Rule for StaleOrMissingStatistics {
 /// The tables of the statement's SQL and plan, each once.
 fn tables<'a>(subject: &Subject<'a>, catalog: &'a Catalog) -> Vec<Seen<'a>> {
     let mut found: Vec<Seen<'a>> = Vec::new();
-    let mut known = BTreeSet::new();
+    // Where in `found` each table is: a plan may scan a table many times.
+    let mut known: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     if let Some(query) = subject.query() {
         let references = query.selects.iter().flat_map(|select| &select.relations);
         for reference in references {
@@ -87,8 +88,9 @@ fn tables<'a>(subject: &Subject<'a>, catalog: &'a Catalog) -> Vec<Seen<'a>> {
                 found: true,
             } = &reference.kind
                 && let Some(relation) = catalog.relation(schema.as_deref(), name)
-                && known.insert((relation.schema.as_str(), relation.name.as_str()))
+                && !known.contains_key(&(relation.schema.as_str(), relation.name.as_str()))
             {
+                known.insert((&relation.schema, &relation.name), found.len());
                 found.push(Seen {
                     relation,
                     span: Some(reference.span),
@@ -111,19 +113,18 @@ fn tables<'a>(subject: &Subject<'a>, catalog: &'a Catalog) -> Vec<Seen<'a>> {
         let share = subject
             .metrics
             .map_or(0.0, |metrics| metrics.node(id).total_share);
-        if known.insert((relation.schema.as_str(), relation.name.as_str())) {
+        let key = (relation.schema.as_str(), relation.name.as_str());
+        if let Some(seen) = known.get(&key).and_then(|at| found.get_mut(*at)) {
+            seen.node = seen.node.or(Some(id));
+            seen.share = seen.share.max(share);
+        } else {
+            known.insert(key, found.len());
             found.push(Seen {
                 relation,
                 span: node::span(subject, id, None),
                 node: Some(id),
                 share,
             });
-        } else if let Some(seen) = found
-            .iter_mut()
-            .find(|seen| std::ptr::eq(seen.relation, relation))
-        {
-            seen.node = seen.node.or(Some(id));
-            seen.share = seen.share.max(share);
         }
     }
     found

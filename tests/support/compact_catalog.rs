@@ -12,9 +12,10 @@
 //!
 //! Kinds of relation: `table`, `partitioned`, `view`, `matview`, `foreign`; a
 //! partition says `parent=public.orders`. `rows` is `reltuples` and left out
-//! for a table that was never analysed; `live`, `modified` and `analyzed`
-//! (seconds ago) make its activity. A column with `distinct=`, `nulls=`,
+//! for a table that was never analysed; `live`, `modified`, `inserted`,
+//! `deleted` and `analyzed` (seconds ago) make its activity. A column with `distinct=`, `nulls=`,
 //! `width=` or `correlation=` has statistics.
+#![expect(clippy::string_slice, reason = "a test may panic")]
 
 use pgadvise::catalog::{
     Activity, Catalog, Column, ColumnStatistics, Constraint, ConstraintKind, Index, IndexKey,
@@ -126,6 +127,8 @@ fn relation(kind: &str, rest: &str, oid: u32) -> Relation {
             live_rows: live.or(tuples).unwrap_or(0.0),
             modified_since_analyze: modified.unwrap_or(0.0),
             seconds_since_analyze: analyzed,
+            inserted: number(&words, "inserted").unwrap_or(0.0),
+            deleted: number(&words, "deleted").unwrap_or(0.0),
             ..Activity::default()
         }),
     }

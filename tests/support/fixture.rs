@@ -11,6 +11,10 @@
 //! label or `LINE:COLUMN`, the text a part of the message. A line that begins
 //! with `+` is a part of the SQL or advice that the finding above suggests.
 #![expect(
+    clippy::format_push_string,
+    reason = "these lines are short, and read better so"
+)]
+#![expect(
     clippy::disallowed_methods,
     reason = "tests read the project's own fixtures"
 )]

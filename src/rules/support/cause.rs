@@ -1,6 +1,6 @@
 //! Why an estimate went wrong, and which statistics mend it.
 
-use crate::catalog::{Catalog, Relation, ident};
+use crate::catalog::{Activity, Catalog, Relation, ident};
 use crate::finding::{Applicability, Change, Evidence, Origin, SideEffect, Suggestion, Value};
 use crate::plan::{ConditionRole, NodeId, NodeKind, PlanGraph, PlanNode};
 use crate::subject::Subject;
@@ -15,6 +15,8 @@ const STALE_SHARE: f64 = 0.2;
 const STALE_ROWS: f64 = 1_000.0;
 /// The largest statistics target that is proposed.
 const TARGET: i32 = 1_000;
+/// `default_statistics_target`.
+const DEFAULT_TARGET: f64 = 100.0;
 
 /// The likely cause of a wrong estimate.
 #[derive(Debug)]
@@ -99,9 +101,15 @@ impl<'a> Table<'a> {
         label: &str,
         kinds: &str,
         on: &[String],
+        finer: bool,
         title: &str,
     ) -> Suggestion {
-        let name = short(&format!("{}_{label}_stats", self.key.1));
+        let name = ident::quote(&short(&format!("{}_{label}_stats", self.key.1)));
+        let target = if finer {
+            format!("ALTER STATISTICS {name} SET STATISTICS {TARGET};\n")
+        } else {
+            String::new()
+        };
         let kinds = if kinds.is_empty() {
             String::new()
         } else {
@@ -111,8 +119,7 @@ impl<'a> Table<'a> {
             title.to_owned(),
             Change::CreateStatistics {
                 sql: format!(
-                    "CREATE STATISTICS {}{kinds} ON {} FROM {};\nANALYZE {};",
-                    ident::quote(&name),
+                    "CREATE STATISTICS {name}{kinds} ON {} FROM {};\n{target}ANALYZE {};",
                     on.join(", "),
                     self.display,
                     self.display
@@ -141,6 +148,18 @@ impl<'a> Table<'a> {
             Applicability::SameResults,
         )
     }
+}
+
+/// The most different values that one of the columns has, where known.
+fn distinct_values(table: &Table<'_>, columns: &[&str]) -> Option<f64> {
+    let relation = table.relation?;
+    columns
+        .iter()
+        .map(|name| {
+            let stats = relation.column(name)?.stats.as_ref()?;
+            Some(stats.distinct(relation.rows()))
+        })
+        .try_fold(1.0_f64, |most, next| next.map(|next| most.max(next)))
 }
 
 /// A name of at most 63 bytes, as the server takes it.
@@ -377,8 +396,7 @@ pub(crate) fn analyze_due(relation: &Relation, catalog: Option<&Catalog>) -> Opt
             missing: true,
         });
     }
-    let activity = activity?;
-    let changed = activity.modified_since_analyze;
+    let changed = changed(relation, activity?);
     let rows = relation.rows();
     if changed > STALE_ROWS && changed > STALE_SHARE * rows {
         return Some(Due {
@@ -395,6 +413,23 @@ pub(crate) fn analyze_due(relation: &Relation, catalog: Option<&Catalog>) -> Opt
         });
     }
     None
+}
+
+/// Rows changed since ANALYZE, without those that it saw.
+///
+/// A session that loads a table and analyses it at once reports its inserts
+/// only after the ANALYZE, so that they count as changes since, and as live
+/// rows a second time. Where the counters go back to the table's beginning,
+/// what is counted twice shows: there are more live rows than were inserted
+/// and not deleted.
+fn changed(relation: &Relation, activity: &Activity) -> f64 {
+    let lasting = activity.inserted - activity.deleted;
+    let counted_twice = if lasting >= 0.9 * relation.rows() {
+        (activity.live_rows - lasting).max(0.0)
+    } else {
+        0.0
+    };
+    (activity.modified_since_analyze - counted_twice).max(0.0)
 }
 
 fn expression_cause(
@@ -431,6 +466,7 @@ fn expression_cause(
                 &format!("{label}_expr"),
                 "",
                 &[format!("({bare})")],
+                false,
                 "create statistics on the expression",
             ))
         }
@@ -476,11 +512,15 @@ fn several_columns(table: &Table<'_>, columns: &[String], operators: &[&str]) ->
     let equalities = operators
         .iter()
         .all(|operator| matches!(*operator, "=" | "= ANY" | "IS NULL"));
-    let kinds = if equalities {
-        "dependencies, mcv"
-    } else {
-        "mcv"
+    // An mcv list that holds too few of the combinations is believed all the
+    // same, and keeps the dependencies from being looked at.
+    let distinct = distinct_values(table, &sorted);
+    let kinds = match distinct {
+        Some(distinct) if equalities && distinct > f64::from(TARGET) => "dependencies",
+        _ if equalities => "dependencies, mcv",
+        _ => "mcv",
     };
+    let finer = kinds.contains("mcv") && distinct.is_none_or(|distinct| distinct > DEFAULT_TARGET);
     let object = table.relation.and_then(|relation| {
         relation.statistics.iter().find(|object| {
             object.kinds.iter().any(|kind| kind == "mcv")
@@ -511,6 +551,7 @@ fn several_columns(table: &Table<'_>, columns: &[String], operators: &[&str]) ->
                 &sorted.join("_"),
                 kinds,
                 &quoted,
+                finer,
                 &format!("create extended statistics on {list}"),
             ))
         }
@@ -611,6 +652,7 @@ fn group_cause(subject: &Subject<'_>, table: &Table<'_>, node: &PlanNode, keys: 
                 &columns.join("_"),
                 "ndistinct",
                 &quoted,
+                false,
                 &format!("create ndistinct statistics on {list}"),
             ))
         }

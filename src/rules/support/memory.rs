@@ -4,6 +4,7 @@
 //! The formulas follow the server's own data structures and were checked by
 //! raising `work_mem` until the spill went away; what they give is rounded up.
 
+use crate::catalog::Catalog;
 use crate::finding::{Applicability, Change, SideEffect, Suggestion, Verdict};
 use crate::subject::Subject;
 
@@ -30,7 +31,7 @@ pub(crate) fn number(subject: &Subject<'_>, name: &str, default: f64) -> f64 {
 pub(crate) fn major(subject: &Subject<'_>) -> Option<u32> {
     subject
         .catalog
-        .map(|catalog| catalog.major())
+        .map(Catalog::major)
         .filter(|major| *major > 0)
 }
 
@@ -136,7 +137,7 @@ mod tests {
         assert_eq!(bytes("four"), None);
     }
 
-    /// Measured on 15: the smallest work_mem that kept these sorts in memory.
+    /// Measured on 15: the smallest `work_mem` that kept these sorts in memory.
     #[test]
     fn the_sort_formula_agrees_with_the_server() {
         for (rows, disk_kb, needed_kb) in [

@@ -242,3 +242,60 @@ pub(crate) fn pages_read(subject: &Subject<'_>, plan: &PlanGraph, id: NodeId, re
 pub(crate) fn select_of(subject: &Subject<'_>, node: &PlanNode) -> Option<usize> {
     relation_ref(subject, subject.query()?, node).map(|(select, _, _)| select)
 }
+
+/// The nodes that read an item of a FROM clause: one, or one for each
+/// partition.
+pub(crate) fn scans_of(
+    subject: &Subject<'_>,
+    plan: &PlanGraph,
+    select: usize,
+    relation: usize,
+) -> Vec<NodeId> {
+    let Some(query) = subject.query() else {
+        return Vec::new();
+    };
+    plan.nodes()
+        .filter(|(_, node)| reads_table(node))
+        .filter(|(_, node)| {
+            relation_ref(subject, query, node)
+                .is_some_and(|(level, number, _)| (level, number) == (select, relation))
+        })
+        .map(|(id, _)| id)
+        .collect()
+}
+
+/// What scans read and keep: rows over all loops, measured where they ran,
+/// else estimated.
+pub(crate) fn kept_share(
+    subject: &Subject<'_>,
+    plan: &PlanGraph,
+    scans: &[NodeId],
+) -> Option<(f64, f64)> {
+    let mut read = 0.0;
+    let mut kept = 0.0;
+    for id in scans {
+        let node = plan.node(*id);
+        if let Some(filtered) = Filtered::of(node) {
+            read += filtered.read();
+            kept += filtered.kept;
+        } else if node.actual.is_none() {
+            kept += estimated_rows(plan, *id)?;
+            let whole = subject
+                .relation_of_node(node)
+                .map(Relation::rows)
+                .filter(|_| {
+                    matches!(node.kind, NodeKind::IndexScan | NodeKind::IndexOnlyScan)
+                        && node.condition(ConditionRole::IndexCond).is_none()
+                });
+            read += if node.kind == NodeKind::SeqScan {
+                table_rows(subject, plan, *id)?.0
+            } else if let Some(rows) = whole {
+                rows
+            } else {
+                // What an index scan reads before its filter is not printed.
+                estimated_rows(plan, *id)?
+            };
+        }
+    }
+    (read > 0.0).then_some((kept.min(read), read))
+}

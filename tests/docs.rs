@@ -1,0 +1,143 @@
+//! What README and docs show is what the program does.
+
+use std::path::Path;
+use std::process::Command;
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path))
+        .unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The fenced blocks of that language.
+fn blocks(text: &str, language: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut current: Option<String> = None;
+    for line in text.lines() {
+        match &mut current {
+            Some(block) if line == "```" => {
+                found.push(std::mem::take(block));
+                current = None;
+            }
+            Some(block) => {
+                block.push_str(line);
+                block.push('\n');
+            }
+            None if line == format!("```{language}") => current = Some(String::new()),
+            None => {}
+        }
+    }
+    found
+}
+
+/// Without digits, which depend on a sample, and without layout.
+fn words(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_ascii_digit() { '0' } else { c })
+        .collect::<String>()
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// README's first command, run as it stands there (with the program that the
+/// tests were built with), says what README shows.
+#[cfg(feature = "embedded")]
+#[test]
+fn readme_shows_what_its_first_command_says() {
+    let readme = read("README.md");
+    let first = blocks(&readme, "sh")
+        .into_iter()
+        .next()
+        .expect("a first command");
+    let arguments = first
+        .trim()
+        .strip_prefix("cargo run --release --locked -- ")
+        .expect("cargo runs the program");
+    let output = Command::new(env!("CARGO_BIN_EXE_pgadvise"))
+        .args(arguments.split_whitespace())
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env("COLUMNS", "100")
+        .env_remove("PGADVISE_CONFIG")
+        .output()
+        .expect("the program runs");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let said = words(&String::from_utf8_lossy(&output.stdout));
+    let shown = blocks(&readme, "text");
+    assert_eq!(shown.len(), 1);
+    for part in shown[0].split("\n\n") {
+        assert!(
+            said.contains(&words(part)),
+            "README shows\n{part}\nbut the program says\n{said}"
+        );
+    }
+}
+
+/// Every command that README or docs show is one that the program takes:
+/// options are known, and so are the rules named.
+#[test]
+fn commands_in_the_docs_are_understood() {
+    let mut seen = 0;
+    for path in ["README.md", "docs/configuration.md", "docs/contributing.md"] {
+        let text = read(path);
+        for block in blocks(&text, "sh") {
+            for line in block.lines() {
+                let line = line.split(" | ").last().unwrap_or(line).trim();
+                let Some(rest) = line.strip_prefix("pgadvise ") else {
+                    continue;
+                };
+                seen += 1;
+                let mut command = rest.split_whitespace().next().unwrap_or("").to_owned();
+                if command.starts_with('-') {
+                    command = String::new();
+                }
+                let help = Command::new(env!("CARGO_BIN_EXE_pgadvise"))
+                    .args(command.split_whitespace())
+                    .arg("--help")
+                    .output()
+                    .expect("the program runs");
+                assert!(help.status.success(), "{path}: {line}");
+                let help = String::from_utf8_lossy(&help.stdout).into_owned();
+                for option in rest
+                    .split_whitespace()
+                    .filter(|word| word.starts_with("--"))
+                {
+                    let name = option.split('=').next().unwrap_or(option);
+                    assert!(help.contains(name), "{path}: {line}: no option {name}");
+                }
+                if command == "rules"
+                    && let Some(rule) = rest.split_whitespace().nth(1)
+                    && !rule.starts_with('-')
+                {
+                    assert!(
+                        pgadvise::rules::find(rule).is_some(),
+                        "{path}: no rule {rule}"
+                    );
+                }
+            }
+        }
+    }
+    assert!(seen >= 8, "README shows commands: {seen}");
+}
+
+/// Links to files of the repository lead somewhere.
+#[test]
+fn links_in_readme_lead_to_files() {
+    let readme = read("README.md");
+    let mut seen = 0;
+    for (at, _) in readme.match_indices("](") {
+        let target = readme[at + 2..].split(')').next().unwrap_or("");
+        if target.starts_with("http") {
+            continue;
+        }
+        seen += 1;
+        assert!(
+            Path::new(env!("CARGO_MANIFEST_DIR")).join(target).exists(),
+            "README links to {target}"
+        );
+    }
+    assert!(seen >= 6);
+}
