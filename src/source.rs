@@ -55,7 +55,7 @@ pub struct LineColumn {
 #[derive(Debug, Clone)]
 pub struct Text {
     name: String,
-    text: String,
+    content: String,
     line_starts: Vec<usize>,
 }
 
@@ -69,7 +69,7 @@ impl Text {
             .collect();
         Self {
             name: name.into(),
-            text,
+            content: text,
             line_starts,
         }
     }
@@ -81,12 +81,12 @@ impl Text {
 
     /// The whole text.
     pub fn text(&self) -> &str {
-        &self.text
+        &self.content
     }
 
     /// Line and column of a byte offset; an offset past the end gives the end.
     pub fn line_column(&self, offset: usize) -> LineColumn {
-        let offset = offset.min(self.text.len());
+        let offset = offset.min(self.content.len());
         let line = self.line_starts.partition_point(|&start| start <= offset);
         let start = self
             .line_starts
@@ -94,7 +94,7 @@ impl Text {
             .copied()
             .unwrap_or(0);
         let column = self
-            .text
+            .content
             .get(start..offset)
             .map_or(0, |part| part.chars().count());
         LineColumn {

@@ -6,7 +6,7 @@ use super::indexes::{self, Choice, Outcome};
 use super::rewrites::Accepted;
 use crate::catalog::Catalog;
 use crate::finding::{Change, Evidence, Finding, Level, Origin, Suggestion, Value, Verdict};
-use crate::plan::{NodeId, PlanGraph};
+use crate::plan::PlanGraph;
 use crate::rule::Described as _;
 use crate::rules::missing_index::MissingIndex;
 use crate::sql::Statement;
@@ -70,22 +70,19 @@ pub fn advisors(
     // A rewrite changes which index would help: indexes are then chosen for
     // the rewritten statement.
     let accepted = super::rewrites::advise(context, &before, findings, planner)?;
-    let (statement, base, outcome) = match accepted {
-        Some(accepted) => {
-            fold_into_rewrite(findings, &before, &accepted);
-            let outcome = match accepted.choice {
-                Some(choice) => Outcome {
-                    choice: Some(choice),
-                    judged: Vec::new(),
-                },
-                None => choose(context, &accepted.statement, &accepted.plan, planner)?,
-            };
-            (accepted.statement, accepted.plan, outcome)
-        }
-        None => {
-            let outcome = choose(context, context.statement, &before, planner)?;
-            (context.statement.clone(), before, outcome)
-        }
+    let (statement, base, outcome) = if let Some(accepted) = accepted {
+        fold_into_rewrite(findings, &before, &accepted);
+        let outcome = match accepted.choice {
+            Some(choice) => Outcome {
+                choice: Some(choice),
+                judged: Vec::new(),
+            },
+            None => choose(context, &accepted.statement, &accepted.plan, planner)?,
+        };
+        (accepted.statement, accepted.plan, outcome)
+    } else {
+        let outcome = choose(context, context.statement, &before, planner)?;
+        (context.statement.clone(), before, outcome)
     };
     let Some(choice) = outcome.choice else {
         without_help(context, &outcome.judged, findings);
@@ -224,13 +221,12 @@ fn fold_into_rewrite(findings: &mut Vec<Finding>, before: &PlanGraph, accepted: 
                 !after.nodes().any(|(_, node)| node.label() == label)
             })
     };
-    let places: Vec<(Option<NodeId>, Option<(String, String)>)> = findings
+    let place = findings
         .iter()
-        .filter(|finding| gone(finding))
-        .map(|finding| (finding.node, finding.relation.clone()))
-        .collect();
+        .find(|finding| gone(finding))
+        .map(|finding| (finding.node, finding.relation.clone()));
     findings.retain(|finding| !gone(finding));
-    if let Some((node, relation)) = places.into_iter().next()
+    if let Some((node, relation)) = place
         && let Some(finding) = findings.iter_mut().find(|finding| {
             finding
                 .suggestions

@@ -436,7 +436,7 @@ pub fn free_name(catalog: &Catalog, taken: &BTreeSet<String>, spec: &IndexSpec) 
         return spec.name.clone();
     }
     let stem = spec.name.strip_suffix("_idx").unwrap_or(&spec.name);
-    (1..)
+    (1..=taken.len() + catalog.relations.len() + 1_000)
         .map(|number| cut(stem, &format!("_idx{number}")))
         .find(|name| !used(name))
         .unwrap_or_else(|| spec.name.clone())

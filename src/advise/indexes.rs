@@ -138,8 +138,12 @@ fn search(
     };
     let (brin, others): (Vec<Candidate>, Vec<Candidate>) =
         all.into_iter().partition(|candidate| candidate.brin);
-    let enough =
-        |tried: &Tried| cost - tried.cost >= LEAST_SAVING && tried.cost <= cost * (1.0 - min_gain);
+    let enough = |tried: &Tried| {
+        let saving = cost - tried.cost;
+        saving >= LEAST_SAVING
+            && tried.cost <= cost * (1.0 - min_gain)
+            && (saving >= SMALL_SAVING || tried.cost <= cost * 0.5)
+    };
 
     let mut best: Option<(Tried, Vec<Candidate>)> = None;
     if !others.is_empty() {

@@ -3,7 +3,7 @@
 
 use super::attach::{Context, level_of};
 use super::indexes::{self, Choice};
-use crate::finding::{Change, Comparison, Evidence, Finding, Origin, Suggestion, Value, Verdict};
+use crate::finding::{Change, Evidence, Finding, Origin, Suggestion, Value, Verdict};
 use crate::plan::PlanGraph;
 use crate::rewrite::{self, Proposal};
 use crate::rule::Described as _;
@@ -156,16 +156,17 @@ fn tried(
                 .iter()
                 .map(|chosen| chosen.spec.name.as_str())
                 .collect();
-            let mut comparison = match verdict(before, &choice.plan, context.engine, checked) {
-                Verdict::Better(comparison) => comparison,
-                _ => return Ok(None),
+            let Verdict::Better(mut comparison) =
+                verdict(before, &choice.plan, context.engine, checked)
+            else {
+                return Ok(None);
             };
             comparison.checked.push(format!(
                 "only together with the suggested index {}: alone the rewrite saves too little",
                 names.join(" and ")
             ));
             let cost = choice.after;
-            suggestion.verdict = Verdict::Better(Comparison { ..comparison });
+            suggestion.verdict = Verdict::Better(comparison);
             Ok(Some((
                 cost,
                 Accepted {

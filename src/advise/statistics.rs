@@ -99,34 +99,31 @@ fn judge(before: &PlanGraph, after: &PlanGraph, node: Option<NodeId>, engine: &s
     let (Some(was), Some(is)) = (old.estimate, same.and_then(|new| new.estimate)) else {
         return Verdict::NoChange(comparison);
     };
-    match old.actual {
-        Some(actual) => {
-            let rows = actual.rows_per_loop;
-            comparison.checked.push(format!(
-                "the estimate of {} goes from {:.0} to {:.0} rows; {:.0} were measured",
-                old.label(),
-                was.rows,
-                is.rows,
-                rows
-            ));
-            if error(was.rows, rows) >= MENDED * error(is.rows, rows) {
-                Verdict::Better(comparison)
-            } else {
-                Verdict::NoChange(comparison)
-            }
+    if let Some(actual) = old.actual {
+        let rows = actual.rows_per_loop;
+        comparison.checked.push(format!(
+            "the estimate of {} goes from {:.0} to {:.0} rows; {:.0} were measured",
+            old.label(),
+            was.rows,
+            is.rows,
+            rows
+        ));
+        if error(was.rows, rows) >= MENDED * error(is.rows, rows) {
+            Verdict::Better(comparison)
+        } else {
+            Verdict::NoChange(comparison)
         }
-        None => {
-            comparison.checked.push(format!(
-                "the estimate of {} goes from {:.0} to {:.0} rows",
-                old.label(),
-                was.rows,
-                is.rows
-            ));
-            if error(was.rows, is.rows) >= MENDED || comparison.plan_change.is_some() {
-                Verdict::Better(comparison)
-            } else {
-                Verdict::NoChange(comparison)
-            }
+    } else {
+        comparison.checked.push(format!(
+            "the estimate of {} goes from {:.0} to {:.0} rows",
+            old.label(),
+            was.rows,
+            is.rows
+        ));
+        if error(was.rows, is.rows) >= MENDED || comparison.plan_change.is_some() {
+            Verdict::Better(comparison)
+        } else {
+            Verdict::NoChange(comparison)
         }
     }
 }

@@ -171,6 +171,10 @@ impl ColumnStatistics {
 
 /// An index.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an attribute of pg_index of its own"
+)]
 pub struct Index {
     /// `pg_class.oid`; 0 for one that is only supposed.
     pub oid: u32,

@@ -486,7 +486,7 @@ fn start(options: &EmbeddedOptions) -> Result<Running, EmbeddedError> {
         });
     }
     let limits = Limits {
-        connect: Duration::from_secs(60),
+        connect: Duration::from_mins(1),
         statement: options.load_limit,
         ..Limits::default()
     };
