@@ -12,7 +12,7 @@ use pgadvise::finding::{Change, IndexSpec, IndexSpecKey, Suggestion, Verdict};
 use pgadvise::pg::embedded::{EmbeddedOptions, EmbeddedPlanner, SchemaStatement};
 use pgadvise::source::SourceId;
 use pgadvise::sql;
-use pgadvise::verify::{PlanError, PlanOptions, Planned, Planner, Supposition};
+use pgadvise::verify::{PlanError, PlanOptions, Planned, Planner as _, Supposition};
 
 /// Orders of a shop: enough rows for an index to matter, few enough to load
 /// in a moment.
@@ -34,7 +34,7 @@ ANALYZE;
 ";
 
 fn planner(schema: &str) -> EmbeddedPlanner {
-    planner_with_limit(schema, Duration::from_secs(60))
+    planner_with_limit(schema, Duration::from_mins(1))
 }
 
 fn planner_with_limit(schema: &str, limit: Duration) -> EmbeddedPlanner {
@@ -49,7 +49,7 @@ fn planner_with_limit(schema: &str, limit: Duration) -> EmbeddedPlanner {
                 span: statement.span,
             })
             .collect(),
-        load_limit: Duration::from_secs(120),
+        load_limit: Duration::from_mins(2),
         statement_limit: limit,
     })
     .expect("the embedded server starts")
@@ -219,7 +219,7 @@ fn the_missing_index_is_found_and_what_exists_is_not_repeated() {
     ));
 
     let served = format!("{SHOP} CREATE INDEX ON orders (customer_id, created_at);");
-    let mut planner = planner_with_limit(&served, Duration::from_secs(60));
+    let mut planner = planner_with_limit(&served, Duration::from_mins(1));
     for query in [
         "SELECT * FROM orders WHERE customer_id = 7 ORDER BY created_at DESC LIMIT 5;",
         "SELECT * FROM orders WHERE customer_id = 7;",
