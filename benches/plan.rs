@@ -6,7 +6,10 @@ use std::fmt::Write as _;
 
 use divan::Bencher;
 use divan::counter::BytesCount;
+use pgadvise::advise::engine::{self, Choice};
 use pgadvise::plan::{json, metrics};
+use pgadvise::rules;
+use pgadvise::subject::Subject;
 
 const NODES: [usize; 3] = [100, 10_000, 100_000];
 
@@ -66,5 +69,25 @@ fn parse_and_derive(bencher: Bencher<'_, '_>, nodes: usize) {
     let text = partitions(nodes);
     bencher.counter(BytesCount::of_str(&text)).bench(|| {
         json::parse(&text).map(|plans| plans.iter().map(metrics::metrics).collect::<Vec<_>>())
+    });
+}
+
+/// From bytes to findings, with every rule that a plan is enough for.
+#[divan::bench(args = NODES, sample_count = 10)]
+fn analyse(bencher: Bencher<'_, '_>, nodes: usize) {
+    let text = partitions(nodes);
+    bencher.counter(BytesCount::of_str(&text)).bench(|| {
+        json::parse(&text).map(|plans| {
+            plans
+                .iter()
+                .map(|plan| {
+                    let subject = Subject {
+                        plan: Some(plan),
+                        ..Subject::default()
+                    };
+                    engine::run(&subject, rules::ALL, &Choice::default())
+                })
+                .collect::<Vec<_>>()
+        })
     });
 }
