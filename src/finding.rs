@@ -385,6 +385,9 @@ pub struct Precondition {
 pub enum Verdict {
     /// The planner's cost falls.
     Better(Comparison),
+    /// The planner's row estimate comes nearer to the truth, which is what
+    /// statistics are for; the cost may rise with it, as it was wrong before.
+    BetterEstimate(Comparison),
     /// The planner does not use it, or the cost stays.
     NoChange(Comparison),
     /// The cost rises.

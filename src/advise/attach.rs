@@ -32,6 +32,9 @@ pub(super) const MENDED_BY_INDEX_ONLY: &[&str] = &[
     "sort-without-index-for-limit",
 ];
 
+/// Rules whose advice in words comes to what a tested index does.
+const WORDS_AGREE: &[&str] = &["leading-wildcard", "function-on-indexed-column"];
+
 /// What advisors know about the statement.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
@@ -90,6 +93,13 @@ pub fn advisors(
     };
     let rewritten = statement.text != context.statement.text;
     let measured = measured(context, &statement, &choice, planner)?;
+    if let Some((before_ms, after_ms)) = measured
+        && after_ms > before_ms * (1.0 - context.options.min_gain)
+    {
+        // The clock has the last word over the planner's cost.
+        without_help(context, &outcome.judged, findings);
+        return Ok(());
+    }
     for at in 0..choice.indexes.len() {
         let suggestion = indexes::suggestion(&choice, at, &base, context.catalog, context.engine);
         let (Some(mut suggestion), Some(chosen)) = (suggestion, choice.indexes.get(at)) else {
@@ -104,7 +114,8 @@ pub fn advisors(
             }
         }
         let table = (chosen.spec.schema.clone(), chosen.spec.table.clone());
-        let gain = ((choice.before - choice.after) / choice.before).clamp(0.0, 1.0);
+        let (was, is) = measured.unwrap_or((choice.before, choice.after));
+        let gain = ((was - is) / was).clamp(0.0, 1.0);
         attach(context, findings, &choice, at, table, suggestion, gain);
     }
     without_help(context, &outcome.judged, findings);
@@ -140,6 +151,22 @@ pub fn level_of(context: &Context<'_>, rule: &str, share: f64, saved: f64) -> Le
     levels.get(rule).copied().unwrap_or(level)
 }
 
+/// Whether the table is that one, or a partition of it at any depth.
+fn is_of(catalog: &Catalog, relation: Option<&(String, String)>, table: &(String, String)) -> bool {
+    let mut at = relation.cloned();
+    // Partitions do not nest deeper than this.
+    for _ in 0..16 {
+        let Some(name) = at else { return false };
+        if name == *table {
+            return true;
+        }
+        at = catalog
+            .relation(Some(&name.0), &name.1)
+            .and_then(|relation| relation.parent.clone());
+    }
+    false
+}
+
 fn attach(
     context: &Context<'_>,
     findings: &mut Vec<Finding>,
@@ -152,7 +179,8 @@ fn attach(
     let mended = findings
         .iter_mut()
         .filter(|finding| {
-            MENDED_BY_INDEX.contains(&finding.rule) && finding.relation.as_ref() == Some(&table)
+            MENDED_BY_INDEX.contains(&finding.rule)
+                && is_of(context.catalog, finding.relation.as_ref(), &table)
         })
         .max_by(|a, b| a.share.total_cmp(&b.share));
     if let Some(finding) = mended {
@@ -247,10 +275,11 @@ fn without_help(context: &Context<'_>, judged: &[(String, String)], findings: &m
     let idle = |finding: &Finding| {
         MENDED_BY_INDEX_ONLY.contains(&finding.rule)
             && finding.suggestions.is_empty()
-            && finding
-                .relation
-                .as_ref()
-                .is_some_and(|relation| judged.contains(relation))
+            && finding.relation.as_ref().is_some_and(|relation| {
+                judged
+                    .iter()
+                    .any(|table| is_of(context.catalog, Some(relation), table))
+            })
     };
     if !context.given.is_some_and(PlanGraph::has_actuals) {
         findings.retain(|finding| !idle(finding));
@@ -298,6 +327,34 @@ fn measured(
         .collect();
     let after = planner.measure(planned, &supposed)?;
     Ok(after.map(|after| (before, after)))
+}
+
+/// What was tried and helps comes first; words that say no more than a tested
+/// change beside them go.
+pub fn put_in_order(findings: &mut [Finding]) {
+    for finding in findings {
+        let rewritten = finding.suggestions.iter().any(|suggestion| {
+            matches!(suggestion.verdict, Verdict::Better(_))
+                && matches!(suggestion.change, Change::Rewrite { .. })
+        });
+        let tested = finding
+            .suggestions
+            .iter()
+            .any(|suggestion| matches!(suggestion.verdict, Verdict::Better(_)));
+        let replaced = rewritten || (tested && WORDS_AGREE.contains(&finding.rule));
+        finding
+            .suggestions
+            .retain(|suggestion| !(replaced && matches!(suggestion.change, Change::Advice { .. })));
+        finding
+            .suggestions
+            .sort_by_key(|suggestion| match suggestion.verdict {
+                Verdict::Better(_) => 0,
+                Verdict::BetterEstimate(_) => 1,
+                Verdict::NoChange(_) => 2,
+                Verdict::Untested { .. } => 3,
+                Verdict::Worse(_) => 4,
+            });
+    }
 }
 
 /// Says of what no planner can try why that is so.

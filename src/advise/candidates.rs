@@ -14,7 +14,7 @@ const KEY_SELECTIVITY: f64 = 0.5;
 const PARTIAL_SHARE: f64 = 0.2;
 /// A partial index's column has at most this many distinct values: its
 /// constant is a state, not an identity.
-const PARTIAL_DISTINCT: f64 = 32.0;
+const PARTIAL_DISTINCT: f64 = 10.0;
 /// Widest sum of INCLUDE columns, bytes: past it the index grows towards a
 /// copy of the table.
 const INCLUDE_WIDTH: f64 = 100.0;

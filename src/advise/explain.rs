@@ -174,14 +174,26 @@ fn plan(
         allow_writes: options.allow_writes,
     };
     let mut result = planner.plan(planned, wanted);
-    if options.analyze
-        && let Err(PlanError::Unsupported { what }) = &result
-    {
+    if options.analyze {
         // Without execution there is still a plan to look at.
-        analysis
-            .problems
-            .push(Problem::at(statement.span, format!("not executed: {what}")));
-        result = planner.plan(planned, PlanOptions::default());
+        let problem = match &result {
+            Err(PlanError::Unsupported { what }) => {
+                Some(Problem::at(statement.span, format!("not executed: {what}")))
+            }
+            Err(PlanError::TimedOut { seconds }) => Some(
+                Problem::at(
+                    statement.span,
+                    format!("not executed: it did not end within {seconds} s"),
+                )
+                .with_hint("give it more time with --timeout; the plan shown is estimated"),
+            ),
+            _ => None,
+        };
+        if let Some(problem) = problem {
+            analysis.problems.push(problem);
+            analysis.failed = true;
+            result = planner.plan(planned, PlanOptions::default());
+        }
     }
     match result {
         Ok(plan) => {
@@ -249,6 +261,9 @@ fn problem(statement: &Statement, error: &PlanError) -> Problem {
             }
         }
     }
+    if matches!(error, PlanError::TimedOut { .. }) {
+        hint = Some("give it more time with --timeout".to_owned());
+    }
     Problem {
         at: Some(span),
         message: format!("the server cannot plan this: {error}"),
@@ -272,7 +287,7 @@ fn advise(
     let (mut findings, outcomes) = engine::run(&subject, crate::rules::ALL, &options.rules);
     let engine = planner.as_deref().map(Planner::engine);
     if options.verify
-        && !analysis.failed
+        && analysis.plan.is_some()
         && let (Some(planner), Some(catalog), Some(statement)) =
             (reborrow(&mut planner), catalog, analysis.statement.as_ref())
     {
@@ -296,6 +311,7 @@ fn advise(
         }
         statistics::verify(&context, &mut findings, planner);
         attach::untestable(&mut findings);
+        attach::put_in_order(&mut findings);
     } else {
         attach::untested(
             &subject,

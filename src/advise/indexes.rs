@@ -9,7 +9,7 @@
 use super::candidates::{self, Candidate};
 use super::usage;
 use crate::catalog::size::{SizedColumn, btree_bytes};
-use crate::catalog::{Catalog, Relation};
+use crate::catalog::{Catalog, Index, Relation};
 use crate::finding::{
     Applicability, Change, Comparison, IndexSpec, SideEffect, Suggestion, Verdict,
 };
@@ -527,33 +527,27 @@ fn side_effects(chosen: &Chosen, relation: Option<&Relation>) -> Vec<SideEffect>
 /// UPDATE that is not HOT; and it takes HOT away from updates of its columns.
 fn writes(chosen: &Chosen, relation: Option<&Relation>) -> String {
     let count = relation.map_or(0, |relation| relation.indexes.len());
+    let which = if chosen.spec.predicate.is_some() {
+        "each INSERT of a row that meets the predicate"
+    } else {
+        "each INSERT"
+    };
     let mut text = format!(
-        "each INSERT writes {} index {} instead of {count}",
+        "{which} writes {} index {} instead of {count}",
         count + 1,
         if count == 0 { "entry" } else { "entries" }
     );
-    let columns: Vec<&str> = chosen
-        .spec
-        .keys
-        .iter()
-        .filter(|key| !key.is_expression)
-        .map(|key| key.text.as_str())
-        .chain(chosen.spec.include.iter().map(String::as_str))
-        .collect();
-    let unindexed: Vec<&str> = columns
-        .into_iter()
-        .filter(|column| {
-            relation.is_some_and(|relation| {
-                !relation.indexes.iter().any(|index| {
-                    index
-                        .keys
-                        .iter()
-                        .any(|key| key.column.as_deref() == Some(*column))
-                        || index.include.iter().any(|name| name == column)
-                })
-            })
+    let unindexed: Vec<&str> = relation
+        .map(|relation| {
+            relation
+                .columns
+                .iter()
+                .map(|column| column.name.as_str())
+                .filter(|name| depends_on(&chosen.spec, name))
+                .filter(|name| !relation.indexes.iter().any(|index| has_column(index, name)))
+                .collect()
         })
-        .collect();
+        .unwrap_or_default();
     if !unindexed.is_empty() && chosen.spec.method != "brin" {
         text.push_str(&format!(
             "; an UPDATE that sets {} can no longer be a HOT update",
@@ -571,4 +565,36 @@ fn writes(chosen: &Chosen, relation: Option<&Relation>) -> String {
         }
     }
     text
+}
+
+/// Whether an UPDATE of the column concerns the index: as a key, included, or
+/// in an expression or predicate.
+fn depends_on(spec: &IndexSpec, column: &str) -> bool {
+    let in_text = |text: &str| {
+        text.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$'))
+            .any(|word| word == column)
+    };
+    spec.include.iter().any(|name| name == column)
+        || spec.predicate.as_deref().is_some_and(in_text)
+        || spec.keys.iter().any(|key| {
+            if key.is_expression {
+                in_text(&key.text)
+            } else {
+                key.text == column
+            }
+        })
+}
+
+/// The same of an index that is there.
+fn has_column(index: &Index, column: &str) -> bool {
+    let in_text = |text: &str| {
+        text.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$'))
+            .any(|word| word == column)
+    };
+    index.include.iter().any(|name| name == column)
+        || index.predicate.as_deref().is_some_and(in_text)
+        || index.keys.iter().any(|key| match &key.column {
+            Some(name) => name == column,
+            None => in_text(&key.text),
+        })
 }

@@ -66,7 +66,11 @@ pub fn advise(
                 why: "it changes what the caller sends, so there is nothing to plan here"
                     .to_owned(),
             };
+            // It has the SQL to start from, which the rule's words do not.
             if let Some(finding) = mended(findings, proposal.span) {
+                finding
+                    .suggestions
+                    .retain(|other| !matches!(other.change, Change::Advice { .. }));
                 finding.suggestions.push(suggestion);
             }
             continue;

@@ -81,7 +81,7 @@ fn judge(before: &PlanGraph, after: &PlanGraph, node: Option<NodeId>, engine: &s
     };
     let Some(old) = node.map(|id| before.node(id)) else {
         return if comparison.plan_change.is_some() {
-            Verdict::Better(comparison)
+            Verdict::BetterEstimate(comparison)
         } else {
             Verdict::NoChange(comparison)
         };
@@ -109,7 +109,7 @@ fn judge(before: &PlanGraph, after: &PlanGraph, node: Option<NodeId>, engine: &s
             rows
         ));
         if error(was.rows, rows) >= MENDED * error(is.rows, rows) {
-            Verdict::Better(comparison)
+            Verdict::BetterEstimate(comparison)
         } else {
             Verdict::NoChange(comparison)
         }
@@ -121,7 +121,7 @@ fn judge(before: &PlanGraph, after: &PlanGraph, node: Option<NodeId>, engine: &s
             is.rows
         ));
         if error(was.rows, is.rows) >= MENDED || comparison.plan_change.is_some() {
-            Verdict::Better(comparison)
+            Verdict::BetterEstimate(comparison)
         } else {
             Verdict::NoChange(comparison)
         }

@@ -222,6 +222,14 @@ impl<'a> Reader<'_, 'a> {
                 {
                     return None;
                 }
+                // A key that is only cast or moved by arithmetic wants the
+                // other side changed, not a second index.
+                let only_moved = by.iter().all(|wrapper| {
+                    matches!(wrapper, Wrapper::Cast { .. } | Wrapper::Arithmetic { .. })
+                });
+                if only_moved && self.relation.is_unique_key(&[&column.name]) {
+                    return None;
+                }
                 IndexSpecKey {
                     is_expression: true,
                     ..IndexSpecKey::column(self.unqualified(ours, column)?)

@@ -165,7 +165,7 @@ impl Ui {
         if !io::stdout().is_terminal() {
             let failure = Failure::new(
                 Kind::Input,
-                format!("{failed} of {all} statements could not be advised on"),
+                format!("{failed} of {all} statements could not be done in full"),
             )
             .hint("the report says why, at each of them");
             self.failure(&failure);

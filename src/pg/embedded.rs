@@ -29,6 +29,9 @@ const RUNS: usize = 3;
 /// Extensions that suggestions may need though the schema does not.
 const FOR_SUGGESTIONS: &[&str] = &["pg_trgm"];
 
+/// Hands in what the session counted (since version 15).
+const FLUSH: &str = "SELECT pg_catalog.pg_stat_force_next_flush()";
+
 /// How to start the cluster.
 #[derive(Debug, Clone)]
 pub struct EmbeddedOptions {
@@ -518,6 +521,11 @@ fn start(options: &EmbeddedOptions) -> Result<Running, EmbeddedError> {
 fn load(session: &mut Session, options: &EmbeddedOptions, problems: &mut Vec<Problem>) {
     let mut aborted = false;
     for statement in &options.schema {
+        // A session hands in its counts of changed rows late: those of before
+        // would then be counted as changes since this ANALYZE.
+        if is_analyze(&statement.text) {
+            drop(session.execute_script(FLUSH));
+        }
         let mut result = session.execute_script(&statement.text);
         // A dump names roles that only its own cluster has.
         for _ in 0..4 {
@@ -568,6 +576,15 @@ fn load(session: &mut Session, options: &EmbeddedOptions, problems: &mut Vec<Pro
                 extension_names().join(", ")
             ));
         }
+        if let SessionError::Refused(refusal) = &error
+            && refusal.message.starts_with("collation ")
+        {
+            hint = Some(
+                "the embedded server has the collations C, POSIX and ucs_basic only; ask a \
+                 database with -d where others matter"
+                    .to_owned(),
+            );
+        }
         let fatal = matches!(
             error,
             SessionError::Lost { .. } | SessionError::TimedOut { .. }
@@ -585,6 +602,7 @@ fn load(session: &mut Session, options: &EmbeddedOptions, problems: &mut Vec<Pro
     // an empty search_path behind, with which no statement finds its tables.
     let tidy = session
         .execute_script("COMMIT")
+        .and_then(|()| session.execute_script(FLUSH))
         .and_then(|()| show(session, "search_path").map_err(|_| SessionError::NotThrowAway))
         .and_then(|path| {
             if path.trim().trim_matches('"').is_empty() {
@@ -594,6 +612,14 @@ fn load(session: &mut Session, options: &EmbeddedOptions, problems: &mut Vec<Pro
             }
         });
     drop(tidy);
+}
+
+fn is_analyze(sql: &str) -> bool {
+    sql.get(..7)
+        .is_some_and(|word| word.eq_ignore_ascii_case("analyze"))
+        || sql
+            .get(..6)
+            .is_some_and(|word| word.eq_ignore_ascii_case("vacuum"))
 }
 
 /// The extension that a statement creates.

@@ -372,6 +372,9 @@ fn verdict(verdict: &finding::Verdict) -> model::Verdict {
     };
     match verdict {
         finding::Verdict::Better(comparison) => compared(model::VerdictStatus::Better, comparison),
+        finding::Verdict::BetterEstimate(comparison) => {
+            compared(model::VerdictStatus::BetterEstimate, comparison)
+        }
         finding::Verdict::NoChange(comparison) => {
             compared(model::VerdictStatus::NoChange, comparison)
         }

@@ -51,6 +51,7 @@ fn row(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
         let verdict = &suggestion.verdict;
         match (verdict.status, verdict.before_cost, verdict.after_cost) {
             (VerdictStatus::Untested, _, _) => "not tested".to_owned(),
+            (VerdictStatus::BetterEstimate, _, _) => "the estimate comes right".to_owned(),
             (_, Some(before), Some(after)) => {
                 format!("cost {} → {}", format::cost(before), format::cost(after))
             }

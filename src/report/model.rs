@@ -420,6 +420,9 @@ pub struct Verdict {
 pub enum VerdictStatus {
     /// The planner's cost falls.
     Better,
+    /// The planner's row estimate comes nearer to the truth; the cost may
+    /// rise with it.
+    BetterEstimate,
     /// The planner does not use it, or the cost stays.
     NoChange,
     /// The cost rises.

@@ -221,7 +221,7 @@ pub(super) fn totals(report: &Report) -> String {
     }
     if totals.failed > 0 {
         text.push_str(&format!(
-            "; {} could not be advised on",
+            "; {} could not be done in full",
             plural(totals.failed, "statement", "statements")
         ));
     }

@@ -27,6 +27,10 @@ pub(super) fn sentences(verdict: &Verdict) -> (Option<bool>, Vec<String>) {
             said.push(format!("tested: {costs}{by}"));
             Some(true)
         }
+        VerdictStatus::BetterEstimate => {
+            said.push(format!("tested: the planner's estimate comes right{by}"));
+            Some(true)
+        }
         VerdictStatus::NoChange => {
             said.push(format!("tested: no gain, {costs}{by}"));
             Some(false)
