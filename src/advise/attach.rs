@@ -9,6 +9,7 @@ use crate::finding::{Change, Evidence, Finding, Level, Origin, Suggestion, Value
 use crate::plan::PlanGraph;
 use crate::rule::Described as _;
 use crate::rules::missing_index::MissingIndex;
+use crate::source::Span;
 use crate::sql::Statement;
 use crate::subject::Subject;
 use crate::verify::{PlanError, PlanOptions, Planned, Planner, Supposition};
@@ -234,6 +235,13 @@ fn attach(
     });
 }
 
+fn has_rewrite(finding: &Finding) -> bool {
+    finding
+        .suggestions
+        .iter()
+        .any(|suggestion| matches!(suggestion.change, Change::Rewrite { .. }))
+}
+
 /// Takes out findings about scans that the rewritten statement no longer
 /// makes: the rewrite says it all, and takes over their place.
 fn fold_into_rewrite(findings: &mut Vec<Finding>, before: &PlanGraph, accepted: &Accepted) {
@@ -249,18 +257,28 @@ fn fold_into_rewrite(findings: &mut Vec<Finding>, before: &PlanGraph, accepted: 
                 !after.nodes().any(|(_, node)| node.label() == label)
             })
     };
+    // What the rewrite edits is estimated badly because of how it is written.
+    let edited: Vec<Span> = findings
+        .iter()
+        .filter(|finding| has_rewrite(finding))
+        .filter_map(|finding| finding.span)
+        .collect();
+    findings.retain(|finding| {
+        finding.rule != "row-estimate-far-off"
+            || has_rewrite(finding)
+            || !finding.span.is_some_and(|span| {
+                edited
+                    .iter()
+                    .any(|other| span.start < other.end && other.start < span.end)
+            })
+    });
     let place = findings
         .iter()
         .find(|finding| gone(finding))
         .map(|finding| (finding.node, finding.relation.clone()));
     findings.retain(|finding| !gone(finding));
     if let Some((node, relation)) = place
-        && let Some(finding) = findings.iter_mut().find(|finding| {
-            finding
-                .suggestions
-                .iter()
-                .any(|suggestion| matches!(suggestion.change, Change::Rewrite { .. }))
-        })
+        && let Some(finding) = findings.iter_mut().find(|finding| has_rewrite(finding))
     {
         finding.node = finding.node.or(node);
         finding.relation = finding.relation.take().or(relation);
@@ -281,11 +299,24 @@ fn without_help(context: &Context<'_>, judged: &[(String, String)], findings: &m
                     .any(|table| is_of(context.catalog, Some(relation), table))
             })
     };
+    let words_only = |finding: &Finding| {
+        WORDS_AGREE.contains(&finding.rule)
+            && !finding
+                .suggestions
+                .iter()
+                .any(|suggestion| matches!(suggestion.verdict, Verdict::Better(_)))
+            && finding
+                .relation
+                .as_ref()
+                .is_some_and(|relation| judged.contains(relation))
+    };
     if !context.given.is_some_and(PlanGraph::has_actuals) {
         findings.retain(|finding| !idle(finding));
-        return;
     }
-    for finding in findings.iter_mut().filter(|finding| idle(finding)) {
+    for finding in findings
+        .iter_mut()
+        .filter(|finding| idle(finding) || words_only(finding))
+    {
         finding.level = Level::Note;
         finding.evidence.push(Evidence::new(
             "indexes tried",

@@ -134,7 +134,11 @@ impl<'a> Reader<'_, 'a> {
         };
         // A correlated subquery compares our columns in its own level.
         for (_, predicate) in self.query.predicates() {
-            if predicate.clause == Clause::Having || !predicate.conjunct {
+            // HAVING on a bare column is on a group key, and filters rows as
+            // WHERE does.
+            let grouped =
+                predicate.clause == Clause::Having && !matches!(predicate.left, Operand::Column(_));
+            if grouped || !predicate.conjunct {
                 continue;
             }
             self.file(predicate, &mut usage);

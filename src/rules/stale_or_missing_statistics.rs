@@ -153,12 +153,18 @@ fn look(subject: &Subject<'_>, catalog: &Catalog, seen: &Seen<'_>, sink: &mut Si
         Some(weight) => weight.level().min(Level::Warning),
         None => Level::Warning,
     };
+    let mut level = level;
     if subject.plan.is_some()
         && !parent
         && weight.is_some()
         && Weight::worth_telling(subject, seen.share).is_none()
     {
-        return;
+        // A cost reckoned from old statistics is no proof that they do not
+        // matter, unless a unique key finds the rows whatever they say.
+        if !outgrown(relation) || by_unique_key(subject, seen) {
+            return;
+        }
+        level = Level::Warning;
     }
     let Some((first, rest)) = due.evidence.split_first() else {
         return;
@@ -184,6 +190,34 @@ fn look(subject: &Subject<'_>, catalog: &Catalog, seen: &Seen<'_>, sink: &mut Si
     for evidence in rest {
         draft = draft.evidence(evidence.clone());
     }
+}
+
+/// The table has at least twice the rows that its statistics know of.
+fn outgrown(relation: &Relation) -> bool {
+    let live = relation
+        .activity
+        .as_ref()
+        .map_or(0.0, |activity| activity.live_rows);
+    relation
+        .tuples
+        .is_some_and(|analyzed| live >= 2.0 * analyzed.max(LEAST_ROWS))
+}
+
+/// The plan was not executed, or reads the table by a unique index.
+fn by_unique_key(subject: &Subject<'_>, seen: &Seen<'_>) -> bool {
+    let Some(plan) = subject.plan else {
+        return false;
+    };
+    if plan.has_actuals() {
+        return true;
+    }
+    seen.node
+        .and_then(|id| plan.node(id).relation.index.as_deref())
+        .and_then(|name| {
+            let indexes = &seen.relation.indexes;
+            indexes.iter().find(|index| index.name == name)
+        })
+        .is_some_and(|index| index.unique)
 }
 
 /// Too small for statistics to matter, or empty.
