@@ -4,6 +4,7 @@
 use super::explain::AdviceOptions;
 use super::indexes::{self, Choice, Outcome};
 use super::rewrites::Accepted;
+use super::{candidates, usage};
 use crate::catalog::Catalog;
 use crate::finding::{Change, Evidence, Finding, Level, Origin, Suggestion, Value, Verdict};
 use crate::plan::PlanGraph;
@@ -85,7 +86,13 @@ pub fn advisors(
         };
         (accepted.statement, accepted.plan, outcome)
     } else {
-        let outcome = choose(context, context.statement, &before, planner)?;
+        let outcome = match choose(context, context.statement, &before, planner) {
+            Err(PlanError::Unsupported { what }) => {
+                untried(context, findings, &what);
+                return Ok(());
+            }
+            other => other?,
+        };
         (context.statement.clone(), before, outcome)
     };
     let Some(choice) = outcome.choice else {
@@ -121,6 +128,35 @@ pub fn advisors(
     }
     without_help(context, &outcome.judged, findings);
     Ok(())
+}
+
+/// A planner that cannot suppose indexes leaves the candidates untested: the
+/// best guess goes to each finding that one could mend.
+fn untried(context: &Context<'_>, findings: &mut [Finding], why: &str) {
+    let statement = context.statement;
+    let Some(query) = &statement.query else {
+        return;
+    };
+    let usages = usage::usages(
+        query,
+        &statement.text,
+        statement.span.start,
+        context.catalog,
+    );
+    let candidates = candidates::candidates(&usages, context.catalog);
+    for finding in findings.iter_mut().filter(|finding| {
+        MENDED_BY_INDEX_ONLY.contains(&finding.rule) && finding.suggestions.is_empty()
+    }) {
+        let found = candidates.iter().find(|candidate| {
+            let table = (candidate.spec.schema.clone(), candidate.spec.table.clone());
+            !candidate.brin && is_of(context.catalog, finding.relation.as_ref(), &table)
+        });
+        if let Some(candidate) = found {
+            finding
+                .suggestions
+                .push(indexes::untried(candidate, context.catalog, why));
+        }
+    }
 }
 
 fn choose(

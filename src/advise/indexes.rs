@@ -44,6 +44,9 @@ const SMALL_SAVING: f64 = 1_000.0;
 /// BRIN is preferred when it costs at most this factor of the B-tree's plan.
 const BRIN: f64 = 1.2;
 
+/// Where a size comes from that no planner gave.
+const ESTIMATED: &str = "estimated from statistics";
+
 /// A chosen set of indexes with its proof.
 #[derive(Debug, Clone)]
 pub struct Choice {
@@ -199,10 +202,7 @@ fn search(
                 .built
                 .get(at)
                 .and_then(|built| built.bytes.map(|bytes| (bytes, built.how.to_owned())))
-                .or_else(|| {
-                    estimated(catalog, spec)
-                        .map(|bytes| (bytes, "estimated from statistics".to_owned()))
-                }),
+                .or_else(|| estimated(catalog, spec).map(|bytes| (bytes, ESTIMATED.to_owned()))),
             widens: candidate.widens.clone(),
             without,
         });
@@ -442,6 +442,29 @@ pub fn estimated(catalog: &Catalog, spec: &IndexSpec) -> Option<f64> {
     Some(btree_bytes(relation.rows(), &keys, &include, false))
 }
 
+/// The suggestion to build a candidate that no planner could be asked about.
+pub fn untried(candidate: &Candidate, catalog: &Catalog, why: &str) -> Suggestion {
+    let spec = &candidate.spec;
+    let relation = catalog.relation(Some(&spec.schema), &spec.table);
+    let chosen = Chosen {
+        spec: spec.clone(),
+        serves: candidate.serves.clone(),
+        size: estimated(catalog, spec).map(|bytes| (bytes, ESTIMATED.to_owned())),
+        widens: candidate.widens.clone(),
+        without: 0.0,
+    };
+    Suggestion {
+        title: title(spec),
+        side_effects: side_effects(&chosen, relation),
+        change: Change::CreateIndex(spec.clone()),
+        applicability: Applicability::SameResults,
+        preconditions: Vec::new(),
+        verdict: Verdict::Untested {
+            why: why.to_owned(),
+        },
+    }
+}
+
 /// The suggestion to build one index of a choice.
 pub fn suggestion(
     choice: &Choice,
@@ -453,6 +476,37 @@ pub fn suggestion(
     let chosen = choice.indexes.get(at)?;
     let spec = &chosen.spec;
     let relation = catalog.relation(Some(&spec.schema), &spec.table);
+    let mut checked = vec![format!("the planner uses it for: {}", chosen.serves)];
+    if choice.indexes.len() > 1 {
+        checked.push(format!(
+            "planned together with {} other suggested {}; without this one the cost would be {:.0}",
+            choice.indexes.len() - 1,
+            if choice.indexes.len() == 2 {
+                "index"
+            } else {
+                "indexes"
+            },
+            chosen.without
+        ));
+    }
+    Some(Suggestion {
+        title: title(spec),
+        side_effects: side_effects(chosen, relation),
+        change: Change::CreateIndex(spec.clone()),
+        applicability: Applicability::SameResults,
+        preconditions: Vec::new(),
+        verdict: Verdict::Better(Comparison {
+            before_cost: choice.before,
+            after_cost: choice.after,
+            engine: engine.to_owned(),
+            plan_change: plan_change(before, &choice.plan),
+            checked,
+            measured_ms: None,
+        }),
+    })
+}
+
+fn title(spec: &IndexSpec) -> String {
     let keys: Vec<String> = spec.keys.iter().map(|key| key.text.clone()).collect();
     let mut title = format!(
         "create {} index on {} ({})",
@@ -468,34 +522,7 @@ pub fn suggestion(
     if !spec.include.is_empty() {
         title.push_str(&format!(" including {}", spec.include.join(", ")));
     }
-    let mut checked = vec![format!("the planner uses it for: {}", chosen.serves)];
-    if choice.indexes.len() > 1 {
-        checked.push(format!(
-            "planned together with {} other suggested {}; without this one the cost would be {:.0}",
-            choice.indexes.len() - 1,
-            if choice.indexes.len() == 2 {
-                "index"
-            } else {
-                "indexes"
-            },
-            chosen.without
-        ));
-    }
-    Some(Suggestion {
-        title,
-        side_effects: side_effects(chosen, relation),
-        change: Change::CreateIndex(spec.clone()),
-        applicability: Applicability::SameResults,
-        preconditions: Vec::new(),
-        verdict: Verdict::Better(Comparison {
-            before_cost: choice.before,
-            after_cost: choice.after,
-            engine: engine.to_owned(),
-            plan_change: plan_change(before, &choice.plan),
-            checked,
-            measured_ms: None,
-        }),
-    })
+    title
 }
 
 fn side_effects(chosen: &Chosen, relation: Option<&Relation>) -> Vec<SideEffect> {
