@@ -52,6 +52,10 @@ pub fn serve(folder: &Path, wanted: &[String]) -> Result<(), String> {
     let mut rest = Vec::new();
     // Whatever ends the pipe, an error too, means that the parent is gone.
     let _gone = std::io::stdin().read_to_end(&mut rest);
-    drop(server);
+    // Stopping the server would wait for a statement that may never end; the
+    // process ends with this function, and the cluster is worth nothing. A
+    // parent that was killed could not remove the folder.
+    std::mem::forget(server);
+    drop(std::fs::remove_dir_all(folder));
     Ok(())
 }
