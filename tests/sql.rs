@@ -546,3 +546,173 @@ fn a_missing_table_is_a_problem_with_the_nearest_name() {
     let (_, problems) = resolved("select * from pg_class, generate_series(1, 2) g", &shop());
     assert!(problems.is_empty(), "{problems:?}");
 }
+
+/// The left side is column `x` under something, and the predicate spans all.
+fn wrapped(condition: &str, operator: &str) {
+    for (text, conjunct) in [
+        (format!("select * from t where {condition}"), true),
+        (
+            format!("select * from t where p = 1 and ({condition}) and q = 2"),
+            true,
+        ),
+        (
+            format!("select * from t where p = 1 and {condition} and q = 2"),
+            true,
+        ),
+        (
+            format!("select * from t where p = 1 or {condition} or q = 2"),
+            false,
+        ),
+        (
+            format!("select * from t where ({condition}\n or q = 2) and p = 1"),
+            false,
+        ),
+        (
+            format!("select * from t join u on {condition} and t.a = u.a"),
+            true,
+        ),
+        (
+            format!(
+                "select * from t where p between 1 and 2 or p + 1 between 3 and :upper::int or {condition}"
+            ),
+            false,
+        ),
+    ] {
+        let query = one(&text);
+        let found: Vec<&Predicate> = query
+            .predicates()
+            .map(|(_, predicate)| predicate)
+            .filter(|predicate| {
+                predicate
+                    .left
+                    .column()
+                    .is_some_and(|column| column.name == "x")
+            })
+            .collect();
+        let [predicate] = found.as_slice() else {
+            panic!("{text}: {found:?}");
+        };
+        assert_eq!(predicate.operator, operator, "{text}");
+        assert_eq!(slice(&text, predicate.span), condition, "{text}");
+        assert_eq!(predicate.conjunct, conjunct, "{text}");
+        assert!(
+            matches!(&predicate.left, Operand::Wrapped { by, .. } if !by.is_empty()),
+            "{text}: {predicate:?}"
+        );
+    }
+}
+
+#[test]
+fn what_stands_before_an_operator_is_its_operand_whole() {
+    for operand in [
+        "x::date",
+        "t.x::date",
+        "x::timestamp with time zone",
+        "x::numeric(10, 2)",
+        "x::date::text",
+        "cast(x as date)",
+        "x + 1",
+        "t.x + 1",
+        "1 + x",
+        "x * 2 + 1",
+        "1 + x::int",
+        "x::int + 1",
+        "- x",
+        "x || 'a'",
+        "x ->> 'a'",
+        "x -> 'a' ->> 'b'",
+        "(x ->> 'a')::int",
+        "x at time zone 'UTC'",
+        "(x at time zone 'UTC')::date",
+        "x collate \"C\"",
+        "date_trunc('day', x) + interval '1 day'",
+        "x /* why */ :: date",
+    ] {
+        for (right, operator) in [
+            ("between 1 and 2", "between"),
+            ("BETWEEN :a AND :b", "between"),
+            (
+                "between '2024-01-01'::date and '2024-01-31'::date + 1",
+                "between",
+            ),
+            ("between symmetric 1 and 2", "between symmetric"),
+            ("not between 1 and 2", "not between"),
+            ("in (1, 2)", "in"),
+            ("not in (1, 2)", "not in"),
+            ("like 'a%'", "like"),
+            ("not like 'a%'", "not like"),
+            ("ilike 'a%'", "ilike"),
+            ("similar to 'a%'", "similar to"),
+            ("is null", "is null"),
+            ("is not null", "is not null"),
+            ("isnull", "is null"),
+            ("notnull", "is not null"),
+            ("= 1", "="),
+            ("< 1", "<"),
+            (">= 1 + 1", ">="),
+            ("<> 1", "<>"),
+            ("is distinct from 1", "is distinct from"),
+            ("is not distinct from 1", "is not distinct from"),
+            ("= any ($1)", "in"),
+            ("~ '^a'", "~"),
+            ("is json", "is json"),
+        ] {
+            wrapped(&format!("{operand} {right}"), operator);
+        }
+        wrapped(&format!("not {operand} between 1 and 2"), "not between");
+        wrapped(&format!("not {operand} in (1, 2)"), "not in");
+        wrapped(&format!("not {operand} isnull"), "is not null");
+    }
+}
+
+#[test]
+fn between_ends_where_its_upper_bound_does() {
+    let text = "select * from t where a between 1 and 2 or b = 3 and not c between d and 5 or e::date between :f and :g";
+    assert_eq!(
+        predicates(text, &one(text)),
+        [
+            ("a between 1 and 2", "between"),
+            ("b = 3", "="),
+            ("not c between d and 5", "not between"),
+            ("e::date between :f and :g", "between"),
+        ]
+    );
+    // Bounds on the server's text are longer or shorter than in the source.
+    let text = "select * from t where :first::int between a and b or c::date between :'from' and :'to' or d = 1";
+    assert_eq!(
+        predicates(text, &one(text))
+            .iter()
+            .map(|(text, _)| *text)
+            .collect::<Vec<_>>(),
+        [
+            ":first::int between a and b",
+            "c::date between :'from' and :'to'",
+            "d = 1"
+        ]
+    );
+}
+
+#[test]
+fn what_only_looks_like_such_an_operand_is_read_as_before() {
+    // Frames of windows, names, lists, CASE, DISTINCT ON, bare aliases.
+    for text in [
+        "select sum(a) over (order by a::date rows between 1 preceding and current row) from t where x::int between 1 and 2",
+        "select sum(a) over (partition by b + 1 range between unbounded preceding and current row) from t where x::int between 1 and 2",
+        "select distinct on (a) b::date between c and d from t where x::int between 1 and 2",
+        "select a::date between b and c inside from t where x::int between 1 and 2",
+        "select case when a + 1 between 1 and 2 then 3 else 4 end + 5 between 6 and 7 from t where x::int between 1 and 2",
+        "select f(a => b::int between 1 and 2 or c) from t where x::int between 1 and 2",
+        "select count(*) filter (where a + 1 between 1 and 2 or b) from t where x::int between 1 and 2 order by a + 1 between 1 and 2 or b limit 3",
+        "insert into u select a from t where x::int between 1 and 2 on conflict (a) do update set b = 1 + 1 where u.b + 1 between 1 and 2 or u.c",
+        "update t set b = a::int between 1 and 2 or c where x::int between 1 and 2 returning a + 1 between 1 and 2 as d",
+    ] {
+        let query = one(text);
+        let predicate = predicate(&query, "x");
+        assert_eq!(predicate.operator, "between", "{text}");
+        assert_eq!(
+            slice(text, predicate.span),
+            "x::int between 1 and 2",
+            "{text}"
+        );
+    }
+}

@@ -6,6 +6,7 @@
 
 pub mod condition;
 mod placeholder;
+mod precedence;
 mod read;
 mod scan;
 mod split;

@@ -9,6 +9,7 @@ use std::thread;
 use squawk_syntax::SourceFile;
 
 use super::placeholder::prepare;
+use super::precedence::{self, Grouped};
 use super::scan::{Token, TokenKind};
 use super::split::{MAX_STATEMENT, Piece, Splitter};
 use super::{Query, Statement, StatementKind, Suppression, walk};
@@ -319,7 +320,7 @@ fn read_piece(source: SourceId, text: &str, piece: &Piece) -> Option<Statement> 
         if let Some(problem) = limit_problem(source, text, measure) {
             statement.problems.push(problem);
         } else {
-            let outcome = with_stack(measure.is_shallow(), || parse(&statement, None));
+            let outcome = parse_on_stack(&statement, None, measure.is_shallow());
             finish(&mut statement, outcome);
         }
     }
@@ -348,7 +349,7 @@ pub fn resolve(statement: &mut Statement, catalog: &Catalog) -> Vec<Problem> {
     }
     let tokens: Vec<Token> = super::scan::Scanner::new(&statement.server_text, 0).collect();
     let shallow = Measure::of(&statement.server_text, &tokens).is_shallow();
-    let outcome = with_stack(shallow, || parse(statement, Some(catalog)));
+    let outcome = parse_on_stack(statement, Some(catalog), shallow);
     let Some(Outcome {
         query: Some(query),
         problems,
@@ -365,7 +366,33 @@ struct Outcome {
     problems: Vec<Problem>,
 }
 
-fn parse(statement: &Statement, catalog: Option<&Catalog>) -> Outcome {
+fn parse_on_stack(
+    statement: &Statement,
+    catalog: Option<&Catalog>,
+    shallow: bool,
+) -> Option<Outcome> {
+    let grouped = precedence::grouped(&statement.server_text, &statement.offsets);
+    let Some(grouped) = grouped else {
+        return with_stack(shallow, || parse(statement, None, catalog));
+    };
+    let tokens: Vec<Token> = super::scan::Scanner::new(&grouped.text, 0).collect();
+    let measure = Measure::of(&grouped.text, &tokens);
+    let grouped = (!measure.exceeds()).then_some(&grouped);
+    with_stack(shallow && measure.is_shallow(), || {
+        parse(statement, grouped, catalog)
+    })
+}
+
+fn parse(statement: &Statement, grouped: Option<&Grouped>, catalog: Option<&Catalog>) -> Outcome {
+    if let Some(grouped) = grouped {
+        let parsed = SourceFile::parse(&grouped.text);
+        if parsed.errors().is_empty() {
+            let mapper = walk::Mapper::new(statement.span.source, &grouped.offsets);
+            let (query, problems) = walk::statement(&parsed.syntax_node(), mapper, catalog);
+            return Outcome { query, problems };
+        }
+        // Errors are told of the text without the added parentheses.
+    }
     let parsed = SourceFile::parse(&statement.server_text);
     let mapper = walk::Mapper::new(statement.span.source, &statement.offsets);
     if let Some(error) = parsed.errors().first() {
