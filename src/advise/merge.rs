@@ -16,6 +16,8 @@ enum Where {
     Below,
     /// About the same table.
     SameTable,
+    /// At the same plan node, and the effect has no cure of its own.
+    SameNodeNoCure,
     /// About the same table, both curing it by ANALYZE or statistics of it.
     SameAnalyze,
 }
@@ -61,6 +63,11 @@ const EXPLAINS: &[(&str, &str, Where)] = &[
         "leading-wildcard",
         "seq-scan-behind-selective-filter",
         Where::SameTable,
+    ),
+    (
+        "function-on-indexed-column",
+        "row-estimate-far-off",
+        Where::SameNodeNoCure,
     ),
     (
         "row-estimate-far-off",
@@ -115,8 +122,10 @@ pub fn one_per_cause(findings: Vec<Finding>, plan: Option<&PlanGraph>) -> Vec<Fi
 
 fn lies(cause: &Finding, effect: &Finding, lie: Where, plan: Option<&PlanGraph>) -> bool {
     let same_table = cause.relation.is_some() && cause.relation == effect.relation;
+    let same_node = cause.node.is_some() && cause.node == effect.node;
     match lie {
-        Where::SameNode => cause.node.is_some() && cause.node == effect.node,
+        Where::SameNode => same_node,
+        Where::SameNodeNoCure => same_node && effect.suggestions.is_empty(),
         Where::Below => {
             same_table
                 && match (plan, cause.node, effect.node) {

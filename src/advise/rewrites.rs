@@ -185,13 +185,17 @@ fn tried(
 }
 
 fn mended(findings: &mut [Finding], span: Span) -> Option<&mut Finding> {
+    let meets = |at: &Span| at.start < span.end && span.start < at.end;
     findings
         .iter_mut()
         .filter(|finding| {
+            // One finding may be about several places of the statement.
+            let mut others = finding.evidence.iter().filter_map(|one| match &one.from {
+                Origin::Sql(at) => Some(at),
+                _ => None,
+            });
             MENDED_BY_REWRITE.contains(&finding.rule)
-                && finding
-                    .span
-                    .is_some_and(|at| at.start < span.end && span.start < at.end)
+                && (finding.span.as_ref().is_some_and(meets) || others.any(meets))
         })
         .max_by(|a, b| a.share.total_cmp(&b.share))
 }

@@ -3,7 +3,7 @@
 //! what was measured.
 
 use super::attach::Context;
-use crate::finding::{Change, Comparison, Finding, Verdict};
+use crate::finding::{Change, Comparison, Finding, Level, Verdict};
 use crate::plan::{NodeId, PlanGraph};
 use crate::source::SourceId;
 use crate::verify::compare::plan_change;
@@ -48,8 +48,17 @@ pub fn verify(context: &Context<'_>, findings: &mut [Finding], planner: &mut dyn
                 Err(error) => suggestion.verdict = untested(&error),
             }
         }
+        let refuted = !useless.is_empty();
         for at in useless.into_iter().rev() {
             finding.suggestions.remove(at);
+        }
+        // Of a guessed cause whose cure mends nothing, too little is left for
+        // more than a note; a level that the user chose stays.
+        if refuted
+            && finding.suggestions.is_empty()
+            && !context.options.rules.levels.contains_key(finding.rule)
+        {
+            finding.level = Level::Note;
         }
     }
 }

@@ -5,8 +5,8 @@ use super::support::{node, show, weight::Weight};
 use crate::catalog::{Column, Index, Relation, expression};
 use crate::declare_rule;
 use crate::finding::{Applicability, Change, Evidence, Level, Origin, Suggestion, Value};
-use crate::rule::{Rule, Sink};
-use crate::sql::{Clause, LiteralKind, Operand, Predicate, Wrapper};
+use crate::rule::{Draft, Rule, Sink};
+use crate::sql::{Clause, ColumnRef, LiteralKind, Operand, Predicate, Wrapper};
 use crate::subject::Subject;
 
 /// Rows from which a table without a plan is worth a word.
@@ -53,12 +53,59 @@ declare_rule! {
 impl Rule for FunctionOnIndexedColumn {
     fn check(&self, subject: &Subject<'_>, sink: &mut Sink) {
         let Some(query) = subject.query() else { return };
-        for (_, predicate) in query.predicates() {
-            if predicate.clause != Clause::Having {
-                look(subject, predicate, sink);
+        let wrapped: Vec<Wrapped<'_>> = query
+            .predicates()
+            .filter(|(_, predicate)| predicate.clause != Clause::Having)
+            .filter_map(|(_, predicate)| wrapped(subject, predicate))
+            .collect();
+        // Several conditions on one column are cured together.
+        let mut told: Vec<&Wrapped<'_>> = Vec::new();
+        for found in &wrapped {
+            if told.iter().any(|other| other.same_column(found)) {
+                continue;
+            }
+            let others: Vec<&Predicate> = wrapped
+                .iter()
+                .filter(|other| other.same_column(found))
+                .map(|other| other.predicate)
+                .filter(|other| other.span != found.predicate.span)
+                .collect();
+            if look(subject, found, &others, sink) {
+                told.push(found);
             }
         }
     }
+}
+
+/// A condition that no index on its column serves.
+struct Wrapped<'a> {
+    predicate: &'a Predicate,
+    reference: &'a ColumnRef,
+    relation: &'a Relation,
+    column: &'a Column,
+    obstacle: Obstacle,
+}
+
+impl Wrapped<'_> {
+    /// The same column of the same mention of the table.
+    fn same_column(&self, other: &Self) -> bool {
+        self.reference.relation == other.reference.relation && self.column.name == other.column.name
+    }
+}
+
+fn wrapped<'a>(subject: &Subject<'a>, predicate: &'a Predicate) -> Option<Wrapped<'a>> {
+    let reference = predicate.left.column()?;
+    let (relation, column) = subject.column(reference)?;
+    if !is_indexable(predicate) || expression_index(subject, relation, predicate).is_some() {
+        return None;
+    }
+    Some(Wrapped {
+        predicate,
+        reference,
+        relation,
+        column,
+        obstacle: obstacle(subject, predicate, column)?,
+    })
 }
 
 /// What keeps the index from being used.
@@ -68,25 +115,23 @@ struct Obstacle {
     advice: String,
 }
 
-fn look(subject: &Subject<'_>, predicate: &Predicate, sink: &mut Sink) {
-    let Some(reference) = predicate.left.column() else {
-        return;
-    };
-    let Some((relation, column)) = subject.column(reference) else {
-        return;
-    };
-    if !is_indexable(predicate) {
-        return;
-    }
-    let Some(obstacle) = obstacle(subject, predicate, column) else {
-        return;
-    };
-    if expression_index(subject, relation, predicate).is_some() {
-        return;
-    }
+/// Whether it was worth a finding.
+fn look(
+    subject: &Subject<'_>,
+    found: &Wrapped<'_>,
+    others: &[&Predicate],
+    sink: &mut Sink,
+) -> bool {
+    let Wrapped {
+        predicate,
+        reference,
+        relation,
+        column,
+        obstacle,
+    } = found;
     let index = leading_index(relation, &column.name);
     let Some((select, number)) = reference.relation else {
-        return;
+        return false;
     };
     let place = subject.text(reference.span);
     let indexed = match index {
@@ -99,26 +144,35 @@ fn look(subject: &Subject<'_>, predicate: &Predicate, sink: &mut Sink) {
     let suggestion = Suggestion::untested(
         format!("let {place} stand alone in the condition"),
         Change::Advice {
-            text: obstacle.advice,
+            text: obstacle.advice.clone(),
         },
         Applicability::Manual,
     );
+    let same = others.iter().map(|other| {
+        Evidence::new(
+            "the same column again",
+            Value::Text(subject.text(other.span).to_owned()),
+            Origin::Sql(other.span),
+        )
+    });
     if let Some(plan) = subject.plan {
         let scans = node::scans_of(subject, plan, select, number);
         let Some((kept, read)) = node::kept_share(subject, plan, &scans) else {
-            return;
+            return false;
         };
         let Some(metrics) = subject.metrics else {
-            return;
+            return false;
         };
         let cost: f64 = scans.iter().map(|id| metrics.node(*id).self_share).sum();
         if kept > read * MOST_KEPT {
-            return;
+            return false;
         }
         let Some(weight) = Weight::worth_telling(subject, cost * (1.0 - kept / read)) else {
-            return;
+            return false;
         };
-        let Some(scan) = scans.first() else { return };
+        let Some(scan) = scans.first() else {
+            return false;
+        };
         let level = match index {
             Some(_) => weight.level(),
             None => Level::Note,
@@ -128,35 +182,43 @@ fn look(subject: &Subject<'_>, predicate: &Predicate, sink: &mut Sink) {
         } else {
             Origin::Formula("the planner's estimate")
         };
-        sink.report(
-            message,
-            why,
-            Evidence::new("rows read", Value::Rows(read), from.clone()),
-        )
-        .evidence(Evidence::new("rows kept", Value::Rows(kept), from))
-        .evidence(weight.evidence())
-        .node(*scan)
-        .span(Some(predicate.span))
-        .relation(&relation.schema, &relation.name)
-        .level(level)
-        .share(weight.share())
-        .suggest(suggestion);
+        let draft = sink
+            .report(
+                message,
+                why,
+                Evidence::new("rows read", Value::Rows(read), from.clone()),
+            )
+            .evidence(Evidence::new("rows kept", Value::Rows(kept), from))
+            .evidence(weight.evidence())
+            .node(*scan)
+            .span(Some(predicate.span))
+            .relation(&relation.schema, &relation.name)
+            .level(level)
+            .share(weight.share())
+            .suggest(suggestion);
+        same.fold(draft, Draft::evidence);
+        true
     } else if index.is_some() && relation.tuples.is_none_or(|rows| rows >= LARGE_ROWS) {
         let rows = relation
             .tuples
             .map_or_else(|| "not known".to_owned(), show::rows);
-        sink.report(
-            message,
-            why,
-            Evidence::new(
-                "rows in the table",
-                Value::Text(rows),
-                Origin::Catalog(relation.qualified()),
-            ),
-        )
-        .span(Some(predicate.span))
-        .relation(&relation.schema, &relation.name)
-        .suggest(suggestion);
+        let draft = sink
+            .report(
+                message,
+                why,
+                Evidence::new(
+                    "rows in the table",
+                    Value::Text(rows),
+                    Origin::Catalog(relation.qualified()),
+                ),
+            )
+            .span(Some(predicate.span))
+            .relation(&relation.schema, &relation.name)
+            .suggest(suggestion);
+        same.fold(draft, Draft::evidence);
+        true
+    } else {
+        false
     }
 }
 

@@ -4,7 +4,7 @@
 use super::support::{node, weight::Weight};
 use crate::catalog::Relation;
 use crate::declare_rule;
-use crate::finding::{Applicability, Change, Evidence, Origin, Suggestion, Value};
+use crate::finding::{Applicability, Change, Evidence, Level, Origin, Suggestion, Value};
 use crate::rule::{Rule, Sink};
 use crate::sql::{Clause, LiteralKind, Operand, Predicate};
 use crate::subject::Subject;
@@ -13,13 +13,23 @@ use crate::subject::Subject;
 const LARGE_ROWS: f64 = 10_000.0;
 /// A pattern that keeps more than this share reads the table anyway.
 const MOST_KEPT: f64 = 0.2;
+/// A trigram index is dear to keep, so that little time is not worth one.
+const LEAST_MS: f64 = 1.0;
+/// The same where the plan was not timed.
+const LEAST_COST: f64 = 150.0;
+/// From here on the finding is more than a note.
+const WARNING_MS: f64 = 10.0;
+/// The same where the plan was not timed.
+const WARNING_COST: f64 = 1_000.0;
 
 declare_rule! {
     /// ## What it does
     ///
     /// Finds `LIKE '%word'` and `ILIKE` conditions on a table that is read as a
     /// whole for them. A trigram index on the column is recognised, and a
-    /// table that is small, or most of whose rows match, is left alone.
+    /// table that is small, or most of whose rows match, is left alone. Where
+    /// less than 10 milliseconds, or a cost of 1,000, could be saved, it is a
+    /// note.
     ///
     /// ## Why it matters
     ///
@@ -130,8 +140,15 @@ fn look(subject: &Subject<'_>, predicate: &Predicate, sink: &mut Sink) {
         if kept > read * MOST_KEPT {
             return;
         }
-        let Some(weight) = Weight::worth_telling(subject, cost * (1.0 - kept / read)) else {
+        let Some(weight) = Weight::worth_telling(subject, cost * (1.0 - kept / read))
+            .filter(|weight| weight.reaches(LEAST_MS, LEAST_COST))
+        else {
             return;
+        };
+        let level = if weight.reaches(WARNING_MS, WARNING_COST) {
+            weight.level()
+        } else {
+            Level::Note
         };
         let Some(scan) = scans.first() else { return };
         let from = if plan.has_actuals() {
@@ -149,7 +166,7 @@ fn look(subject: &Subject<'_>, predicate: &Predicate, sink: &mut Sink) {
             .evidence(weight.evidence())
             .node(*scan)
             .span(Some(predicate.span))
-            .level(weight.level())
+            .level(level)
             .share(weight.share())
             .suggest(suggestion);
         if let Some((relation, _)) = found {
@@ -172,7 +189,7 @@ fn look(subject: &Subject<'_>, predicate: &Predicate, sink: &mut Sink) {
             .suggest(suggestion);
         match found {
             Some((relation, _)) => draft.relation(&relation.schema, &relation.name),
-            None => draft.level(crate::finding::Level::Note),
+            None => draft.level(Level::Note),
         };
     }
 }

@@ -2,7 +2,7 @@
 
 use super::support::{cause, node, show, weight::Weight};
 use crate::declare_rule;
-use crate::finding::{Evidence, Origin, Value};
+use crate::finding::{Evidence, Level, Origin, Value};
 use crate::plan::metrics::Metrics;
 use crate::plan::{ConditionRole, NodeId, NodeKind, PlanEdge, PlanGraph};
 use crate::rule::{Rule, Sink};
@@ -22,15 +22,21 @@ declare_rule! {
     /// of 10 or more and by at least 100 rows, and names the likely cause and
     /// the statistics that mend it:
     ///
-    /// - the table was never analysed, or much of it changed since: `ANALYZE`;
+    /// - the table was never analysed, or more than a tenth of it changed since:
+    ///   `ANALYZE`;
     /// - conditions on several columns that depend on each other:
     ///   `CREATE STATISTICS (dependencies, mcv)`;
     /// - groups of several columns: `CREATE STATISTICS (ndistinct)`;
-    /// - a condition on an expression: `CREATE STATISTICS ON (expression)`
-    ///   (version 14 and later), or an index on the expression;
+    /// - a condition on an expression, for which there are no statistics:
+    ///   `CREATE STATISTICS ON (expression)` (version 14 and later), or an index
+    ///   on the expression; where an index has the bare column, or a cast or
+    ///   arithmetic can be done on the other side, rather that;
     /// - values skewed beyond the most common ones that are kept: a larger
     ///   statistics target;
-    /// - a join, a function or a parameter: what can be done by hand.
+    /// - a join, a function or a parameter: what can be done by hand;
+    /// - a subquery in the condition, of which the planner knows nothing.
+    ///
+    /// Where nothing can be done about the cause, the finding is a note.
     ///
     /// Nodes above the origin inherit its error and are not reported again;
     /// nodes that stopped early, as under a LIMIT, or never ran do not count.
@@ -117,6 +123,12 @@ fn look(subject: &Subject<'_>, plan: &PlanGraph, metrics: &Metrics, id: NodeId, 
         None => String::new(),
     };
     let why = format!("{}{effect}", cause.text);
+    // A cause that nothing can be done about is only good to know.
+    let level = if cause.suggestions.is_empty() {
+        Level::Note
+    } else {
+        weight.level()
+    };
     let mut draft = sink
         .report(
             message,
@@ -129,7 +141,7 @@ fn look(subject: &Subject<'_>, plan: &PlanGraph, metrics: &Metrics, id: NodeId, 
         )
         .node(id)
         .span(span(subject, plan, id))
-        .level(weight.level())
+        .level(level)
         .share(weight.share())
         .evidence(Evidence::new(
             "rows measured",

@@ -9,7 +9,9 @@
 //!
 //! A line of findings is `LEVEL RULE @ PLACE … | TEXT`: a place is a node's
 //! label or `LINE:COLUMN`, the text a part of the message. A line that begins
-//! with `+` is a part of the SQL or advice that the finding above suggests.
+//! with `+` is a part of the SQL or advice that the finding above suggests
+//! (`+ nothing`: it has no suggestion), one that begins with `?` a part of its
+//! why.
 #![expect(
     clippy::format_push_string,
     reason = "these lines are short, and read better so"
@@ -70,6 +72,7 @@ pub(crate) struct Expected {
     places: Vec<String>,
     message: String,
     suggestions: Vec<String>,
+    why: Vec<String>,
 }
 
 /// The folder of the rules' fixtures.
@@ -199,6 +202,13 @@ fn expected(place: &str, body: &str) -> Vec<Expected> {
             last.suggestions.push(text.to_owned());
             continue;
         }
+        if let Some(text) = line.strip_prefix("? ") {
+            let last = found
+                .last_mut()
+                .unwrap_or_else(|| panic!("{place}: the why of nothing: {line}"));
+            last.why.push(text.to_owned());
+            continue;
+        }
         let (head, message) = line
             .split_once(" | ")
             .unwrap_or_else(|| panic!("{place}: LEVEL RULE @ PLACE | TEXT, not: {line}"));
@@ -214,6 +224,7 @@ fn expected(place: &str, body: &str) -> Vec<Expected> {
             places: parts.map(|part| part.trim().to_owned()).collect(),
             message: message.to_owned(),
             suggestions: Vec::new(),
+            why: Vec::new(),
         });
     }
     found
@@ -242,6 +253,7 @@ impl Section {
             line.push_str(&format!(" @ {}:{}", at.line, at.column));
         }
         line.push_str(&format!(" | {}", finding.message));
+        line.push_str(&format!("\n? {}", finding.why));
         for suggestion in &finding.suggestions {
             line.push_str(&format!("\n+ {}", change(&suggestion.change)));
         }
@@ -287,7 +299,11 @@ impl Section {
                 .places
                 .iter()
                 .all(|wanted| Some(wanted) == label.as_ref() || Some(wanted) == place.as_ref())
+            && expected.why.iter().all(|part| finding.why.contains(part))
             && expected.suggestions.iter().all(|wanted| {
+                if wanted == "nothing" {
+                    return finding.suggestions.is_empty();
+                }
                 finding
                     .suggestions
                     .iter()

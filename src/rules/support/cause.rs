@@ -1,18 +1,23 @@
 //! Why an estimate went wrong, and which statistics mend it.
 
-use crate::catalog::{Activity, Catalog, Relation, ident};
+use crate::catalog::expression::normalized;
+use crate::catalog::{Activity, Catalog, Index, IndexKey, Relation, StatisticsObject, ident};
 use crate::finding::{Applicability, Change, Evidence, Origin, SideEffect, Suggestion, Value};
 use crate::plan::{ConditionRole, NodeId, NodeKind, PlanGraph, PlanNode};
 use crate::subject::Subject;
 
-use super::condition::{self, Conjunct};
-use super::{memory, node};
+use super::compared::{self, Around, Compared, Expression};
+use super::{condition, memory, node};
 
 /// ANALYZE is due by autovacuum's own reckoning from here: a share of the
 /// rows, on top of a few.
 const STALE_SHARE: f64 = 0.2;
 /// The few.
 const STALE_ROWS: f64 = 1_000.0;
+/// A wrong estimate is laid to changes from this share of the rows on,
+const CAUSE_SHARE: f64 = 0.1;
+/// if they are more than autovacuum's own threshold.
+const CAUSE_ROWS: f64 = 50.0;
 /// The largest statistics target that is proposed.
 const TARGET: i32 = 1_000;
 /// `default_statistics_target`.
@@ -134,6 +139,21 @@ impl<'a> Table<'a> {
         suggestion
     }
 
+    fn finer_object(&self, name: &str) -> Suggestion {
+        let name = object_name(self, name);
+        Suggestion::untested(
+            format!("collect finer statistics in {name}"),
+            Change::CreateStatistics {
+                sql: format!(
+                    "ALTER STATISTICS {name} SET STATISTICS {TARGET};\nANALYZE {};",
+                    self.display
+                ),
+                relation: self.key.clone(),
+            },
+            Applicability::SameResults,
+        )
+    }
+
     fn raise_target(&self, column: &str) -> Suggestion {
         let column = ident::quote(column);
         Suggestion::untested(
@@ -193,11 +213,12 @@ pub(crate) fn of(subject: &Subject<'_>, plan: &PlanGraph, id: NodeId) -> Cause {
                 .unwrap_or(id);
             of_scan(
                 subject,
+                plan,
                 plan.node(heap),
                 node.condition(ConditionRole::IndexCond),
             )
         }
-        _ if node::reads_table(node) => of_scan(subject, node, None),
+        _ if node::reads_table(node) => of_scan(subject, plan, node, None),
         NodeKind::NestedLoop | NodeKind::HashJoin | NodeKind::MergeJoin => Cause::new(
             "the rows of the two sides do not match as often as the columns' own statistics say; \
              PostgreSQL keeps no statistics across tables",
@@ -228,87 +249,11 @@ pub(crate) fn of(subject: &Subject<'_>, plan: &PlanGraph, id: NodeId) -> Cause {
     }
 }
 
-/// What a scan's conditions compare.
-#[derive(Default)]
-struct Compared<'a> {
-    columns: Vec<String>,
-    operators: Vec<&'a str>,
-    expressions: Vec<&'a str>,
-    parameter: bool,
-    pattern: bool,
-    other: bool,
-}
-
-fn compared<'a>(node: &'a PlanNode, below: Option<&'a str>) -> Compared<'a> {
-    let alias = node
-        .relation
-        .alias
-        .as_deref()
-        .or(node.relation.name.as_deref());
-    let mut found = Compared::default();
-    let texts = [
-        node.condition(ConditionRole::IndexCond).or(below),
-        node.condition(ConditionRole::RecheckCond),
-        node.condition(ConditionRole::Filter),
-    ];
-    for part in texts.into_iter().flatten().flat_map(condition::conjuncts) {
-        let foreign = condition::qualifiers(part.text)
-            .iter()
-            .any(|qualifier| Some(qualifier.as_str()) != alias);
-        if foreign || condition::only_subplans(part.text) {
-            // A join condition: the other table's value is not known.
-            found.other = true;
-            continue;
-        }
-        classify(&part, &mut found);
-    }
-    found
-}
-
-fn classify<'a>(part: &Conjunct<'a>, found: &mut Compared<'a>) {
-    if part.right.contains('$') && condition::names(part.right).is_empty() {
-        found.parameter = true;
-    }
-    if matches!(part.operator, "~~" | "~~*" | "!~~" | "!~~*" | "~" | "~*") {
-        found.pattern = true;
-    }
-    if let Some((_, column)) = condition::column(part.left) {
-        let constant = condition::column(part.right).is_none();
-        if constant && !part.operator.is_empty() && !found.columns.contains(&column) {
-            found.columns.push(column);
-            found.operators.push(part.operator);
-        } else if part.operator.is_empty() && !found.columns.contains(&column) {
-            // A bare boolean column.
-            found.columns.push(column);
-            found.operators.push("=");
-        }
-    } else if part.operator.is_empty() {
-        // An OR or NOT over columns: their joint distribution decides.
-        for name in condition::names(part.text) {
-            if !matches!(
-                name.as_str(),
-                "OR" | "AND" | "NOT" | "ANY" | "ALL" | "IS" | "NULL"
-            ) && !found.columns.contains(&name)
-            {
-                found.columns.push(name);
-                found.operators.push("");
-            }
-        }
-    } else if condition::names(part.right).is_empty() {
-        let expression = condition::strip(part.left);
-        if !condition::names(expression).is_empty() && !found.expressions.contains(&expression) {
-            found.expressions.push(expression);
-        }
-    } else {
-        found.other = true;
-    }
-}
-
-fn of_scan(subject: &Subject<'_>, node: &PlanNode, below: Option<&str>) -> Cause {
+fn of_scan(subject: &Subject<'_>, plan: &PlanGraph, node: &PlanNode, below: Option<&str>) -> Cause {
     let Some(table) = Table::of_node(subject, node) else {
         return Cause::new("the planner has no statistics of what this node gives");
     };
-    let mut compared = compared(node, below);
+    let mut compared = compared::of(plan, node, below, table.relation);
     if let Some(relation) = table.relation {
         compared
             .columns
@@ -325,11 +270,7 @@ fn scan_cause(
     node: &PlanNode,
     compared: &Compared<'_>,
 ) -> Cause {
-    if let Some(relation) = table.relation
-        && let Some(due) = analyze_due(relation, subject.catalog)
-    {
-        let mut cause = Cause::new(due.text).suggest(table.analyze());
-        cause.evidence.extend(due.evidence);
+    if let Some(cause) = stale(subject, table) {
         return cause;
     }
     if compared.parameter {
@@ -343,22 +284,45 @@ fn scan_cause(
              SET plan_cache_mode where the statement stands in a function",
         ));
     }
-    if let Some(expression) = compared.expressions.first() {
-        return expression_cause(subject, table, node, expression);
+    if compared.subplan {
+        return Cause::new(
+            "the planner does not look into a subquery in a condition: it takes half of the rows \
+             to pass, whatever the subquery gives",
+        );
     }
-    match compared.columns.as_slice() {
-        [_, _, ..] => several_columns(table, &compared.columns, &compared.operators),
-        [_] if compared.pattern => Cause::new(
+    if let Some(expression) = compared.expressions.first() {
+        return compared_expression(subject, table, node, expression);
+    }
+    if compared.subquery {
+        return Cause::new(
+            "the value comes from a subquery, and is not known when the statement is planned",
+        );
+    }
+    match (compared.columns.as_slice(), compared.operators.as_slice()) {
+        ([_, _, ..], operators) => several_columns(table, &compared.columns, operators),
+        ([_], _) if compared.pattern => Cause::new(
             "the planner guesses how many values match a pattern that does not begin with fixed \
              characters",
         ),
-        [column] => one_column(table, column),
-        [] if compared.other => Cause::new(
+        ([column], operators) => one_column(table, column, operators.first().copied()),
+        ([], _) if compared.joined => Cause::new(
             "the number of matches for one row of the other table differs widely from the average",
         ),
-        [] => Cause::new("the table has grown or shrunk since it was last analysed")
+        ([], _) if compared.unknown => {
+            Cause::new("the planner has no statistics that fit the condition")
+        }
+        ([], _) => Cause::new("the table has grown or shrunk since it was last analysed")
             .suggest(table.analyze()),
     }
+}
+
+/// Statistics that are missing or old explain every wrong estimate, long
+/// before autovacuum's share of the rows has changed.
+fn stale(subject: &Subject<'_>, table: &Table<'_>) -> Option<Cause> {
+    let due = due(table.relation?, subject.catalog, CAUSE_SHARE, CAUSE_ROWS)?;
+    let mut cause = Cause::new(due.text).suggest(table.analyze());
+    cause.evidence.extend(due.evidence);
+    Some(cause)
 }
 
 /// Why ANALYZE is due, with the evidence.
@@ -373,6 +337,16 @@ pub(crate) struct Due {
 
 /// Whether ANALYZE of a table is due: it never ran, or much has changed since.
 pub(crate) fn analyze_due(relation: &Relation, catalog: Option<&Catalog>) -> Option<Due> {
+    due(relation, catalog, STALE_SHARE, STALE_ROWS)
+}
+
+/// The same from that share of the rows and that many on.
+fn due(
+    relation: &Relation,
+    catalog: Option<&Catalog>,
+    least_share: f64,
+    least_rows: f64,
+) -> Option<Due> {
     let from = || Origin::Catalog(relation.qualified());
     let no_statistics = !relation.columns.is_empty()
         && relation.columns.iter().all(|column| column.stats.is_none());
@@ -398,7 +372,7 @@ pub(crate) fn analyze_due(relation: &Relation, catalog: Option<&Catalog>) -> Opt
     }
     let changed = changed(relation, activity?);
     let rows = relation.rows();
-    if changed > STALE_ROWS && changed > STALE_SHARE * rows {
+    if changed > least_rows && changed > least_share * rows {
         return Some(Due {
             text: format!(
                 "{} rows of {} were changed since it was last analysed",
@@ -432,28 +406,109 @@ fn changed(relation: &Relation, activity: &Activity) -> f64 {
     (activity.modified_since_analyze - counted_twice).max(0.0)
 }
 
+/// The cause where a condition compares an expression with a value.
+fn compared_expression(
+    subject: &Subject<'_>,
+    table: &Table<'_>,
+    node: &PlanNode,
+    expression: &Expression<'_>,
+) -> Cause {
+    let text = expression.text;
+    let cause = Cause::new(format!(
+        "no statistics exist for the expression {text}, so that the planner takes a default \
+         selectivity"
+    ));
+    let Some(column) = &expression.column else {
+        return expression_cause(subject, table, node, text, cause);
+    };
+    let bare = ident::quote(column);
+    let indexed = table.relation.is_some_and(|relation| {
+        relation
+            .indexes
+            .iter()
+            .any(|index| index.valid && index.leading_column() == Some(column))
+    });
+    match expression.around {
+        // What lets the index be used mends the estimate too.
+        Around::Moveable | Around::Function if indexed && !known(table, node, text) => {
+            let mut cause = cause;
+            cause.text.push_str(&format!(
+                "; with {bare} alone in the condition it has those of {bare}"
+            ));
+            cause
+        }
+        Around::Moveable if !known(table, node, text) => cause.suggest(by_hand(
+            &format!("let {bare} stand alone in the condition"),
+            format!(
+                "write the condition as a comparison of the bare column, whose statistics the \
+                 planner has, doing the cast or the arithmetic on the other side of {text}"
+            ),
+        )),
+        _ => expression_cause(subject, table, node, text, cause),
+    }
+}
+
+/// A statistics object or an index has the expression.
+fn known(table: &Table<'_>, node: &PlanNode, text: &str) -> bool {
+    object_of(table, node, text).is_some() || key_of(table, node, text).is_some()
+}
+
+/// The statistics object that has the expression.
+fn object_of<'a>(table: &Table<'a>, node: &PlanNode, text: &str) -> Option<&'a StatisticsObject> {
+    let bare = normalized(&unqualified(text, node));
+    table.relation?.statistics.iter().find(|object| {
+        object
+            .expressions
+            .iter()
+            .any(|known| normalized(known) == bare)
+    })
+}
+
+/// The index with the expression as a key, and that key.
+fn key_of<'a>(table: &Table<'a>, node: &PlanNode, text: &str) -> Option<(&'a Index, &'a IndexKey)> {
+    let bare = normalized(&unqualified(text, node));
+    table.relation?.indexes.iter().find_map(|index| {
+        let key = index
+            .keys
+            .iter()
+            .find(|key| key.column.is_none() && normalized(&key.text) == bare)?;
+        Some((index, key))
+    })
+}
+
+/// Statistics of an expression that has none, or better ones; `without` is the
+/// cause where it has none.
 fn expression_cause(
     subject: &Subject<'_>,
     table: &Table<'_>,
     node: &PlanNode,
     expression: &str,
+    without: Cause,
 ) -> Cause {
-    let cause = Cause::new(format!(
-        "the planner has no statistics of {expression}, and guesses"
-    ));
     let bare = unqualified(expression, node);
-    if let Some(relation) = table.relation
-        && relation.statistics.iter().any(|object| {
-            object
-                .expressions
-                .iter()
-                .any(|known| condition::strip(known) == bare)
-        })
-    {
-        return cause.suggest(table.analyze());
+    let skewed = || {
+        Cause::new(format!(
+            "the values of {bare} are skewed beyond what its statistics hold"
+        ))
+    };
+    if let Some(object) = object_of(table, node, expression) {
+        return if object.computed {
+            skewed().suggest(table.finer_object(&object.name))
+        } else {
+            without.suggest(table.analyze())
+        };
+    }
+    if let Some((index, key)) = key_of(table, node, expression) {
+        // The statistics of an index's expressions are those of the whole
+        // table only where the index has all rows.
+        return if key.stats.is_some() && index.predicate.is_none() {
+            skewed()
+        } else {
+            without.suggest(table.analyze())
+        };
     }
     match memory::major(subject) {
-        Some(major) if major < 14 => cause.suggest(by_hand(
+        Some(major) if major < 14 => without.suggest(by_hand(
             "give the expression statistics by an index on it",
             format!(
                 "an index on ({bare}) makes ANALYZE collect statistics of it; from version 14 on, \
@@ -462,7 +517,7 @@ fn expression_cause(
         )),
         _ => {
             let label = condition::names(&bare).join("_");
-            cause.suggest(table.create_statistics(
+            without.suggest(table.create_statistics(
                 &format!("{label}_expr"),
                 "",
                 &[format!("({bare})")],
@@ -530,20 +585,7 @@ fn several_columns(table: &Table<'_>, columns: &[String], operators: &[&str]) ->
         })
     });
     match object {
-        Some(object) if object.computed => {
-            let name = object_name(table, &object.name);
-            cause.suggest(Suggestion::untested(
-                format!("collect finer statistics in {name}"),
-                Change::CreateStatistics {
-                    sql: format!(
-                        "ALTER STATISTICS {name} SET STATISTICS {TARGET};\nANALYZE {};",
-                        table.display
-                    ),
-                    relation: table.key.clone(),
-                },
-                Applicability::SameResults,
-            ))
-        }
+        Some(object) if object.computed => cause.suggest(table.finer_object(&object.name)),
         Some(_) => cause.suggest(table.analyze()),
         None => {
             let quoted: Vec<String> = sorted.iter().map(|column| ident::quote(column)).collect();
@@ -566,7 +608,33 @@ fn object_name(table: &Table<'_>, name: &str) -> String {
     }
 }
 
-fn one_column(table: &Table<'_>, column: &str) -> Cause {
+/// No value of the column occurs twice.
+fn is_unique(table: &Table<'_>, column: &str) -> bool {
+    table.relation.is_some_and(|relation| {
+        relation.indexes.iter().any(|index| {
+            index.unique
+                && index.valid
+                && index.predicate.is_none()
+                && index.keys.len() == 1
+                && index.leading_column() == Some(column)
+        })
+    })
+}
+
+fn one_column(table: &Table<'_>, column: &str, operator: Option<&str>) -> Cause {
+    let range = matches!(operator, Some("<" | "<=" | ">" | ">="));
+    if is_unique(table, column) {
+        return if range {
+            Cause::new(format!(
+                "the values of {column} have gaps that the bounds of its histogram do not show"
+            ))
+            .suggest(table.raise_target(column))
+        } else {
+            Cause::new(format!(
+                "the planner misjudges how many values of {column} the condition names"
+            ))
+        };
+    }
     let statistics = table
         .relation
         .and_then(|relation| relation.column(column))
@@ -618,15 +686,16 @@ fn of_groups(subject: &Subject<'_>, plan: &PlanGraph, id: NodeId) -> Cause {
 }
 
 fn group_cause(subject: &Subject<'_>, table: &Table<'_>, node: &PlanNode, keys: &[&str]) -> Cause {
-    if let Some(relation) = table.relation
-        && let Some(due) = analyze_due(relation, subject.catalog)
-    {
-        let mut cause = Cause::new(due.text).suggest(table.analyze());
-        cause.evidence.extend(due.evidence);
+    if let Some(cause) = stale(subject, table) {
         return cause;
     }
     if let Some(expression) = keys.iter().find(|key| condition::column(key).is_none()) {
-        return expression_cause(subject, table, node, condition::strip(expression));
+        let expression = condition::strip(expression);
+        let without = Cause::new(format!(
+            "no statistics exist for the expression {expression}, so that the planner guesses how \
+             many groups there are"
+        ));
+        return expression_cause(subject, table, node, expression, without);
     }
     let mut columns: Vec<String> = keys
         .iter()

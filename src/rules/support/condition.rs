@@ -159,17 +159,32 @@ pub(crate) fn strip(text: &str) -> &str {
 /// Without the casts at the end: `(status)::text` is `status`.
 fn strip_casts(text: &str) -> &str {
     let mut text = strip(text);
-    loop {
-        let cast = walk(text)
-            .filter(|(at, character, top)| {
-                *top && *character == ':'
-                    && text.get(*at..).is_some_and(|rest| rest.starts_with("::"))
-            })
-            .map(|(at, _, _)| at)
-            .last();
-        let Some(at) = cast else { return text };
-        text = strip(text.get(..at).unwrap_or(""));
+    while let Some((inner, _)) = last_cast(text) {
+        text = strip(inner);
     }
+    text
+}
+
+/// The types of the casts at the end, outermost first.
+pub(crate) fn casts(text: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut text = strip(text);
+    while let Some((inner, name)) = last_cast(text) {
+        found.push(name);
+        text = strip(inner);
+    }
+    found
+}
+
+/// What is cast, and to which type.
+fn last_cast(text: &str) -> Option<(&str, &str)> {
+    let at = walk(text)
+        .filter(|(at, character, top)| {
+            *top && *character == ':' && text.get(*at..).is_some_and(|rest| rest.starts_with("::"))
+        })
+        .map(|(at, _, _)| at)
+        .last()?;
+    Some((text.get(..at)?, text.get(at + 2..)?.trim()))
 }
 
 /// The column that an expression is, casts aside: (qualifier, name), unquoted.

@@ -2,6 +2,7 @@
 //! and where in the SQL a plan node comes from. No rule is in here.
 
 pub(super) mod cause;
+mod compared;
 pub(super) mod condition;
 pub(super) mod memory;
 pub(super) mod node;

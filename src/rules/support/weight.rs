@@ -56,11 +56,16 @@ impl Weight {
     }
 
     fn matters(self) -> bool {
-        self.share >= LEAST_SHARE
-            && match self.saved {
-                Saved::Ms(ms) => ms >= LEAST_MS,
-                Saved::Cost(cost) => cost >= LEAST_COST,
-            }
+        self.share >= LEAST_SHARE && self.reaches(LEAST_MS, LEAST_COST)
+    }
+
+    /// Whether what could be saved comes to that time or, where the plan has
+    /// none, to that cost.
+    pub(crate) fn reaches(self, least_ms: f64, least_cost: f64) -> bool {
+        match self.saved {
+            Saved::Ms(ms) => ms >= least_ms,
+            Saved::Cost(cost) => cost >= least_cost,
+        }
     }
 
     /// The share, 0 to 1.
@@ -70,11 +75,7 @@ impl Weight {
 
     /// How much it matters.
     pub(crate) fn level(self) -> Level {
-        let much = match self.saved {
-            Saved::Ms(ms) => ms >= CRITICAL_MS,
-            Saved::Cost(cost) => cost >= CRITICAL_COST,
-        };
-        if self.share >= CRITICAL_SHARE && much {
+        if self.share >= CRITICAL_SHARE && self.reaches(CRITICAL_MS, CRITICAL_COST) {
             Level::Critical
         } else if self.share >= WARNING_SHARE {
             Level::Warning
