@@ -279,7 +279,7 @@ fn one_bad_statement_does_not_lose_the_others() {
     desk.run(&["explain", "q.sql"]).assert(
         2,
         &["error: q.sql:4:1: syntax error", "q.sql:5:1"],
-        &["1 of 3 statements could not be advised on"],
+        &["1 of 3 statements could not be done in full"],
     );
     let ended = desk.run(&["explain", "q.sql", "--format", "json"]);
     ended.assert(2, &[], &["q.sql:4:1"]);

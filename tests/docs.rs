@@ -33,6 +33,7 @@ fn blocks(text: &str, language: &str) -> Vec<String> {
     found
 }
 
+#[cfg(feature = "embedded")]
 /// Without digits, which depend on a sample, and without layout.
 fn words(text: &str) -> String {
     text.chars()

@@ -101,17 +101,17 @@ fn has(subject: &Subject<'_>, need: Need) -> bool {
     }
 }
 
-/// Puts findings in the order in which they are shown: by the share they could
-/// save, then by level, then by place and name, so that the order never
-/// depends on chance.
+/// Puts findings in the order in which they are shown: by level, which weighs
+/// what they could save in all, then by the share of the statement, then by
+/// place and name, so that the order never depends on chance.
 pub fn sort(findings: &mut [Finding]) {
     findings.sort_by(order);
 }
 
 fn order(a: &Finding, b: &Finding) -> Ordering {
-    b.share
-        .total_cmp(&a.share)
-        .then_with(|| b.level.cmp(&a.level))
+    b.level
+        .cmp(&a.level)
+        .then_with(|| b.share.total_cmp(&a.share))
         .then_with(|| a.span.cmp(&b.span))
         .then_with(|| a.node.cmp(&b.node))
         .then_with(|| a.rule.cmp(b.rule))

@@ -62,7 +62,7 @@ pub struct Analysis {
     pub outcomes: Vec<(&'static str, Outcome)>,
     /// Trouble with this statement.
     pub problems: Vec<Problem>,
-    /// The statement could not be advised on at all.
+    /// The statement could not be done in full: not planned, or not executed though that was asked for.
     pub failed: bool,
 }
 

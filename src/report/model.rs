@@ -62,7 +62,7 @@ pub struct Statement {
     pub rules: Rules,
     /// Trouble with this statement.
     pub problems: Vec<Problem>,
-    /// The statement could not be advised on at all.
+    /// The statement could not be done in full: not planned, or not executed though that was asked for.
     pub failed: bool,
 }
 
@@ -498,7 +498,7 @@ pub enum ProblemKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
-    /// The input, or the statement, could not be advised on.
+    /// The input, or the statement, could not be done in full.
     Error,
     /// The work went on, with less than it could have had.
     Warning,
@@ -552,7 +552,7 @@ pub struct RulePage {
 pub struct Totals {
     /// Statements and plans looked at.
     pub statements: usize,
-    /// Of these, how many could not be advised on.
+    /// Of these, how many could not be done in full.
     pub failed: usize,
     /// Findings, without those silenced.
     pub findings: usize,
