@@ -273,16 +273,16 @@ impl Reader<'_> {
                 self.close_between(end);
                 self.end_comparison();
             }
-            "and" => match self.levels.last_mut() {
-                Some(level) => match level.between {
-                    Between::Lower(start) => {
+            "and" => {
+                if let Some(level) = self.levels.last_mut() {
+                    if let Between::Lower(start) = level.between {
                         level.between = Between::Upper(start);
                         level.end_operand();
+                    } else {
+                        level.end_comparison();
                     }
-                    _ => level.end_comparison(),
-                },
-                None => {}
-            },
+                }
+            }
             "in" | "like" | "ilike" | "similar" => self.end_operand(),
             "not" if self.word(next, &["in", "like", "ilike", "similar"]) => self.end_operand(),
             "isnull" | "notnull" => self.truth(end),
