@@ -386,4 +386,38 @@ mod tests {
         ];
         assert_eq!(one_per_cause(findings, None, None).len(), 2);
     }
+    #[test]
+    fn a_single_partition_and_unrelated_tables_keep_their_findings() {
+        let relation = |name: &str, kind, parent: Option<&str>| Relation {
+            oid: 1,
+            schema: "public".to_owned(),
+            name: name.to_owned(),
+            kind,
+            columns: Vec::new(),
+            indexes: Vec::new(),
+            constraints: Vec::new(),
+            statistics: Vec::new(),
+            partition_key: None,
+            parent: parent.map(|parent| ("public".to_owned(), parent.to_owned())),
+            partition_bound: None,
+            pages: 100.0,
+            tuples: Some(10_000.0),
+            all_visible_pages: 0.0,
+            row_security: false,
+            activity: None,
+        };
+        let catalog = Catalog {
+            relations: vec![
+                relation("m", RelationKind::PartitionedTable, None),
+                relation("m_1", RelationKind::Table, Some("m")),
+                relation("orders", RelationKind::Table, None),
+            ],
+            ..Catalog::default()
+        };
+        let mut first = finding("stale-or-missing-statistics", 1, "changed", 0.4);
+        first.relation = Some(("public".to_owned(), "m_1".to_owned()));
+        let second = finding("stale-or-missing-statistics", 2, "changed", 0.4);
+        let merged = one_per_cause(vec![first.clone(), second.clone()], None, Some(&catalog));
+        assert_eq!(merged, vec![first, second]);
+    }
 }
