@@ -71,7 +71,7 @@ pub fn run(
         };
         outcomes.push((id, outcome));
     }
-    let mut findings = super::merge::one_per_cause(findings, subject.plan);
+    let mut findings = super::merge::one_per_cause(findings, subject.plan, subject.catalog);
     for finding in &mut findings {
         if let Some(level) = choice.levels.get(finding.rule) {
             finding.level = *level;

@@ -4,7 +4,10 @@
 //! Rules do not know each other; which of them explains which is written here
 //! and nowhere else.
 
-use crate::finding::{Change, Finding};
+use std::collections::BTreeMap;
+
+use crate::catalog::{Catalog, Relation, RelationKind};
+use crate::finding::{Change, Evidence, Finding, Origin, Value};
 use crate::plan::{NodeId, PlanGraph};
 
 /// How the two findings must lie to each other.
@@ -76,8 +79,167 @@ const EXPLAINS: &[(&str, &str, Where)] = &[
     ),
 ];
 
+/// Rules that see the same once for each partition.
+const FOR_EACH_PARTITION: &[&str] = &[
+    "stale-or-missing-statistics",
+    "row-estimate-far-off",
+    "index-scan-filters-most-rows",
+];
+/// So many partitions are named.
+const MOST_NAMED: usize = 5;
+
+/// Folds every finding that another explains into that other, and what a rule
+/// finds in several partitions of one table into one finding of that table.
+pub fn one_per_cause(
+    findings: Vec<Finding>,
+    plan: Option<&PlanGraph>,
+    catalog: Option<&Catalog>,
+) -> Vec<Finding> {
+    let findings = explained(findings, plan);
+    match catalog {
+        // What was folded is about the parent, and may have a cause there.
+        Some(catalog) => explained(one_per_parent(findings, catalog), plan),
+        None => findings,
+    }
+}
+
+/// One finding for all partitions of a table: the weightiest, with the share
+/// of all.
+fn one_per_parent(findings: Vec<Finding>, catalog: &Catalog) -> Vec<Finding> {
+    let mut groups: BTreeMap<(&'static str, &str, &str), Vec<usize>> = BTreeMap::new();
+    for (at, finding) in findings.iter().enumerate() {
+        if FOR_EACH_PARTITION.contains(&finding.rule)
+            && let Some(parent) = finding
+                .relation
+                .as_ref()
+                .and_then(|(schema, name)| parent_of(catalog, schema, name))
+        {
+            let key = (finding.rule, parent.schema.as_str(), parent.name.as_str());
+            groups.entry(key).or_default().push(at);
+        }
+    }
+    let mut slots: Vec<Option<Finding>> = findings.into_iter().map(Some).collect();
+    for ((_, schema, name), group) in groups {
+        let Some(parent) = catalog.relation(Some(schema), name) else {
+            continue;
+        };
+        let members: Vec<(usize, &Finding)> = group
+            .iter()
+            .filter_map(|at| Some((*at, slots.get(*at)?.as_ref()?)))
+            .collect();
+        // The first of several of the same weight, as they stand in the plan.
+        let Some((best, _)) = members
+            .iter()
+            .copied()
+            .rev()
+            .max_by(|(_, a), (_, b)| a.share.total_cmp(&b.share))
+        else {
+            continue;
+        };
+        let own = members
+            .iter()
+            .find(|(at, _)| *at == best)
+            .and_then(|(_, finding)| finding.relation.as_ref())
+            .map(|(_, name)| name.clone());
+        let mut others: Vec<String> = members
+            .iter()
+            .filter_map(|(_, finding)| finding.relation.as_ref())
+            .map(|(_, name)| name.clone())
+            .filter(|name| Some(name) != own.as_ref())
+            .collect();
+        others.sort_unstable();
+        others.dedup();
+        if others.is_empty() {
+            continue;
+        }
+        let share = members
+            .iter()
+            .map(|(_, finding)| finding.share)
+            .sum::<f64>();
+        let level = members.iter().map(|(_, finding)| finding.level).max();
+        for at in group.iter().filter(|at| **at != best) {
+            if let Some(slot) = slots.get_mut(*at) {
+                *slot = None;
+            }
+        }
+        if let Some(into) = slots.get_mut(best).and_then(Option::as_mut) {
+            into.share = share.min(1.0);
+            into.level = level.map_or(into.level, |level| level.max(into.level));
+            of_parent(into, parent, &others, catalog);
+        }
+    }
+    slots.into_iter().flatten().collect()
+}
+
+/// Makes a partition's finding one of the whole table.
+fn of_parent(finding: &mut Finding, parent: &Relation, others: &[String], catalog: &Catalog) {
+    let noun = if others.len() == 1 {
+        "partition"
+    } else {
+        "partitions"
+    };
+    let count = format!("the same in {} other {noun}", others.len());
+    finding
+        .message
+        .push_str(&format!("; {count} of {}", parent.name));
+    let mut named = others
+        .iter()
+        .take(MOST_NAMED)
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(", ");
+    if others.len() > MOST_NAMED {
+        named.push_str(", …");
+    }
+    finding.evidence.push(Evidence::new(
+        count,
+        Value::Text(named),
+        Origin::Catalog(parent.qualified()),
+    ));
+    let display = parent.display_name(catalog);
+    for suggestion in &mut finding.suggestions {
+        match &mut suggestion.change {
+            // ANALYZE of a partitioned table analyses its partitions too.
+            Change::Analyze { sql, relation } if sql.starts_with("ANALYZE ") => {
+                *sql = format!("ANALYZE {display};");
+                *relation = (parent.schema.clone(), parent.name.clone());
+                suggestion.title = format!("analyse {display} and its partitions");
+            }
+            Change::Analyze { .. } | Change::CreateStatistics { .. } => {
+                suggestion
+                    .title
+                    .push_str(", and the same for the other partitions");
+            }
+            _ => {}
+        }
+    }
+    finding.relation = Some((parent.schema.clone(), parent.name.clone()));
+}
+
+/// The table at the top of which that one is a partition.
+fn parent_of<'a>(catalog: &'a Catalog, schema: &str, name: &str) -> Option<&'a Relation> {
+    let mut found = None;
+    let mut at = catalog.relation(Some(schema), name)?;
+    // A catalogue that was written by hand may go in circles.
+    for _ in 0..catalog.relations.len() {
+        let next = at
+            .parent
+            .as_ref()
+            .and_then(|(schema, name)| catalog.relation(Some(schema), name))
+            .filter(|parent| parent.kind == RelationKind::PartitionedTable);
+        match next {
+            Some(parent) => {
+                found = Some(parent);
+                at = parent;
+            }
+            None => break,
+        }
+    }
+    found
+}
+
 /// Folds every finding that another explains into that other.
-pub fn one_per_cause(findings: Vec<Finding>, plan: Option<&PlanGraph>) -> Vec<Finding> {
+fn explained(findings: Vec<Finding>, plan: Option<&PlanGraph>) -> Vec<Finding> {
     // Only the effects are compared, each with the causes: the number of
     // findings is small, but a plan of 100,000 nodes may have many.
     let target = |effect: usize| -> Option<usize> {
@@ -208,7 +370,7 @@ mod tests {
             finding("seq-scan-behind-selective-filter", 3, "removed", 0.9),
             finding("nested-loop-inner-seq-scan", 3, "loops", 0.8),
         ];
-        let merged = one_per_cause(findings, None);
+        let merged = one_per_cause(findings, None, None);
         assert_eq!(merged.len(), 1);
         let only = &merged[0];
         assert_eq!(only.rule, "nested-loop-inner-seq-scan");
@@ -222,6 +384,40 @@ mod tests {
             finding("seq-scan-behind-selective-filter", 3, "removed", 0.9),
             finding("nested-loop-inner-seq-scan", 7, "loops", 0.8),
         ];
-        assert_eq!(one_per_cause(findings, None).len(), 2);
+        assert_eq!(one_per_cause(findings, None, None).len(), 2);
+    }
+    #[test]
+    fn a_single_partition_and_unrelated_tables_keep_their_findings() {
+        let relation = |name: &str, kind, parent: Option<&str>| Relation {
+            oid: 1,
+            schema: "public".to_owned(),
+            name: name.to_owned(),
+            kind,
+            columns: Vec::new(),
+            indexes: Vec::new(),
+            constraints: Vec::new(),
+            statistics: Vec::new(),
+            partition_key: None,
+            parent: parent.map(|parent| ("public".to_owned(), parent.to_owned())),
+            partition_bound: None,
+            pages: 100.0,
+            tuples: Some(10_000.0),
+            all_visible_pages: 0.0,
+            row_security: false,
+            activity: None,
+        };
+        let catalog = Catalog {
+            relations: vec![
+                relation("m", RelationKind::PartitionedTable, None),
+                relation("m_1", RelationKind::Table, Some("m")),
+                relation("orders", RelationKind::Table, None),
+            ],
+            ..Catalog::default()
+        };
+        let mut first = finding("stale-or-missing-statistics", 1, "changed", 0.4);
+        first.relation = Some(("public".to_owned(), "m_1".to_owned()));
+        let second = finding("stale-or-missing-statistics", 2, "changed", 0.4);
+        let merged = one_per_cause(vec![first.clone(), second.clone()], None, Some(&catalog));
+        assert_eq!(merged, vec![first, second]);
     }
 }

@@ -254,3 +254,56 @@ fn outputs(plan: &PlanGraph) -> Vec<&str> {
         .flat_map(parameters)
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn classified(text: &str) -> Compared<'_> {
+        let mut found = Compared::default();
+        for part in condition::conjuncts(text) {
+            classify(&part, None, &mut found);
+        }
+        found
+    }
+
+    #[test]
+    fn a_cast_that_changes_the_value_is_an_expression() {
+        let found = classified("((id)::numeric = 12345.0)");
+        assert!(found.columns.is_empty());
+        assert_eq!(found.expressions[0].text, "(id)::numeric");
+        assert_eq!(found.expressions[0].around, Around::Moveable);
+        assert_eq!(found.expressions[0].column.as_deref(), Some("id"));
+        // A cast of varchar to text is none that the planner sees.
+        let found = classified("((status)::text = 'paid'::text)");
+        assert_eq!(found.columns, ["status"]);
+        assert!(found.expressions.is_empty());
+    }
+
+    #[test]
+    fn what_stands_around_a_column_is_told_apart() {
+        let around = |text| classified(text).expressions[0].around;
+        assert_eq!(around("((id + 10) = 5010)"), Around::Moveable);
+        assert_eq!(
+            around("(date_trunc('day'::text, created_at) = '2024-01-01'::date)"),
+            Around::Function
+        );
+        assert_eq!(around("((meta ->> 'k'::text) = 'v'::text)"), Around::Other);
+    }
+
+    #[test]
+    fn a_constant_on_the_left_and_two_columns_are_no_join() {
+        assert_eq!(classified("(5 = id)").columns, ["id"]);
+        let found = classified("(shipped_at < ordered_at)");
+        assert!(found.unknown && found.columns.is_empty());
+    }
+
+    #[test]
+    fn parameters_in_strings_are_none() {
+        let numbers = |text| parameters(text).collect::<Vec<_>>();
+        assert_eq!(numbers("(a = $1) OR (b = '$2'::text)"), ["1"]);
+        assert_eq!(numbers("InitPlan 1 (returns $0,$3)"), ["0", "3"]);
+        assert!(classified("(note = '$5'::text)").columns == ["note"]);
+        assert!(!classified("(note = '$5'::text)").parameter);
+    }
+}
