@@ -372,3 +372,15 @@ fn nothing_is_left_when_the_planner_is_gone() {
     drop(planner);
     assert!(!folder.exists(), "the folder is removed");
 }
+
+#[test]
+fn a_table_behind_a_view_gets_its_index() {
+    let schema = format!("{SHOP} CREATE VIEW recent AS SELECT * FROM orders WHERE id > 10;");
+    let mut planner = planner(&schema);
+    let ddl = indexes(&advice(
+        &mut planner,
+        "SELECT note FROM recent WHERE customer_id = 7;",
+    ));
+    assert_eq!(ddl.len(), 1, "{ddl:?}");
+    assert!(ddl[0].contains("ON public.orders (customer_id"), "{ddl:?}");
+}

@@ -95,7 +95,16 @@ pub fn advisors(
         };
         (context.statement.clone(), before, outcome)
     };
-    let Some(choice) = outcome.choice else {
+    let mut choice = outcome.choice;
+    if choice.is_none()
+        && let Some(cost) = base.total_cost()
+    {
+        // A view hides its tables from the statement's text, not from the plan.
+        let hidden = super::untested::candidates_of(&base, findings, context.catalog);
+        let least = context.options.min_gain;
+        choice = indexes::among(hidden, &statement, cost, context.catalog, planner, least)?;
+    }
+    let Some(choice) = choice else {
         without_help(context, &outcome.judged, findings);
         return Ok(());
     };

@@ -128,7 +128,20 @@ fn search(
     min_gain: f64,
 ) -> Result<Option<Choice>, PlanError> {
     let all = candidates::candidates(usages, catalog);
-    if all.is_empty() {
+    among(all, statement, cost, catalog, planner, min_gain)
+}
+
+/// Chooses among given candidates those that help the statement, which costs
+/// `cost` without them.
+pub fn among(
+    all: Vec<Candidate>,
+    statement: &Statement,
+    cost: f64,
+    catalog: &Catalog,
+    planner: &mut dyn Planner,
+    min_gain: f64,
+) -> Result<Option<Choice>, PlanError> {
+    if all.is_empty() || cost < CHEAP {
         return Ok(None);
     }
     let mut search = Search {

@@ -1,8 +1,11 @@
 //! Index ideas from a plan alone: no catalogue says which indexes exist and no
 //! planner tries them, and each says so.
 
+use std::collections::BTreeSet;
+
 use super::attach::MENDED_BY_INDEX_ONLY;
-use super::candidates::base_name;
+use super::candidates::{Candidate, base_name, free_name};
+use crate::catalog::{Catalog, RelationKind};
 use crate::finding::{
     Applicability, Change, Finding, IndexSpec, IndexSpecKey, SideEffect, Suggestion, Verdict,
 };
@@ -45,6 +48,47 @@ fn suggestion(spec: IndexSpec, why: &str) -> Suggestion {
             why: why.to_owned(),
         },
     }
+}
+
+/// The same as candidates for a planner: for scans that the statement reaches
+/// through a view, of which its own text says nothing.
+pub fn candidates_of(plan: &PlanGraph, findings: &[Finding], catalog: &Catalog) -> Vec<Candidate> {
+    let mut found: Vec<Candidate> = Vec::new();
+    for finding in findings.iter().filter(|finding| {
+        MENDED_BY_INDEX_ONLY.contains(&finding.rule) && finding.suggestions.is_empty()
+    }) {
+        let Some(mut spec) = finding.node.and_then(|id| idea(plan, id)) else {
+            continue;
+        };
+        let schema = Some(spec.schema.as_str()).filter(|schema| !schema.is_empty());
+        let Some(relation) = catalog.relation_of_plan(schema, &spec.table) else {
+            continue;
+        };
+        spec.schema.clone_from(&relation.schema);
+        let columns: Vec<&str> = spec.keys.iter().map(|key| key.text.as_str()).collect();
+        let served = relation.indexes.iter().any(|index| {
+            let own = index.key_columns();
+            own.get(..columns.len()) == Some(columns.as_slice())
+        });
+        if served
+            || relation.kind != RelationKind::Table
+            || found.iter().any(|other| other.spec.keys == spec.keys)
+        {
+            continue;
+        }
+        spec.name = free_name(catalog, &BTreeSet::new(), &spec);
+        found.push(Candidate {
+            serves: columns.join(", "),
+            equal_keys: 0,
+            cover: Vec::new(),
+            partial: None,
+            widens: None,
+            ordered: false,
+            brin: false,
+            spec,
+        });
+    }
+    found
 }
 
 /// The index that would serve the scan at or below the node: columns compared
