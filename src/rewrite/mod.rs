@@ -18,6 +18,9 @@ mod site;
 mod truncation;
 mod words;
 
+use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::parser::{Parser, ParserOptions};
+
 use crate::finding::{Applicability, Change, Edit, Precondition, SideEffect, Suggestion};
 use crate::source::Span;
 use crate::subject::Subject;
@@ -149,7 +152,8 @@ pub fn propose(subject: &Subject<'_>) -> Vec<Proposal> {
 }
 
 /// The rewritten statement is read again: one statement without problems, and
-/// its meaning is known.
+/// its meaning is known. A second parser that takes the original must take the
+/// result too: the edits were made by what the first one read.
 fn reads_well(subject: &Subject<'_>, proposal: &Proposal) -> bool {
     let Some(text) = rewritten(subject, proposal) else {
         return false;
@@ -157,10 +161,28 @@ fn reads_well(subject: &Subject<'_>, proposal: &Proposal) -> bool {
     let (statements, problems) = crate::sql::read(crate::source::SourceId::default(), &text);
     match statements.as_slice() {
         [statement] => {
-            problems.is_empty() && statement.problems.is_empty() && statement.query.is_some()
+            problems.is_empty()
+                && statement.problems.is_empty()
+                && statement.query.is_some()
+                && subject.statement.is_none_or(|original| {
+                    second_parser_takes(&statement.server_text)
+                        || !second_parser_takes(&original.server_text)
+                })
         }
         _ => false,
     }
+}
+
+/// Whether sqlparser reads the text as one statement.
+fn second_parser_takes(sql: &str) -> bool {
+    // More levels than people nest, fewer than the stack holds.
+    const DEPTH: usize = 200;
+    Parser::new(&PostgreSqlDialect {})
+        .with_recursion_limit(DEPTH)
+        .with_options(ParserOptions::new().with_unescape(false))
+        .try_with_sql(sql)
+        .and_then(|mut parser| parser.parse_statements())
+        .is_ok_and(|statements| statements.len() == 1)
 }
 
 /// The statement with the proposal's edits made; `None` when it has none.
@@ -211,4 +233,18 @@ pub fn unified_diff(before: &str, after: &str, name: &str) -> String {
         .context_radius(3)
         .header(name, &format!("{name} (rewritten)"))
         .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::second_parser_takes;
+
+    #[test]
+    fn the_second_parser_takes_one_whole_statement() {
+        assert!(second_parser_takes(
+            "SELECT a FROM t WHERE b = 'it''s' AND c = $1"
+        ));
+        assert!(!second_parser_takes("SELECT a FROM t WHERE b ="));
+        assert!(!second_parser_takes("SELECT 1; SELECT 2"));
+    }
 }
