@@ -384,3 +384,13 @@ fn a_table_behind_a_view_gets_its_index() {
     assert_eq!(ddl.len(), 1, "{ddl:?}");
     assert!(ddl[0].contains("ON public.orders (customer_id"), "{ddl:?}");
 }
+
+#[test]
+fn a_schema_without_rows_is_said_to_be_one() {
+    let mut empty = planner("CREATE TABLE t (a int);");
+    empty.catalog().unwrap();
+    assert!(empty.engine().notes[0].contains("no rows"));
+    let mut full = planner("CREATE TABLE t (a int); INSERT INTO t VALUES (1);");
+    full.catalog().unwrap();
+    assert_eq!(full.engine().notes, [] as [&str; 0]);
+}

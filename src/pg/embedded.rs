@@ -146,6 +146,26 @@ impl EmbeddedPlanner {
         std::mem::take(&mut self.problems)
     }
 
+    /// What to know about the plans: those of a schema without rows say little.
+    fn notes(&self) -> Vec<String> {
+        let empty = self.catalog.as_ref().is_some_and(|catalog| {
+            !catalog.relations.is_empty()
+                && catalog
+                    .relations
+                    .iter()
+                    .all(|relation| relation.pages <= 0.0)
+        });
+        if empty {
+            vec![
+                "its tables hold no rows, so that every statement is cheap and no index can \
+                 help: let the schema file load data and ANALYZE, or ask a database"
+                    .to_owned(),
+            ]
+        } else {
+            Vec::new()
+        }
+    }
+
     /// The cluster's private folder, while it runs.
     pub fn folder(&self) -> Option<&std::path::Path> {
         self.running.as_ref().map(|running| running.folder.path())
@@ -362,7 +382,7 @@ impl Planner for EmbeddedPlanner {
         Engine {
             description: format!("PostgreSQL {} (embedded)", version.1),
             version_num: version.0,
-            notes: Vec::new(),
+            notes: self.notes(),
         }
     }
 
