@@ -6,14 +6,15 @@
 //! back after each build. The server runs in a child process, killed when a
 //! statement takes too long; see [`super::cluster`].
 
-use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use super::cluster::{PORT, READY, extension_names, has_extension};
+use super::cluster::{PORT, READY, has_extension};
 use super::explain::RawText;
+use super::load::{extension_of, load};
 use super::{Error as SessionError, Limits, Session};
 use crate::catalog::Catalog;
 use crate::catalog::ident::{literal, quote};
@@ -29,9 +30,8 @@ const RUNS: usize = 3;
 /// Extensions that suggestions may need though the schema does not.
 const FOR_SUGGESTIONS: &[&str] = &["pg_trgm"];
 
-/// Hands in what the session counted (since version 15).
-const FLUSH: &str = "SELECT pg_catalog.pg_stat_force_next_flush()";
-
+/// How many lines of a server that did not come up are told.
+const LAST_WORDS: usize = 3;
 /// How to start the cluster.
 #[derive(Debug, Clone)]
 pub struct EmbeddedOptions {
@@ -455,7 +455,16 @@ impl Planner for EmbeddedPlanner {
     }
 }
 
+/// Starts the server; where its unpacked runtime cannot be kept in the user's
+/// cache folder, it is unpacked into the private one, which takes longer.
 fn start(options: &EmbeddedOptions) -> Result<Running, EmbeddedError> {
+    match start_with(options, false) {
+        Err(EmbeddedError::NotUp { .. }) => start_with(options, true),
+        other => other,
+    }
+}
+
+fn start_with(options: &EmbeddedOptions, own_cache: bool) -> Result<Running, EmbeddedError> {
     let folder = tempfile::Builder::new()
         .prefix("pgadvise-")
         .tempdir()
@@ -480,6 +489,11 @@ fn start(options: &EmbeddedOptions) -> Result<Running, EmbeddedError> {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
+    if own_cache {
+        command
+            .env("HOME", folder.path())
+            .env("XDG_CACHE_HOME", folder.path().join("cache"));
+    }
     // Its own process group: an interrupt at the terminal ends pgadvise, and
     // the child sees its standard input close and tidies up.
     #[cfg(unix)]
@@ -487,25 +501,40 @@ fn start(options: &EmbeddedOptions) -> Result<Running, EmbeddedError> {
     let mut child = command
         .spawn()
         .map_err(|source| EmbeddedError::Start { source })?;
+    // Read to the end, or a server with much to say would wait for a reader.
+    let words = child.stderr.take().map(|err| {
+        std::thread::spawn(move || {
+            let mut last: VecDeque<String> = VecDeque::new();
+            for line in BufReader::new(err).lines().map_while(Result::ok) {
+                if line.trim().is_empty() {
+                    continue;
+                }
+                if last.len() == LAST_WORDS {
+                    last.pop_front();
+                }
+                last.push_back(line.trim().to_owned());
+            }
+            last
+        })
+    });
     let mut line = String::new();
     if let Some(out) = child.stdout.take() {
-        // The pipe stays open behind the reader only until the line is read;
-        // the child writes nothing more.
+        // The child writes this one line and nothing more.
         drop(BufReader::new(out).read_line(&mut line));
     }
     if line.trim() != READY {
-        let mut words = String::new();
-        if let Some(mut err) = child.stderr.take() {
-            drop(child.kill());
-            drop(err.read_to_string(&mut words));
-        }
+        drop(child.kill());
         drop(child.wait());
+        let last = words
+            .and_then(|words| words.join().ok())
+            .map(Vec::from)
+            .unwrap_or_default();
         return Err(EmbeddedError::NotUp {
-            message: words
-                .lines()
-                .rfind(|line| !line.trim().is_empty())
-                .unwrap_or("it ended without a word")
-                .to_owned(),
+            message: if last.is_empty() {
+                "it ended without a word".to_owned()
+            } else {
+                last.join("; ")
+            },
         });
     }
     let limits = Limits {
@@ -537,137 +566,7 @@ fn start(options: &EmbeddedOptions) -> Result<Running, EmbeddedError> {
     })
 }
 
-/// Executes the schema, one statement at a time.
-fn load(session: &mut Session, options: &EmbeddedOptions, problems: &mut Vec<Problem>) {
-    let mut aborted = false;
-    for statement in &options.schema {
-        // A session hands in its counts of changed rows late: those of before
-        // would then be counted as changes since this ANALYZE.
-        if is_analyze(&statement.text) {
-            drop(session.execute_script(FLUSH));
-        }
-        let mut result = session.execute_script(&statement.text);
-        // A dump names roles that only its own cluster has.
-        for _ in 0..4 {
-            let Some(role) = missing_role(&result) else {
-                break;
-            };
-            if session
-                .execute_script(&format!("CREATE ROLE {}", quote(&role)))
-                .is_err()
-            {
-                break;
-            }
-            result = session.execute_script(&statement.text);
-        }
-        let Err(error) = result else {
-            aborted = false;
-            continue;
-        };
-        if let SessionError::Refused(refusal) = &error
-            && refusal.sqlstate == "25P02"
-        {
-            if !aborted {
-                problems.push(Problem::at(
-                    statement.span,
-                    "the transaction of the schema file was aborted by the error before",
-                ));
-            }
-            aborted = true;
-            continue;
-        }
-        let mut span = statement.span;
-        if let SessionError::Refused(refusal) = &error
-            && let Some(position) = refusal.position
-            && let Some((byte, _)) = statement
-                .text
-                .char_indices()
-                .nth((position as usize).saturating_sub(1))
-        {
-            span.start += byte;
-            span.end = span.start.max(span.start + 1).min(statement.span.end);
-        }
-        let mut hint = error.hint();
-        if let Some(name) = extension_of(&statement.text)
-            && !has_extension(&name)
-        {
-            hint = Some(format!(
-                "the embedded server does not have the extension {name}; it has {}",
-                extension_names().join(", ")
-            ));
-        }
-        if let SessionError::Refused(refusal) = &error
-            && refusal.message.starts_with("collation ")
-        {
-            hint = Some(
-                "the embedded server has the collations C, POSIX and ucs_basic only; ask a \
-                 database with -d where others matter"
-                    .to_owned(),
-            );
-        }
-        let fatal = matches!(
-            error,
-            SessionError::Lost { .. } | SessionError::TimedOut { .. }
-        );
-        problems.push(Problem {
-            at: Some(span),
-            message: format!("the embedded server refused a statement of the schema: {error}"),
-            hint,
-        });
-        if fatal {
-            return;
-        }
-    }
-    // An open transaction would hide everything from the next; a dump leaves
-    // an empty search_path behind, with which no statement finds its tables.
-    let tidy = session
-        .execute_script("COMMIT")
-        .and_then(|()| session.execute_script(FLUSH))
-        .and_then(|()| show(session, "search_path").map_err(|_| SessionError::NotThrowAway))
-        .and_then(|path| {
-            if path.trim().trim_matches('"').is_empty() {
-                session.execute_script("RESET search_path")
-            } else {
-                Ok(())
-            }
-        });
-    drop(tidy);
-}
-
-fn is_analyze(sql: &str) -> bool {
-    sql.get(..7)
-        .is_some_and(|word| word.eq_ignore_ascii_case("analyze"))
-        || sql
-            .get(..6)
-            .is_some_and(|word| word.eq_ignore_ascii_case("vacuum"))
-}
-
-/// The extension that a statement creates.
-fn extension_of(sql: &str) -> Option<String> {
-    let mut words = sql.split_whitespace();
-    let mut next = || words.next().map(str::to_lowercase);
-    if next()? != "create" || next()? != "extension" {
-        return None;
-    }
-    let mut name = next()?;
-    if name == "if" {
-        next()?;
-        next()?;
-        name = next()?;
-    }
-    Some(name.trim_matches(|c| matches!(c, '"' | ';')).to_owned())
-}
-
-fn missing_role(result: &Result<(), SessionError>) -> Option<String> {
-    let Err(SessionError::Refused(refusal)) = result else {
-        return None;
-    };
-    let rest = refusal.message.strip_prefix("role \"")?;
-    let name = rest.strip_suffix("\" does not exist")?;
-    (refusal.sqlstate == "42704").then(|| name.to_owned())
-}
-
-fn show(session: &mut Session, name: &str) -> Result<String, PlanError> {
+pub(super) fn show(session: &mut Session, name: &str) -> Result<String, PlanError> {
     let rows = session.query(&format!("SHOW {name}"), &[])?;
     Ok(rows
         .first()
@@ -778,23 +677,4 @@ fn build(session: &mut Session, spec: &IndexSpec) -> Result<Built, PlanError> {
         parts,
         shown: false,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_extension_of_a_statement_is_found() {
-        assert_eq!(
-            extension_of("CREATE EXTENSION IF NOT EXISTS \"uuid-ossp\" WITH SCHEMA public")
-                .as_deref(),
-            Some("uuid-ossp")
-        );
-        assert_eq!(
-            extension_of("create extension pg_trgm;").as_deref(),
-            Some("pg_trgm")
-        );
-        assert_eq!(extension_of("create table extension (a int)"), None);
-    }
 }

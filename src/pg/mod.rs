@@ -15,6 +15,8 @@ pub mod embedded;
 mod error;
 mod explain;
 pub mod live;
+#[cfg(feature = "embedded")]
+mod load;
 pub mod session;
 mod tls;
 
