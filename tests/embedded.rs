@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use pgadvise::advise::Analysis;
 use pgadvise::advise::explain::{AdviceOptions, analyse};
-use pgadvise::catalog::Catalog;
 use pgadvise::finding::{Change, IndexSpec, IndexSpecKey, Suggestion, Verdict};
 use pgadvise::pg::embedded::{EmbeddedOptions, EmbeddedPlanner, SchemaStatement};
 use pgadvise::source::SourceId;
@@ -106,21 +105,6 @@ fn on_customer() -> IndexSpec {
     }
 }
 
-fn sizes(catalog: &Catalog) -> Vec<(String, f64, Option<f64>, usize)> {
-    catalog
-        .relations
-        .iter()
-        .map(|relation| {
-            (
-                relation.name.clone(),
-                relation.pages,
-                relation.tuples,
-                relation.indexes.len(),
-            )
-        })
-        .collect()
-}
-
 #[test]
 fn a_supposed_index_is_used_and_leaves_no_trace() {
     let mut planner = planner(SHOP);
@@ -154,7 +138,13 @@ fn statistics_survive_suppositions_of_every_kind() {
          FROM generate_series(1, 20000) n;",
     );
     let mut planner = planner(&stale);
-    let before = sizes(&planner.catalog().unwrap());
+    let scans = |planner: &mut EmbeddedPlanner| {
+        ["SELECT * FROM orders", "SELECT * FROM customers"].map(|scan| {
+            let plan = planner.plan(planned(scan), PlanOptions::default());
+            plan.unwrap().document
+        })
+    };
+    let before = scans(&mut planner);
     let query = planned("SELECT * FROM orders WHERE lower(status) = 'late'");
     let plan = planner.plan(query, PlanOptions::default()).unwrap();
     let expression = IndexSpec {
@@ -179,7 +169,8 @@ fn statistics_survive_suppositions_of_every_kind() {
         let again = planner.plan(query, PlanOptions::default()).unwrap();
         assert_eq!(again.document, plan.document);
     }
-    assert_eq!(sizes(&planner.catalog().unwrap()), before);
+    // Rows and cost of a whole scan follow from reltuples and relpages.
+    assert_eq!(scans(&mut planner), before);
 }
 
 #[test]

@@ -50,15 +50,15 @@ pub struct Context<'a> {
     pub engine: &'a str,
     /// The plan that the rules saw: the planner's, or one that the user gave.
     pub given: Option<&'a PlanGraph>,
+    /// That plan is the planner's own estimate, as every trial is: it need not
+    /// be asked for again.
+    pub is_estimate: bool,
 }
 
 impl Context<'_> {
     /// The statement as planners take it.
     pub fn planned(&self) -> Planned<'_> {
-        Planned {
-            sql: &self.statement.server_text,
-            parameters: self.statement.parameters(),
-        }
+        Planned::from(self.statement)
     }
 }
 
@@ -71,7 +71,10 @@ pub fn advisors(
     if context.statement.query.is_none() {
         return Ok(());
     }
-    let before = planner.plan(context.planned(), PlanOptions::default())?;
+    let before = match context.given.filter(|_| context.is_estimate) {
+        Some(plan) => plan.clone(),
+        None => planner.plan(context.planned(), PlanOptions::default())?,
+    };
     // A rewrite changes which index would help: indexes are then chosen for
     // the rewritten statement.
     let accepted = super::rewrites::advise(context, &before, findings, planner)?;
@@ -389,10 +392,7 @@ fn measured(
     if !context.options.analyze || modifies || statement.parameters() > 0 {
         return Ok(None);
     }
-    let planned = Planned {
-        sql: &statement.server_text,
-        parameters: 0,
-    };
+    let planned = Planned::from(statement);
     let Some(before) = planner.measure(planned, &[])? else {
         return Ok(None);
     };

@@ -32,8 +32,6 @@ pub struct Candidate {
     pub spec: IndexSpec,
     /// What it serves, in words: `status = 'new', ORDER BY created_at`.
     pub serves: String,
-    /// How many leading keys are compared for equality.
-    pub equal_keys: usize,
     /// Columns that would make the heap unnecessary.
     pub cover: Vec<String>,
     /// A predicate with a constant that could become the index's WHERE, and
@@ -117,7 +115,6 @@ impl Maker<'_> {
                     special.extension,
                 ),
                 serves: special.key.text.clone(),
-                equal_keys: 0,
                 cover: Vec::new(),
                 partial: None,
                 widens: None,
@@ -186,7 +183,6 @@ impl Maker<'_> {
                     self.push(Candidate {
                         spec: self.spec(relation, "brin", vec![range.key.clone()], None),
                         serves: range.text.clone(),
-                        equal_keys: 0,
                         cover: Vec::new(),
                         partial: None,
                         widens: None,
@@ -248,7 +244,6 @@ impl Maker<'_> {
         self.push(Candidate {
             spec: self.spec(relation, "btree", keys, None),
             serves: serves.join(", "),
-            equal_keys,
             cover,
             partial,
             widens,

@@ -165,10 +165,7 @@ fn plan(
     analysis: &mut Analysis,
     lost: &mut Option<String>,
 ) {
-    let planned = Planned {
-        sql: &statement.server_text,
-        parameters: statement.parameters(),
-    };
+    let planned = Planned::from(statement);
     let wanted = PlanOptions {
         analyze: options.analyze,
         allow_writes: options.allow_writes,
@@ -299,6 +296,8 @@ fn advise(
                 .as_ref()
                 .map_or("", |engine| engine.description.as_str()),
             given: analysis.plan.as_ref(),
+            is_estimate: matches!(analysis.plan_from, Some(PlanFrom::Planner(_)))
+                && !analysis.plan.as_ref().is_some_and(PlanGraph::has_actuals),
         };
         if let Err(error) = attach::advisors(&context, &mut findings, planner) {
             analysis.problems.push(

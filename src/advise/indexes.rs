@@ -111,24 +111,9 @@ pub fn choose(
         .filter(|usage| usage.indexable())
         .map(|usage| (usage.relation.schema.clone(), usage.relation.name.clone()))
         .collect();
-    let choice = if cost < CHEAP {
-        None
-    } else {
-        search(statement, &usages, cost, catalog, planner, min_gain)?
-    };
+    let all = candidates::candidates(&usages, catalog);
+    let choice = among(all, statement, cost, catalog, planner, min_gain)?;
     Ok(Outcome { choice, judged })
-}
-
-fn search(
-    statement: &Statement,
-    usages: &[usage::Usage<'_>],
-    cost: f64,
-    catalog: &Catalog,
-    planner: &mut dyn Planner,
-    min_gain: f64,
-) -> Result<Option<Choice>, PlanError> {
-    let all = candidates::candidates(usages, catalog);
-    among(all, statement, cost, catalog, planner, min_gain)
 }
 
 /// Chooses among given candidates those that help the statement, which costs
@@ -145,10 +130,7 @@ pub fn among(
         return Ok(None);
     }
     let mut search = Search {
-        planned: Planned {
-            sql: &statement.server_text,
-            parameters: statement.parameters(),
-        },
+        planned: Planned::from(statement),
         planner,
         catalog,
     };
@@ -324,6 +306,9 @@ impl Search<'_> {
             .collect();
         if kept.is_empty() {
             return Ok(None);
+        }
+        if kept.len() == all.len() {
+            return Ok(Some((tried, kept)));
         }
         let specs: Vec<IndexSpec> = kept
             .iter()
@@ -519,7 +504,8 @@ pub fn suggestion(
     })
 }
 
-fn title(spec: &IndexSpec) -> String {
+/// What to do, imperative.
+pub(super) fn title(spec: &IndexSpec) -> String {
     let keys: Vec<String> = spec.keys.iter().map(|key| key.text.clone()).collect();
     let mut title = format!(
         "create {} index on {} ({})",
@@ -607,13 +593,16 @@ fn writes(chosen: &Chosen, relation: Option<&Relation>) -> String {
     text
 }
 
+/// Whether SQL text names the column.
+fn names(text: &str, column: &str) -> bool {
+    text.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$'))
+        .any(|word| word == column)
+}
+
 /// Whether an UPDATE of the column concerns the index: as a key, included, or
 /// in an expression or predicate.
 fn depends_on(spec: &IndexSpec, column: &str) -> bool {
-    let in_text = |text: &str| {
-        text.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$'))
-            .any(|word| word == column)
-    };
+    let in_text = |text: &str| names(text, column);
     spec.include.iter().any(|name| name == column)
         || spec.predicate.as_deref().is_some_and(in_text)
         || spec.keys.iter().any(|key| {
@@ -627,10 +616,7 @@ fn depends_on(spec: &IndexSpec, column: &str) -> bool {
 
 /// The same of an index that is there.
 fn has_column(index: &Index, column: &str) -> bool {
-    let in_text = |text: &str| {
-        text.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$'))
-            .any(|word| word == column)
-    };
+    let in_text = |text: &str| names(text, column);
     index.include.iter().any(|name| name == column)
         || index.predicate.as_deref().is_some_and(in_text)
         || index.keys.iter().any(|key| match &key.column {

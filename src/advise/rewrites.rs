@@ -122,10 +122,7 @@ fn tried(
     if !sql::resolve(&mut statement, context.catalog).is_empty() {
         return Ok(None);
     }
-    let planned = Planned {
-        sql: &statement.server_text,
-        parameters: statement.parameters(),
-    };
+    let planned = Planned::from(&statement);
     let plan = match planner.plan(planned, PlanOptions::default()) {
         Ok(plan) => plan,
         Err(error @ (PlanError::Lost { .. } | PlanError::TimedOut { .. })) => return Err(error),

@@ -30,9 +30,8 @@ pub fn suggest(plan: &PlanGraph, findings: &mut [Finding], why: &str) {
 }
 
 fn suggestion(spec: IndexSpec, why: &str) -> Suggestion {
-    let keys: Vec<&str> = spec.keys.iter().map(|key| key.text.as_str()).collect();
     Suggestion {
-        title: format!("create an index on {} ({})", spec.table, keys.join(", ")),
+        title: super::indexes::title(&spec),
         side_effects: vec![
             SideEffect::Caller(
                 "the plan does not say which indexes the table has: check first that none begins \
@@ -79,7 +78,6 @@ pub fn candidates_of(plan: &PlanGraph, findings: &[Finding], catalog: &Catalog) 
         spec.name = free_name(catalog, &BTreeSet::new(), &spec);
         found.push(Candidate {
             serves: columns.join(", "),
-            equal_keys: 0,
             cover: Vec::new(),
             partial: None,
             widens: None,

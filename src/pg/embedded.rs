@@ -289,13 +289,7 @@ impl EmbeddedPlanner {
         statements: &[Planned<'_>],
         suppositions: &[Supposition],
     ) -> Result<WhatIf, PlanError> {
-        let specs: Vec<&IndexSpec> = suppositions
-            .iter()
-            .filter_map(|supposition| match supposition {
-                Supposition::Index(spec) => Some(spec),
-                Supposition::Statistics { .. } => None,
-            })
-            .collect();
+        let specs = Supposition::indexes(suppositions);
         self.show_only(&specs)?;
         let plans = self.supposing(suppositions, |planner| {
             let mut plans = Vec::new();
@@ -427,13 +421,7 @@ impl Planner for EmbeddedPlanner {
         statement: Planned<'_>,
         suppositions: &[Supposition],
     ) -> Result<Option<f64>, PlanError> {
-        let specs: Vec<&IndexSpec> = suppositions
-            .iter()
-            .filter_map(|supposition| match supposition {
-                Supposition::Index(spec) => Some(spec),
-                Supposition::Statistics { .. } => None,
-            })
-            .collect();
+        let specs = Supposition::indexes(suppositions);
         let options = PlanOptions {
             analyze: true,
             allow_writes: false,

@@ -177,11 +177,7 @@ fn look(
             Some(_) => weight.level(),
             None => Level::Note,
         };
-        let from = if plan.has_actuals() {
-            Origin::Plan(*scan)
-        } else {
-            Origin::Formula("the planner's estimate")
-        };
+        let from = node::rows_origin(plan, *scan);
         let draft = sink
             .report(
                 message,

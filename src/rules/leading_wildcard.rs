@@ -151,11 +151,7 @@ fn look(subject: &Subject<'_>, predicate: &Predicate, sink: &mut Sink) {
             Level::Note
         };
         let Some(scan) = scans.first() else { return };
-        let from = if plan.has_actuals() {
-            Origin::Plan(*scan)
-        } else {
-            Origin::Formula("the planner's estimate")
-        };
+        let from = node::rows_origin(plan, *scan);
         let draft = sink
             .report(
                 message,

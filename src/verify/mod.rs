@@ -9,6 +9,7 @@ pub mod recorded;
 use crate::catalog::Catalog;
 use crate::finding::IndexSpec;
 use crate::plan::PlanGraph;
+use crate::sql::Statement;
 
 /// Which planner answered.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -30,6 +31,15 @@ pub struct Planned<'a> {
     /// The highest `$n`; 0 for none. With parameters the generic plan is
     /// asked for.
     pub parameters: u32,
+}
+
+impl<'a> From<&'a Statement> for Planned<'a> {
+    fn from(statement: &'a Statement) -> Self {
+        Self {
+            sql: &statement.server_text,
+            parameters: statement.parameters(),
+        }
+    }
 }
 
 /// How to plan.
@@ -84,6 +94,19 @@ pub enum Supposition {
         /// The tables whose statistics it touches, as (schema, name).
         relations: Vec<(String, String)>,
     },
+}
+
+impl Supposition {
+    /// The indexes among suppositions, in order.
+    pub fn indexes(suppositions: &[Self]) -> Vec<&IndexSpec> {
+        suppositions
+            .iter()
+            .filter_map(|supposition| match supposition {
+                Self::Index(spec) => Some(spec),
+                Self::Statistics { .. } => None,
+            })
+            .collect()
+    }
 }
 
 /// A PostgreSQL planner.

@@ -72,13 +72,7 @@ impl Planner for Recorded {
         statements: &[Planned<'_>],
         suppositions: &[Supposition],
     ) -> Result<WhatIf, PlanError> {
-        let specs: Vec<_> = suppositions
-            .iter()
-            .filter_map(|supposition| match supposition {
-                Supposition::Index(spec) => Some(spec),
-                Supposition::Statistics { .. } => None,
-            })
-            .collect();
+        let specs = Supposition::indexes(suppositions);
         let names = specs.iter().map(|spec| spec.name.clone()).collect();
         Ok(WhatIf {
             plans: statements

@@ -105,6 +105,15 @@ impl Filtered {
     }
 }
 
+/// Where the rows of a node were read: counted, or estimated by the planner.
+pub(crate) fn rows_origin(plan: &PlanGraph, id: NodeId) -> Origin {
+    if plan.has_actuals() {
+        Origin::Plan(id)
+    } else {
+        Origin::Formula("the planner's estimate")
+    }
+}
+
 /// The condition of that role, unless it only tests a subquery's result.
 pub(crate) fn own_condition(node: &PlanNode, role: ConditionRole) -> Option<&str> {
     node.condition(role)
