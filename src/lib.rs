@@ -25,6 +25,7 @@ pub mod report;
 pub mod rewrite;
 pub mod rule;
 pub mod rules;
+pub mod snapshot;
 pub mod source;
 pub mod sql;
 pub mod subject;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// Layers from the lowest up; modules in one layer do not import each other.
 const LAYERS: &[&[&str]] = &[
     &["source"],
-    &["sql", "plan", "catalog"],
+    &["sql", "plan", "catalog", "snapshot"],
     &["subject"],
     &["finding"],
     &["rule"],

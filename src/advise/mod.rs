@@ -9,10 +9,12 @@ pub mod explain;
 pub mod indexes;
 pub mod merge;
 pub mod rewrites;
+pub mod sensitivity;
 pub mod statistics;
 pub mod suppress;
 pub mod untested;
 pub mod usage;
+pub mod why_not;
 
 use crate::finding::Finding;
 use crate::plan::PlanGraph;

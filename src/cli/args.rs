@@ -114,6 +114,10 @@ pub enum Command {
     /// Show the plan of each query, what is slow and why, and what to change
     #[command(after_long_help = EXPLAIN_EXAMPLES, after_help = "pgadvise explain --help shows examples and explains the words.")]
     Explain(Box<ExplainArgs>),
+    /// Take a snapshot of a database: its schema, statistics and sizes, and none of its rows
+    Snapshot(Box<SnapshotArgs>),
+    /// Say why the planner does not use an index, and what would make it
+    WhyNot(Box<WhyNotArgs>),
     /// List the rules, or say what one does, needs, and when it is wrong
     Rules(RulesArgs),
     /// Print completions for a shell
@@ -134,6 +138,13 @@ Example:
         /// The command whose page to print, instead of the program's
         command: Option<String>,
     },
+    /// An installed server, kept by a process of its own
+    #[command(name = "__native-server", hide = true)]
+    NativeServer {
+        /// Its own arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<std::ffi::OsString>,
+    },
     /// The embedded server, in a process of its own
     #[command(name = "__embedded-server", hide = true)]
     EmbeddedServer {
@@ -150,34 +161,9 @@ pub struct ExplainArgs {
     #[arg(value_name = "FILE", required_unless_present = "plan")]
     pub files: Vec<PathBuf>,
 
-    /// A SQL file that creates the tables; an embedded PostgreSQL executes it. May be repeated:
-    /// the files are executed in order
-    ///
-    /// It may hold everything that psql would execute, but for backslash commands: tables,
-    /// indexes, views, functions, extensions that come with PostgreSQL, data (INSERT … SELECT …
-    /// FROM `generate_series`) and ANALYZE. Plans are as good as the data: without rows and ANALYZE
-    /// the planner guesses sizes.
-    #[arg(
-        long,
-        value_name = "FILE",
-        help_heading = "Where plans come from",
-        conflicts_with = "dbname"
-    )]
-    pub schema: Vec<PathBuf>,
-
-    /// A database to ask: a name, a URI, or keywords ("host=db dbname=shop"), as psql takes them
-    ///
-    /// The usual PG* environment variables, the password file and service files are used as psql
-    /// does. When neither this nor --schema nor --plan is given, but PGDATABASE, PGHOST or
-    /// PGSERVICE is set, that database is asked. All is read in read-only transactions with time
-    /// limits; nothing is created, and no lock above ACCESS SHARE is taken.
-    #[arg(
-        short = 'd',
-        long,
-        value_name = "CONNINFO",
-        help_heading = "Where plans come from"
-    )]
-    pub dbname: Option<String>,
+    /// Where plans come from.
+    #[command(flatten)]
+    pub planner: PlannerArgs,
 
     /// A plan as EXPLAIN (FORMAT JSON) prints it, instead of asking a planner
     ///
@@ -224,6 +210,104 @@ pub struct ExplainArgs {
     /// Exit with 1 when something is found at this level or above [default: never]
     #[arg(long, value_name = "LEVEL", help_heading = "The report")]
     pub fail_on: Option<FailOn>,
+}
+
+/// Where plans come from.
+#[derive(Debug, Clone, Default, Args)]
+pub struct PlannerArgs {
+    /// A SQL file that creates the tables; an embedded PostgreSQL executes it. May be repeated:
+    /// the files are executed in order
+    ///
+    /// It may hold everything that psql would execute, but for backslash commands: tables,
+    /// indexes, views, functions, extensions that come with PostgreSQL, data (INSERT … SELECT …
+    /// FROM `generate_series`) and ANALYZE. Plans are as good as the data: without rows and ANALYZE
+    /// the planner guesses sizes.
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "Where plans come from",
+        conflicts_with_all = ["dbname", "snapshot"]
+    )]
+    pub schema: Vec<PathBuf>,
+
+    /// A database to ask: a name, a URI, or keywords ("host=db dbname=shop"), as psql takes them
+    ///
+    /// The usual PG* environment variables, the password file and service files are used as psql
+    /// does. When neither this nor --schema nor --plan is given, but PGDATABASE, PGHOST or
+    /// PGSERVICE is set, that database is asked. All is read in read-only transactions with time
+    /// limits; nothing is created, and no lock above ACCESS SHARE is taken.
+    #[arg(
+        short = 'd',
+        long,
+        value_name = "CONNINFO",
+        help_heading = "Where plans come from"
+    )]
+    pub dbname: Option<String>,
+
+    /// A snapshot that `pgadvise snapshot` took: plans are those of its server, at hand or not
+    ///
+    /// A throw-away PostgreSQL on this machine is given the snapshot's schema, statistics and sizes,
+    /// and no rows; it plans as the server did from which the snapshot was taken.
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "Where plans come from",
+        conflicts_with = "dbname"
+    )]
+    pub snapshot: Option<PathBuf>,
+
+    /// Which PostgreSQL plans for a snapshot [default: auto: an installed one of the snapshot's
+    /// major version, else the embedded one]
+    #[arg(long, value_name = "ENGINE", help_heading = "Where plans come from")]
+    pub engine: Option<EngineChoice>,
+
+    /// Where the programs of an installed PostgreSQL are (initdb, postgres)
+    #[arg(long, value_name = "FOLDER", help_heading = "Where plans come from")]
+    pub pg_bin: Option<PathBuf>,
+}
+
+/// Which PostgreSQL plans for a snapshot.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum EngineChoice {
+    /// An installed one of the snapshot's major version, else the embedded one
+    #[default]
+    Auto,
+    /// The embedded one: nothing needs to be installed
+    Embedded,
+    /// An installed one, of the snapshot's major version where there is one
+    Native,
+}
+
+/// Options of `snapshot`.
+#[derive(Debug, Args)]
+pub struct SnapshotArgs {
+    /// With --verify: SQL files whose statements are planned on both
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// The database to take a snapshot of: a name, a URI, or keywords, as psql takes them
+    #[arg(short = 'd', long, value_name = "CONNINFO")]
+    pub dbname: Option<String>,
+    /// Write the snapshot to this file
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// Options of `why-not`.
+#[derive(Debug, Args)]
+pub struct WhyNotArgs {
+    /// The index, with its schema where the name alone is not clear
+    pub index: String,
+    /// The SQL file with the query; - is standard input
+    pub file: PathBuf,
+    /// Where plans come from.
+    #[command(flatten)]
+    pub planner: PlannerArgs,
+    /// Give up on a statement after so many seconds [default: 60]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86400))]
+    pub timeout: Option<u64>,
+    /// The form of the answer [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<Format>,
 }
 
 /// Options of `rules`.

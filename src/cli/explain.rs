@@ -151,7 +151,7 @@ fn choose(
     environment: &Environment,
     inputs: &Inputs,
 ) -> Result<Choice, Failure> {
-    if let Some(conninfo) = &args.dbname {
+    if let Some(conninfo) = &args.planner.dbname {
         return Ok(Choice::Database {
             conninfo: Some(conninfo.clone()),
         });

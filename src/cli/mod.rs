@@ -10,7 +10,9 @@ mod inputs;
 mod planner;
 mod rules;
 mod settings;
+mod snapshot;
 mod ui;
+mod why_not;
 
 use std::process::ExitCode;
 
@@ -60,10 +62,13 @@ pub fn run() -> ExitCode {
     ui.start_logs();
     let ended = match cli.command {
         Command::Explain(args) => explain::run(&args, &cli.global, &environment, &mut ui),
+        Command::Snapshot(args) => snapshot::run(&args, &cli.global, &environment, &mut ui),
+        Command::WhyNot(args) => why_not::run(&args, &cli.global, &environment, &mut ui),
         Command::Rules(args) => rules::run(&args, &ui),
         Command::Completions { shell } => completions(shell),
         Command::Man { command } => man(command.as_deref()),
         Command::EmbeddedServer { args } => planner::serve(&args),
+        Command::NativeServer { args } => planner::serve_native(&args),
     };
     ended
         .unwrap_or_else(|failure| {

@@ -108,6 +108,14 @@ pub(super) fn serve(args: &[std::ffi::OsString]) -> Result<Exit, Failure> {
     embedded::serve(args)
 }
 
+/// Keeps an installed server in this process, which was started for it.
+pub(super) fn serve_native(_args: &[std::ffi::OsString]) -> Result<Exit, Failure> {
+    Err(Failure::new(
+        Kind::Internal,
+        "this command is being written",
+    ))
+}
+
 #[cfg(feature = "embedded")]
 mod embedded {
     use std::ffi::OsString;
@@ -118,7 +126,7 @@ mod embedded {
     use super::super::failure::{Failure, Kind};
     use super::{PlannerBox, Started};
     use crate::input;
-    use crate::pg::cluster;
+    use crate::pg::cluster::server as cluster;
     use crate::pg::embedded::{EmbeddedOptions, EmbeddedPlanner, SchemaStatement};
     use crate::report::{build, model};
     use crate::source::{Sources, Text};

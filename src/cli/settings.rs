@@ -60,9 +60,9 @@ impl Settings {
             }
         }
         let min_gain = args.min_gain.or(config.min_gain);
-        let schema = if !args.schema.is_empty() {
-            args.schema.clone()
-        } else if args.dbname.is_none() && args.plan.is_none() {
+        let schema = if !args.planner.schema.is_empty() {
+            args.planner.schema.clone()
+        } else if args.planner.dbname.is_none() && args.plan.is_none() {
             config.schema.clone()
         } else {
             Vec::new()

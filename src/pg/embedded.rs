@@ -4,7 +4,7 @@
 //! An index is built once and then hidden (`indisvalid`), so that trying
 //! another set costs one plan, not one build; the tables' statistics are put
 //! back after each build. The server runs in a child process, killed when a
-//! statement takes too long; see [`super::cluster`].
+//! statement takes too long; see [`super::cluster::server`].
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead as _, BufReader};
@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use super::cluster::{PORT, READY, has_extension};
+use super::cluster::server::{PORT, READY, has_extension};
 use super::explain::RawText;
 use super::load::{extension_of, load};
 use super::{Error as SessionError, Limits, Session};

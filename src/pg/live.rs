@@ -153,6 +153,11 @@ impl Planner for LivePlanner {
         for supposition in suppositions {
             match supposition {
                 Supposition::Index(spec) => specs.push(spec),
+                Supposition::Sql(_) => {
+                    return Err(PlanError::Unsupported {
+                        what: "a change cannot be tried on a live server; take a snapshot and give it with --snapshot".to_owned(),
+                    });
+                }
                 Supposition::Statistics { .. } => {
                     return Err(PlanError::Unsupported {
                         what: "statistics objects cannot be supposed on a live server, and pgadvise creates nothing there".to_owned(),

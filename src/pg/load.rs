@@ -2,7 +2,7 @@
 
 use super::Error as SessionError;
 use super::Session;
-use super::cluster::{extension_names, has_extension};
+use super::cluster::server::{extension_names, has_extension};
 use super::embedded::{EmbeddedOptions, show};
 use crate::catalog::ident::quote;
 use crate::source::Problem;

@@ -6,7 +6,6 @@
 //! environment.
 
 mod catalog;
-#[cfg(feature = "embedded")]
 pub mod cluster;
 mod connect;
 pub mod conninfo;
@@ -18,7 +17,9 @@ pub mod live;
 #[cfg(feature = "embedded")]
 mod load;
 pub mod session;
+pub mod snapshot;
 mod tls;
+pub mod twin;
 
 pub use conninfo::{ConnectOptions, ConninfoError, Environment};
 pub use error::{Error, Refusal};

@@ -94,6 +94,9 @@ pub enum Supposition {
         /// The tables whose statistics it touches, as (schema, name).
         relations: Vec<(String, String)>,
     },
+    /// Any change, as one SQL statement that a user gave: DDL, or `SET`. Only
+    /// a throw-away cluster can suppose it.
+    Sql(String),
 }
 
 impl Supposition {
@@ -103,7 +106,7 @@ impl Supposition {
             .iter()
             .filter_map(|supposition| match supposition {
                 Self::Index(spec) => Some(spec),
-                Self::Statistics { .. } => None,
+                Self::Statistics { .. } | Self::Sql(_) => None,
             })
             .collect()
     }

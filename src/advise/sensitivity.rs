@@ -1,0 +1,1 @@
+//! How a statement's plan depends on the values of its parameters.

@@ -1,0 +1,1 @@
+//! Why the planner does not use an index: what is in its way, with numbers.

@@ -1,0 +1,1 @@
+//! An installed PostgreSQL as a throw-away cluster.

@@ -1,0 +1,1 @@
+//! Taking a snapshot of a live server: one read-only transaction.

@@ -1,0 +1,1 @@
+//! Twins kept for the next run, by the content of their snapshot.

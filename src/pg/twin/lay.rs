@@ -1,0 +1,1 @@
+//! Giving the files of relations their sizes, and indexes their first pages.

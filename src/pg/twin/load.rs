@@ -1,0 +1,1 @@
+//! From a snapshot to a schema with statistics in a throw-away cluster.

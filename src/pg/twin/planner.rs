@@ -1,0 +1,1 @@
+//! A twin as a planner: plans, and what a change would do.

@@ -1,0 +1,1 @@
+//! The sizes that supposed indexes are given.

@@ -1,0 +1,1 @@
+//! Leaving values out of a snapshot, or replacing them.
