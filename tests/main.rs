@@ -13,5 +13,6 @@ mod plans;
 mod reports;
 mod rewrites;
 mod rules;
+mod snapshots;
 mod sql;
 mod support;
