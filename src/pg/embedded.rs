@@ -438,6 +438,18 @@ impl Planner for EmbeddedPlanner {
         Ok(times.get(times.len() / 2).copied())
     }
 
+    fn plan_with(
+        &mut self,
+        statement: Planned<'_>,
+        settings: &[(&str, &str)],
+    ) -> Result<PlanGraph, PlanError> {
+        let plan = self.show_only(&[]).and_then(|()| {
+            self.calls += 1;
+            self.session()?.explain_with(statement, settings)
+        });
+        self.settle(plan)
+    }
+
     fn calls(&self) -> usize {
         self.calls
     }
