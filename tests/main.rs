@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod cli;
+mod clusters;
 mod conventions;
 mod docs;
 mod embedded;
