@@ -143,6 +143,34 @@ fn a_native_cluster_starts_stops_and_is_killed() {
     assert_eq!(value(&mut cluster, "SELECT current_user::text"), "twin");
 }
 
+#[cfg(feature = "embedded")]
+#[test]
+fn an_embedded_cluster_starts_stops_and_is_killed() {
+    use pgadvise::pg::cluster::embedded::{Embedded, ServerOptions};
+    let temp = temp();
+    let mut cluster = Embedded::start(ServerOptions {
+        program: program(),
+        temp: temp.path().to_owned(),
+        extensions: vec!["pg_trgm".to_owned(), "citext".to_owned()],
+        created: Vec::new(),
+        settings: ServerOptions::twin_settings(),
+        statement_limit: Duration::from_secs(20),
+    })
+    .unwrap();
+    assert_eq!(cluster.kind(), ClusterKind::Embedded);
+    let extensions = "SELECT string_agg(extname::text, ',' ORDER BY extname) FROM pg_extension";
+    cluster
+        .session()
+        .unwrap()
+        .execute_script("CREATE SCHEMA other; CREATE EXTENSION citext SCHEMA other")
+        .unwrap();
+    starts_stops_and_is_killed(&mut cluster);
+    assert_eq!(value(&mut cluster, extensions), "citext,plpgsql");
+    let folder = cluster.folder().to_owned();
+    drop(cluster);
+    assert!(!folder.exists());
+}
+
 fn temp_cache() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
 }

@@ -75,7 +75,8 @@ const SETTINGS: &[&str] = &[
     "port=5432",
     "fsync=off",
     "full_page_writes=off",
-    "synchronous_commit=off",
+    // What was committed outlives a kill; without fsync this costs nothing.
+    "synchronous_commit=on",
     "wal_level=minimal",
     "max_wal_senders=0",
     "min_wal_size=2MB",
