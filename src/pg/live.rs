@@ -217,6 +217,15 @@ impl Planner for LivePlanner {
         Ok(what_if)
     }
 
+    fn plan_with(
+        &mut self,
+        statement: Planned<'_>,
+        settings: &[(&str, &str)],
+    ) -> Result<PlanGraph, PlanError> {
+        self.calls += 1;
+        self.session.explain_with(statement, settings)
+    }
+
     fn calls(&self) -> usize {
         self.calls
     }

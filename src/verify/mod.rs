@@ -132,6 +132,15 @@ pub enum Supposition {
 }
 
 impl Supposition {
+    /// A setting, as `SET name = 'value'`.
+    pub fn set(name: &str, value: &str) -> Self {
+        Self::Sql(format!(
+            "SET {} = {}",
+            crate::catalog::ident::quote(name),
+            crate::catalog::ident::literal(value)
+        ))
+    }
+
     /// The indexes among suppositions, in order.
     pub fn indexes(suppositions: &[Self]) -> Vec<&IndexSpec> {
         suppositions
@@ -178,6 +187,29 @@ pub trait Planner {
     /// The planner that supposes, where it is another than the one that plans.
     fn what_if_engine(&self) -> Option<Engine> {
         None
+    }
+
+    /// The plan of one statement, not executed, with these settings in force
+    /// for it alone, as (name, value): what `SET LOCAL` would do, so planner
+    /// settings such as `enable_seqscan` that any role may set.
+    ///
+    /// A planner that supposes SQL need not implement it: the settings are
+    /// then supposed as `SET` statements.
+    fn plan_with(
+        &mut self,
+        statement: Planned<'_>,
+        settings: &[(&str, &str)],
+    ) -> Result<PlanGraph, PlanError> {
+        let suppositions: Vec<Supposition> = settings
+            .iter()
+            .map(|(name, value)| Supposition::set(name, value))
+            .collect();
+        let mut what_if = self.what_if(&[statement], &suppositions)?;
+        what_if.plans.pop().unwrap_or_else(|| {
+            Err(PlanError::Unsupported {
+                what: "the planner gave no plan".to_owned(),
+            })
+        })
     }
 
     /// Milliseconds that the statement takes with all of these supposed: the
