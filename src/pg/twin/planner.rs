@@ -23,9 +23,7 @@ use crate::pg::Session;
 use crate::pg::cluster::{Cluster, ClusterError, ClusterKind};
 use crate::plan::PlanGraph;
 use crate::snapshot::Snapshot;
-use crate::verify::{
-    Engine, PlanError, PlanOptions, Planned, Planner, Supposition, WhatIf,
-};
+use crate::verify::{Engine, PlanError, PlanOptions, Planned, Planner, Supposition, WhatIf};
 
 /// How many refused objects are named.
 const NAMED: usize = 3;
@@ -152,9 +150,14 @@ impl TwinPlanner {
         {
             self.roll_back()?;
         }
-        self.relations()?;
+        if self.open.is_none() {
+            self.relations()?;
+            self.catalog()?;
+        }
         let mut open = self.open.take();
-        let (Some(relations), cluster) = (&self.relations, &mut self.cluster) else {
+        let (Some(relations), Some(catalog), cluster) =
+            (&self.relations, &self.catalog, &mut self.cluster)
+        else {
             return Err(PlanError::Unsupported {
                 what: "the relations of the twin are not known".to_owned(),
             });
@@ -163,6 +166,7 @@ impl TwinPlanner {
             cluster: cluster.as_mut(),
             relations,
             snapshot: &self.snapshot,
+            catalog,
         };
         let supposed = (|| {
             let mut now = match open.take() {
@@ -325,7 +329,10 @@ impl Planner for TwinPlanner {
         let mut catalog = self.settle(read)?;
         overlay::overlay(&mut catalog, &self.snapshot);
         for name in FOR_SUGGESTIONS {
-            let known = catalog.available_extensions.iter().any(|other| other == name);
+            let known = catalog
+                .available_extensions
+                .iter()
+                .any(|other| other == name);
             if !known && self.cluster.has_extension(name) {
                 catalog.available_extensions.push((*name).to_owned());
             }

@@ -91,11 +91,7 @@ pub(super) fn step(sql: &str) -> Step {
             .filter(|word| !word.quoted)
             .map_or("", |word| word.text.as_str())
     };
-    let has = |wanted: &str| {
-        words
-            .iter()
-            .any(|word| !word.quoted && word.text == wanted)
-    };
+    let has = |wanted: &str| words.iter().any(|word| !word.quoted && word.text == wanted);
     let left_out = |why: &'static str| Step::LeftOut { why };
     let run = |sql: String, reads: Reads| Step::Run {
         sql,
@@ -108,16 +104,20 @@ pub(super) fn step(sql: &str) -> Step {
         .find(|word| !word.quoted && word.text == "concurrently");
     let plain = || concurrently.map_or_else(|| sql.to_owned(), |word| without(sql, word));
     match (word(0), word(1)) {
-        ("begin" | "start" | "commit" | "end" | "rollback" | "abort" | "savepoint" | "release", _)
+        (
+            "begin" | "start" | "commit" | "end" | "rollback" | "abort" | "savepoint" | "release",
+            _,
+        )
         | ("prepare", "transaction")
         | ("set", "transaction" | "constraints")
         | ("lock", _) => left_out(TRANSACTION),
         ("insert" | "update" | "delete" | "merge" | "copy" | "truncate", _) => left_out(ROWS),
         ("refresh", _) => left_out(ROWS),
         ("select", _) if has("set_config") => run(sql.to_owned(), Reads::Nothing),
-        ("select" | "with" | "values" | "table" | "explain" | "show" | "execute" | "prepare", _) => {
-            left_out("it is a query, which changes no plan of another")
-        }
+        (
+            "select" | "with" | "values" | "table" | "explain" | "show" | "execute" | "prepare",
+            _,
+        ) => left_out("it is a query, which changes no plan of another"),
         ("call", _) => left_out("what a procedure does cannot be tried in one transaction"),
         ("analyze" | "analyse", _) => left_out(
             "it would gather statistics from tables without rows; \
@@ -140,8 +140,8 @@ pub(super) fn step(sql: &str) -> Step {
         )
         | (
             "create" | "drop",
-            "role" | "user" | "group" | "database" | "tablespace" | "publication"
-            | "subscription" | "event",
+            "role" | "user" | "group" | "database" | "tablespace" | "publication" | "subscription"
+            | "event",
         )
         | ("alter", "publication" | "subscription" | "event" | "tablespace" | "default") => {
             left_out(NO_PLAN)
@@ -170,9 +170,9 @@ pub(super) fn step(sql: &str) -> Step {
         ("drop", _) => run(plain(), Reads::Nothing),
         ("alter", "index") => run(sql.to_owned(), named()),
         ("alter", "table") => {
-            let statistics = words.windows(2).any(|pair| {
-                matches!(pair, [a, b] if a.text == "set" && b.text == "statistics")
-            });
+            let statistics = words
+                .windows(2)
+                .any(|pair| matches!(pair, [a, b] if a.text == "set" && b.text == "statistics"));
             let notes = if statistics {
                 vec![
                     "a statistics target changes no estimate before the next ANALYZE, and the \
@@ -182,9 +182,16 @@ pub(super) fn step(sql: &str) -> Step {
             } else {
                 Vec::new()
             };
-            let far = ["type", "constraint", "references", "foreign", "attach", "add"]
-                .iter()
-                .any(|word| has(word));
+            let far = [
+                "type",
+                "constraint",
+                "references",
+                "foreign",
+                "attach",
+                "add",
+            ]
+            .iter()
+            .any(|word| has(word));
             Step::Run {
                 sql: plain(),
                 reads: if far { Reads::Any } else { named() },
@@ -236,10 +243,7 @@ mod tests {
         let (sql, reads) = ran("CREATE INDEX CONCURRENTLY IF NOT EXISTS i ON orders (a);");
         assert_eq!(sql, "CREATE INDEX IF NOT EXISTS i ON orders (a)");
         assert!(matches!(reads, Reads::Named(names) if names.contains(&"orders".to_owned())));
-        assert_eq!(
-            ran("drop index concurrently a, b").0,
-            "drop index a, b"
-        );
+        assert_eq!(ran("drop index concurrently a, b").0, "drop index a, b");
         assert_eq!(
             ran("ALTER SYSTEM SET random_page_cost = 1.1").0,
             "SET random_page_cost = 1.1"
@@ -281,6 +285,9 @@ mod tests {
         ] {
             assert!(matches!(step(sql), Step::LeftOut { .. }), "{sql}");
         }
-        assert!(matches!(step("set session work_mem = '1GB'"), Step::Run { .. }));
+        assert!(matches!(
+            step("set session work_mem = '1GB'"),
+            Step::Run { .. }
+        ));
     }
 }

@@ -54,11 +54,7 @@ fn counters(activity: &snapshot::Activity, taken: Option<f64>) -> Activity {
 fn seconds(text: &str) -> Option<f64> {
     let (date, time) = text.split_once(['T', ' '])?;
     let mut date = date.split('-').map(str::parse::<i64>);
-    let (year, month, day) = (
-        date.next()?.ok()?,
-        date.next()?.ok()?,
-        date.next()?.ok()?,
-    );
+    let (year, month, day) = (date.next()?.ok()?, date.next()?.ok()?, date.next()?.ok()?);
     let zone_at = time.find(['Z', '+', '-']).unwrap_or(time.len());
     let (clock, zone) = time.split_at_checked(zone_at)?;
     let mut clock = clock.split(':').map(str::parse::<f64>);

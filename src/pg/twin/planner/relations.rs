@@ -122,15 +122,6 @@ impl Relations {
             .find(|known| known.schema == schema && known.table.is_none())
     }
 
-    /// The relation of that schema and name.
-    pub(super) fn named(&self, schema: &str, name: &str) -> Option<&Known> {
-        self.by_name
-            .get(name)?
-            .iter()
-            .filter_map(|oid| self.by_oid.get(oid))
-            .find(|known| known.schema == schema)
-    }
-
     /// The relation whose file that is.
     pub(super) fn of_file(&self, path: &str) -> Option<&Known> {
         self.by_oid

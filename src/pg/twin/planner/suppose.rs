@@ -13,6 +13,7 @@ use super::changes::{self, Reads, Step};
 use super::estimate;
 use super::heaps::{self, Emptied};
 use super::relations::{COLUMNS, FROM, Known, Relations, known, sizes};
+use crate::catalog::Catalog;
 use crate::catalog::ident::{literal, quote};
 use crate::finding::IndexSpec;
 use crate::pg::catalog::get;
@@ -43,6 +44,7 @@ pub(super) struct Twin<'a> {
     pub(super) cluster: &'a mut dyn Cluster,
     pub(super) relations: &'a Relations,
     pub(super) snapshot: &'a Snapshot,
+    pub(super) catalog: &'a Catalog,
 }
 
 /// An index that was made in the transaction.
@@ -132,7 +134,11 @@ impl Open {
     ) -> Result<Self, SupposeError> {
         let others = others(suppositions);
         let session = twin.cluster.session()?;
-        let limit = session.limits().statement.as_millis().clamp(1, 2_147_483_647);
+        let limit = session
+            .limits()
+            .statement
+            .as_millis()
+            .clamp(1, 2_147_483_647);
         session.execute_script(&format!(
             "BEGIN; SET LOCAL statement_timeout = {limit}; \
              SET LOCAL idle_in_transaction_session_timeout = 0"
@@ -196,11 +202,7 @@ impl Open {
 
     /// Writes the rows of these tables in `pg_class` anew, in this
     /// transaction; that also makes the server close their files.
-    fn shield(
-        &mut self,
-        twin: &mut Twin<'_>,
-        tables: &BTreeSet<u32>,
-    ) -> Result<(), SupposeError> {
+    fn shield(&mut self, twin: &mut Twin<'_>, tables: &BTreeSet<u32>) -> Result<(), SupposeError> {
         let rows: Vec<String> = tables
             .iter()
             .filter(|oid| self.shielded.insert(**oid))
@@ -267,13 +269,27 @@ impl Open {
                 made.push((get(&row, 10)?, known(&row)?));
             }
         }
-        let mut rows: Vec<String> = tables
+        let rows: Vec<String> = tables
             .iter()
             .filter_map(|oid| twin.relations.by_oid.get(oid))
             .map(Known::sizes)
             .collect();
+        // The tables first: the planner is asked how many rows a partial index
+        // would hold.
+        set_sizes(twin.cluster.session()?, &rows)?;
+        let of_spec = |name: &str| {
+            specs
+                .iter()
+                .find(|spec| format!("{}.{}", quote(&spec.schema), quote(&spec.name)) == name)
+        };
+        let pairs: Vec<(&Known, &IndexSpec)> = made
+            .iter()
+            .filter_map(|(name, known)| Some((known, *of_spec(name)?)))
+            .collect();
+        let estimates = estimate::of_specs(twin, &pairs)?;
         let only: Vec<&Known> = made.iter().map(|(_, known)| known).collect();
-        let laid = lay_indexes(twin, &only, &mut rows)?;
+        let mut rows = Vec::new();
+        let laid = lay_indexes(twin, &only, &estimates, &mut rows)?;
         set_sizes(twin.cluster.session()?, &rows)?;
         for spec in specs {
             let name = format!("{}.{}", quote(&spec.schema), quote(&spec.name));
@@ -377,8 +393,7 @@ impl Open {
                 let mut new = Vec::new();
                 if outcome == ChangeOutcome::Applied {
                     for known in touched(twin.cluster.session()?, start, true)? {
-                        if !twin.relations.by_oid.contains_key(&known.oid)
-                            && seen.insert(known.oid)
+                        if !twin.relations.by_oid.contains_key(&known.oid) && seen.insert(known.oid)
                         {
                             new.push(known.oid);
                         }
@@ -406,13 +421,11 @@ impl Open {
         let now = touched(twin.cluster.session()?, start, false)?;
         let mut rows = Vec::new();
         let mut new_indexes = Vec::new();
-        let mut rewritten = BTreeSet::new();
         for relation in &now {
             let before = twin.relations.by_oid.get(&relation.oid);
             match before {
                 Some(before) if before.path == relation.path => rows.push(before.sizes()),
                 Some(before) if relation.is_heap() => {
-                    rewritten.insert(relation.oid);
                     let factor = super::carry::growth(twin, before, relation)?;
                     rows.push(lay_again(twin, before, relation, factor)?);
                 }
@@ -440,7 +453,8 @@ impl Open {
         set_sizes(twin.cluster.session()?, &rows)?;
         super::carry::statistics(twin, &now)?;
         let mut rows = Vec::new();
-        let laid = lay_indexes(twin, &new_indexes, &mut rows)?;
+        let estimates = estimate::of_new(twin, &new_indexes)?;
+        let laid = lay_indexes(twin, &new_indexes, &estimates, &mut rows)?;
         set_sizes(twin.cluster.session()?, &rows)?;
         let names: BTreeMap<u32, &Known> = now.iter().map(|known| (known.oid, known)).collect();
         for (change, oids) in self.changes.iter_mut().zip(made) {
@@ -591,10 +605,11 @@ fn with_empty_tables<T>(
 fn lay_indexes(
     twin: &mut Twin<'_>,
     indexes: &[&Known],
+    estimates: &[estimate::Estimated],
     rows: &mut Vec<String>,
 ) -> Result<BTreeMap<u32, f64>, SupposeError> {
     let mut bytes = BTreeMap::new();
-    for estimated in estimate::of(twin, indexes)? {
+    for estimated in estimates {
         let Some(index) = indexes.iter().find(|index| index.oid == estimated.oid) else {
             continue;
         };
