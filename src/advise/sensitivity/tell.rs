@@ -68,11 +68,10 @@ fn measured(
         })
         .sum();
     let share = excess / generic.unwrap_or(own + excess).max(f64::MIN_POSITIVE);
-    let settles = found.settled.is_some_and(|settled| {
-        settled.generic_at_last || settled.generic_after_five >= 0.5
-    });
-    let forced_generic =
-        context.catalog.setting("plan_cache_mode") == Some("force_generic_plan");
+    let settles = found
+        .settled
+        .is_some_and(|settled| settled.generic_at_last || settled.generic_after_five >= 0.5);
+    let forced_generic = context.catalog.setting("plan_cache_mode") == Some("force_generic_plan");
     let values = describe(slots, worst);
     let share_hurt: f64 = hurt.iter().map(|(tried, _)| tried.share).sum();
     let mut evidence = vec![
@@ -238,7 +237,7 @@ fn why(found: &Sensitivity, settles: bool, forced_generic: bool) -> String {
         .max_by(|a, b| found.share_of(a.0).total_cmp(&found.share_of(b.0)))
     {
         text.push_str(&format!(
-            "; for {:.1} % of them {other} is cheaper",
+            "; for {:.1} % of executions {other} is cheaper",
             found.share_of(at) * 100.0
         ));
     }
