@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod cli;
+mod clusters;
 mod conventions;
 mod docs;
 mod embedded;
@@ -13,5 +14,6 @@ mod plans;
 mod reports;
 mod rewrites;
 mod rules;
+mod snapshots;
 mod sql;
 mod support;

@@ -10,7 +10,11 @@ use crate::support::fixture::{self, Fixture, Section};
 
 /// Rules under whose name an advisor reports what it tried on a planner. They
 /// find nothing by themselves, and are tested with the advisors.
-const REPORTED_BY_ADVISORS: &[&str] = &["missing-index", "cheaper-equivalent-query"];
+const REPORTED_BY_ADVISORS: &[&str] = &[
+    "missing-index",
+    "cheaper-equivalent-query",
+    "plan-depends-on-parameter",
+];
 
 fn template(id: &str) -> String {
     format!(

@@ -3,7 +3,7 @@
 
 use super::engine::{self, Choice};
 use super::suppress::{ConfiguredSuppression, apply_suppressions};
-use super::{Analysis, PlanFrom, attach, statistics};
+use super::{Analysis, PlanFrom, attach, sensitivity, statistics};
 use crate::catalog::Catalog;
 use crate::plan::PlanGraph;
 use crate::source::Problem;
@@ -21,6 +21,8 @@ pub struct AdviceOptions {
     pub allow_writes: bool,
     /// Try suggestions on the planner.
     pub verify: bool,
+    /// Try values in place of parameters.
+    pub parameters: bool,
     /// Least share of the cost that a set of indexes must save, 0 to 1.
     pub min_gain: f64,
     /// Rules switched off, and levels set by the user.
@@ -35,6 +37,7 @@ impl Default for AdviceOptions {
             analyze: false,
             allow_writes: false,
             verify: true,
+            parameters: true,
             min_gain: 0.3,
             rules: Choice::default(),
             suppressions: Vec::new(),
@@ -309,6 +312,13 @@ fn advise(
             );
         }
         statistics::verify(&context, &mut findings, planner);
+        match sensitivity::advise(&context, &mut findings, planner) {
+            Ok(found) => analysis.parameters = found,
+            Err(error) => analysis.problems.push(Problem::at(
+                statement.span,
+                format!("values were not all tried in place of parameters: {error}"),
+            )),
+        }
         attach::untestable(&mut findings);
         attach::put_in_order(&mut findings);
     } else {

@@ -56,6 +56,8 @@ pub struct Analysis {
     pub plan_from: Option<PlanFrom>,
     /// The planner that tried the suggestions.
     pub engine: Option<Engine>,
+    /// What became of its parameters, where values were tried in their place.
+    pub parameters: Option<sensitivity::Sensitivity>,
     /// What was found, the costliest first.
     pub findings: Vec<Finding>,
     /// Findings silenced in SQL or configuration, with the reason.

@@ -109,11 +109,10 @@ pub(super) fn serve(args: &[std::ffi::OsString]) -> Result<Exit, Failure> {
 }
 
 /// Keeps an installed server in this process, which was started for it.
-pub(super) fn serve_native(_args: &[std::ffi::OsString]) -> Result<Exit, Failure> {
-    Err(Failure::new(
-        Kind::Internal,
-        "this command is being written",
-    ))
+pub(super) fn serve_native(args: &[std::ffi::OsString]) -> Result<Exit, Failure> {
+    pg::cluster::keeper::serve(args)
+        .map(|()| Exit::Fine)
+        .map_err(|message| Failure::new(Kind::Internal, message))
 }
 
 #[cfg(feature = "embedded")]

@@ -6,16 +6,15 @@
 //! back after each build. The server runs in a child process, killed when a
 //! statement takes too long; see [`super::cluster::server`].
 
-use std::collections::{BTreeMap, VecDeque};
-use std::io::{BufRead as _, BufReader};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use super::cluster::server::{PORT, READY, has_extension};
+use super::cluster::embedded::{Embedded, ServerOptions};
+use super::cluster::{Cluster as _, ClusterError};
 use super::explain::RawText;
 use super::load::{extension_of, load};
-use super::{Error as SessionError, Limits, Session};
+use super::{Error as SessionError, Session};
 use crate::catalog::Catalog;
 use crate::catalog::ident::{literal, quote};
 use crate::finding::IndexSpec;
@@ -30,8 +29,6 @@ const RUNS: usize = 3;
 /// Extensions that suggestions may need though the schema does not.
 const FOR_SUGGESTIONS: &[&str] = &["pg_trgm"];
 
-/// How many lines of a server that did not come up are told.
-const LAST_WORDS: usize = 3;
 /// How to start the cluster.
 #[derive(Debug, Clone)]
 pub struct EmbeddedOptions {
@@ -54,36 +51,6 @@ pub struct SchemaStatement {
     pub span: Span,
 }
 
-/// Why there is no embedded cluster.
-#[derive(Debug, thiserror::Error)]
-pub enum EmbeddedError {
-    /// The private folder could not be made.
-    #[error("no temporary folder for the embedded server in {}", folder.display())]
-    Folder {
-        /// Where it was tried.
-        folder: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The child process could not be started.
-    #[error("the embedded server could not be started")]
-    Start {
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The child process ended before it was up.
-    #[error("the embedded server did not come up: {message}")]
-    NotUp {
-        /// Its last words.
-        message: String,
-    },
-    /// The cluster is up, but cannot be talked to.
-    #[error("the embedded server does not answer")]
-    Session(#[from] SessionError),
-}
-
 /// An index that was built once.
 #[derive(Debug, Clone)]
 struct Built {
@@ -101,34 +68,17 @@ struct Built {
 #[derive(Debug)]
 pub struct EmbeddedPlanner {
     options: EmbeddedOptions,
-    running: Option<Running>,
+    running: Option<Embedded>,
     catalog: Option<Catalog>,
     built: BTreeMap<IndexSpec, Built>,
     problems: Vec<Problem>,
     calls: usize,
 }
 
-/// The child process with its folder; dropping it ends both.
-#[derive(Debug)]
-struct Running {
-    // Dropped first: the server waits for its client before it ends.
-    session: Session,
-    child: Child,
-    folder: tempfile::TempDir,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // Nothing in the cluster is worth a clean end.
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
 impl EmbeddedPlanner {
     /// Starts a cluster and executes the schema. Statements that the server
     /// refuses are problems, and the others go on.
-    pub fn start(options: EmbeddedOptions) -> Result<Self, EmbeddedError> {
+    pub fn start(options: EmbeddedOptions) -> Result<Self, ClusterError> {
         let mut planner = Self {
             options,
             running: None,
@@ -168,17 +118,15 @@ impl EmbeddedPlanner {
 
     /// The cluster's private folder, while it runs.
     pub fn folder(&self) -> Option<&std::path::Path> {
-        self.running.as_ref().map(|running| running.folder.path())
+        self.running.as_ref().map(Embedded::folder)
     }
 
-    fn come_up(&mut self) -> Result<Vec<Problem>, EmbeddedError> {
+    fn come_up(&mut self) -> Result<Vec<Problem>, ClusterError> {
         self.built.clear();
         let mut running = start(&self.options)?;
         let mut problems = Vec::new();
-        load(&mut running.session, &self.options, &mut problems);
-        running
-            .session
-            .set_statement_limit(self.options.statement_limit);
+        load(running.session()?, &self.options, &mut problems);
+        running.set_statement_limit(self.options.statement_limit);
         self.running = Some(running);
         Ok(problems)
     }
@@ -190,8 +138,8 @@ impl EmbeddedPlanner {
                 message: error.to_string(),
             })?;
         }
-        match &mut self.running {
-            Some(running) => Ok(&mut running.session),
+        match self.running.as_mut().and_then(Embedded::connected) {
+            Some(session) => Ok(session),
             None => Err(PlanError::Lost {
                 message: "the embedded server is gone".to_owned(),
             }),
@@ -317,7 +265,11 @@ impl EmbeddedPlanner {
             })
             .collect();
         self.show_only(&[])?;
-        Ok(WhatIf { plans, indexes })
+        Ok(WhatIf {
+            plans,
+            indexes,
+            changes: Vec::new(),
+        })
     }
 
     /// Does the work with the supposed statistics in place, and puts the old
@@ -371,7 +323,7 @@ impl EmbeddedPlanner {
 impl Planner for EmbeddedPlanner {
     fn engine(&self) -> Engine {
         let version = self.running.as_ref().map_or((0, ""), |running| {
-            (running.session.version_num(), running.session.version())
+            (running.version_num(), running.version())
         });
         Engine {
             description: format!("PostgreSQL {} (embedded)", version.1),
@@ -438,119 +390,42 @@ impl Planner for EmbeddedPlanner {
         Ok(times.get(times.len() / 2).copied())
     }
 
+    fn plan_with(
+        &mut self,
+        statement: Planned<'_>,
+        settings: &[(&str, &str)],
+    ) -> Result<PlanGraph, PlanError> {
+        let plan = self.show_only(&[]).and_then(|()| {
+            self.calls += 1;
+            self.session()?.explain_with(statement, settings)
+        });
+        self.settle(plan)
+    }
+
     fn calls(&self) -> usize {
         self.calls
     }
 }
 
-/// Starts the server; where its unpacked runtime cannot be kept in the user's
-/// cache folder, it is unpacked into the private one, which takes longer.
-fn start(options: &EmbeddedOptions) -> Result<Running, EmbeddedError> {
-    match start_with(options, false) {
-        Err(EmbeddedError::NotUp { .. }) => start_with(options, true),
-        other => other,
-    }
-}
-
-fn start_with(options: &EmbeddedOptions, own_cache: bool) -> Result<Running, EmbeddedError> {
-    let folder = tempfile::Builder::new()
-        .prefix("pgadvise-")
-        .tempdir()
-        .map_err(|source| EmbeddedError::Folder {
-            folder: std::env::temp_dir(),
-            source,
-        })?;
-    let mut wanted: Vec<String> = FOR_SUGGESTIONS
+fn start(options: &EmbeddedOptions) -> Result<Embedded, ClusterError> {
+    let mut extensions: Vec<String> = FOR_SUGGESTIONS
         .iter()
         .map(|name| (*name).to_owned())
         .collect();
-    wanted.extend(options.schema.iter().filter_map(|statement| {
-        extension_of(&statement.text).filter(|name| has_extension(name) && name != "plpgsql")
-    }));
-    wanted.sort_unstable();
-    wanted.dedup();
-    let mut command = Command::new(&options.program);
-    command
-        .arg("__embedded-server")
-        .arg(folder.path())
-        .args(&wanted)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    if own_cache {
-        command
-            .env("HOME", folder.path())
-            .env("XDG_CACHE_HOME", folder.path().join("cache"));
-    }
-    // Its own process group: an interrupt at the terminal ends pgadvise, and
-    // the child sees its standard input close and tidies up.
-    #[cfg(unix)]
-    std::os::unix::process::CommandExt::process_group(&mut command, 0);
-    let mut child = command
-        .spawn()
-        .map_err(|source| EmbeddedError::Start { source })?;
-    // Read to the end, or a server with much to say would wait for a reader.
-    let words = child.stderr.take().map(|err| {
-        std::thread::spawn(move || {
-            let mut last: VecDeque<String> = VecDeque::new();
-            for line in BufReader::new(err).lines().map_while(Result::ok) {
-                if line.trim().is_empty() {
-                    continue;
-                }
-                if last.len() == LAST_WORDS {
-                    last.pop_front();
-                }
-                last.push_back(line.trim().to_owned());
-            }
-            last
-        })
-    });
-    let mut line = String::new();
-    if let Some(out) = child.stdout.take() {
-        // The child writes this one line and nothing more.
-        drop(BufReader::new(out).read_line(&mut line));
-    }
-    if line.trim() != READY {
-        drop(child.kill());
-        drop(child.wait());
-        let last = words
-            .and_then(|words| words.join().ok())
-            .map(Vec::from)
-            .unwrap_or_default();
-        return Err(EmbeddedError::NotUp {
-            message: if last.is_empty() {
-                "it ended without a word".to_owned()
-            } else {
-                last.join("; ")
-            },
-        });
-    }
-    let limits = Limits {
-        connect: Duration::from_mins(1),
-        statement: options.load_limit,
-        ..Limits::default()
-    };
-    let connected = Session::throw_away(folder.path(), PORT, "postgres", "postgres", limits);
-    let mut session = match connected {
-        Ok(session) => session,
-        Err(error) => {
-            drop(child.kill());
-            drop(child.wait());
-            return Err(error.into());
-        }
-    };
+    extensions.extend(
+        options
+            .schema
+            .iter()
+            .filter_map(|statement| extension_of(&statement.text)),
+    );
     // The schema creates what it wants itself, in its own schemas.
-    for name in &wanted {
-        session.execute_script(&format!("DROP EXTENSION IF EXISTS {}", quote(name)))?;
-    }
-    // What a server has by default; the embedded one starts without workers.
-    session.execute_script(
-        "SET max_parallel_workers = 8; SET max_parallel_workers_per_gather = 2; SET jit = off",
-    )?;
-    Ok(Running {
-        session,
-        child,
-        folder,
+    Embedded::start(ServerOptions {
+        program: options.program.clone(),
+        temp: std::env::temp_dir(),
+        extensions,
+        created: Vec::new(),
+        settings: Vec::new(),
+        statement_limit: options.load_limit,
     })
 }
 

@@ -78,6 +78,26 @@ impl Session {
         }
     }
 
+    /// The plan of one statement, not executed, with settings that hold for it
+    /// alone: they are local to the transaction, which is rolled back.
+    pub(super) fn explain_with(
+        &mut self,
+        statement: Planned<'_>,
+        settings: &[(&str, &str)],
+    ) -> Result<PlanGraph, PlanError> {
+        self.read_only(|session| {
+            session.undone(|session| {
+                for (name, value) in settings {
+                    session.query(
+                        "SELECT set_config($1, $2, true)",
+                        &[(name, Type::TEXT), (value, Type::TEXT)],
+                    )?;
+                }
+                session.explain_part(statement, false, true)
+            })
+        })
+    }
+
     /// The same within a transaction that is open; without a trace in it
     /// where others share it.
     pub(super) fn explain_part(

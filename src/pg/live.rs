@@ -196,7 +196,11 @@ impl Planner for LivePlanner {
             }
             session.query(&reset, &[])?;
             is_reset = true;
-            Ok(WhatIf { plans, indexes })
+            Ok(WhatIf {
+                plans,
+                indexes,
+                changes: Vec::new(),
+            })
         });
         if !is_reset {
             // Best effort: where the connection is gone, so are the indexes.
@@ -211,6 +215,15 @@ impl Planner for LivePlanner {
             }
         }
         Ok(what_if)
+    }
+
+    fn plan_with(
+        &mut self,
+        statement: Planned<'_>,
+        settings: &[(&str, &str)],
+    ) -> Result<PlanGraph, PlanError> {
+        self.calls += 1;
+        self.session.explain_with(statement, settings)
     }
 
     fn calls(&self) -> usize {

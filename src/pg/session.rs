@@ -209,6 +209,11 @@ impl Session {
         &self.notes
     }
 
+    /// Whether the connection is gone, so that only a new one helps.
+    pub fn is_lost(&self) -> bool {
+        self.client.is_none() || self.task.is_finished()
+    }
+
     /// The time limits in force.
     pub fn limits(&self) -> Limits {
         self.limits

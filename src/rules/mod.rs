@@ -16,6 +16,7 @@ pub mod lossy_bitmap;
 pub mod missing_index;
 pub mod nested_loop_inner_seq_scan;
 pub mod not_in_nullable_subquery;
+pub mod plan_depends_on_parameter;
 pub mod row_estimate_far_off;
 pub mod seq_scan_behind_selective_filter;
 pub mod sort_spilled_to_disk;
@@ -42,6 +43,7 @@ pub static ALL: &[&dyn Rule] = &[
     &missing_index::MissingIndex,
     &nested_loop_inner_seq_scan::NestedLoopInnerSeqScan,
     &not_in_nullable_subquery::NotInNullableSubquery,
+    &plan_depends_on_parameter::PlanDependsOnParameter,
     &row_estimate_far_off::RowEstimateFarOff,
     &seq_scan_behind_selective_filter::SeqScanBehindSelectiveFilter,
     &sort_spilled_to_disk::SortSpilledToDisk,

@@ -8,6 +8,7 @@
 //! by number where there is one), so that the same database gives the same
 //! bytes.
 
+pub mod check;
 pub mod file;
 pub mod redact;
 

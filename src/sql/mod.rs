@@ -4,6 +4,7 @@
 //! takes are replaced first, byte ranges mapped back. A statement that cannot
 //! be read is a [`Problem`], and the others go on.
 
+mod bind;
 pub mod condition;
 mod placeholder;
 mod precedence;
@@ -12,6 +13,7 @@ mod scan;
 mod split;
 mod walk;
 
+pub use bind::{Bound, bind};
 pub use read::{read, resolve};
 
 use crate::source::{Problem, Span};

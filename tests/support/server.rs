@@ -74,9 +74,52 @@ fn unprivileged() -> Option<(u32, u32)> {
     })
 }
 
+/// The programs of every server version at hand, by major version: the
+/// installed one, and those that `.ci/servers` fetched
+/// (`PGADVISE_TEST_SERVERS`). Under `CI` that fetched them, all six versions
+/// must be there.
+pub(crate) fn every_version() -> Vec<(u32, PathBuf)> {
+    let mut found = std::collections::BTreeMap::new();
+    let fetched = std::env::var_os("PGADVISE_TEST_SERVERS").map(PathBuf::from);
+    for entry in fetched
+        .iter()
+        .flat_map(|folder| std::fs::read_dir(folder).into_iter().flatten().flatten())
+    {
+        let bin = entry.path().join("bin");
+        if let Some(major) = major_of(&bin) {
+            found.insert(major, bin);
+        }
+    }
+    if let Some(bin) = programs()
+        && let Some(major) = major_of(&bin)
+    {
+        found.insert(major, bin);
+    }
+    found.into_iter().collect()
+}
+
+/// The major version of the server in that folder.
+fn major_of(bin: &Path) -> Option<u32> {
+    let output = Command::new(bin.join("postgres"))
+        .arg("--version")
+        .output()
+        .ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let number = text.split_whitespace().nth(2)?;
+    number.split('.').next()?.parse().ok()
+}
+
 impl Server {
+    /// Starts a server of the version whose programs are in that folder.
+    pub(crate) fn of_version(bin: &Path, settings: &[&str], port: u16) -> Result<Self, String> {
+        Self::try_start(bin, settings, port, |_| ())
+    }
+
     fn start() -> Option<Self> {
-        match Self::try_start(&[], 5432, |_| ()) {
+        let started = programs()
+            .ok_or_else(|| "initdb was not found".to_owned())
+            .and_then(|bin| Self::try_start(&bin, &[], 5432, |_| ()));
+        match started {
             Ok(server) => Some(server),
             Err(why) => {
                 assert!(
@@ -96,15 +139,16 @@ impl Server {
         port: u16,
         prepare: impl FnOnce(&Path),
     ) -> Result<Self, String> {
-        Self::try_start(settings, port, prepare)
+        let bin = programs().ok_or("initdb was not found")?;
+        Self::try_start(&bin, settings, port, prepare)
     }
 
     fn try_start(
+        bin: &Path,
         settings: &[&str],
         port: u16,
         prepare: impl FnOnce(&Path),
     ) -> Result<Self, String> {
-        let bin = programs().ok_or("initdb was not found")?;
         let who = unprivileged();
         // Removed by itself until the keeper has taken it over.
         let made = tempfile::Builder::new()

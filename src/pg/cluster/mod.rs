@@ -5,9 +5,13 @@
 //! WebAssembly, nothing to install) and a native one (a PostgreSQL that is
 //! installed on this machine). Neither listens on a network.
 
+pub mod copy;
 #[cfg(feature = "embedded")]
 pub mod embedded;
+pub mod keeper;
 pub mod native;
+pub mod private;
+pub mod programs;
 #[cfg(feature = "embedded")]
 pub mod server;
 

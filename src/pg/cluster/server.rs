@@ -11,6 +11,8 @@ use std::path::Path;
 
 use pglite_oxide::{PgliteServer, extensions};
 
+use super::private;
+
 /// Port number in the socket's file name, `.s.PGSQL.5432`.
 pub const PORT: u16 = 5432;
 
@@ -33,17 +35,20 @@ pub fn extension_names() -> Vec<&'static str> {
     names
 }
 
-/// Serves a cluster in `folder` until standard input closes.
-pub fn serve(folder: &Path, wanted: &[String]) -> Result<(), String> {
+/// Serves a cluster in `folder` until standard input closes. The words are
+/// settings (`name=value`) and names of extensions.
+pub fn serve(folder: &Path, words: &[String]) -> Result<(), String> {
+    let lock = private::share(folder).map_err(|error| error.to_string())?;
     let mut builder = PgliteServer::builder()
-        .path(folder.join("data"))
+        .path(private::data(folder))
         .unix(folder.join(format!(".s.PGSQL.{PORT}")))
         .relaxed_durability(true);
-    builder = builder.extensions(
-        wanted
-            .iter()
-            .filter_map(|name| extensions::by_sql_name(name)),
-    );
+    for word in words {
+        builder = match word.split_once('=') {
+            Some((name, value)) => builder.postgres_config(name, value),
+            None => builder.extensions(extensions::by_sql_name(word)),
+        };
+    }
     let server = builder.start().map_err(|error| format!("{error:#}"))?;
     let mut out = std::io::stdout();
     writeln!(out, "{READY}")
@@ -57,5 +62,6 @@ pub fn serve(folder: &Path, wanted: &[String]) -> Result<(), String> {
     // parent that was killed could not remove the folder.
     std::mem::forget(server);
     drop(std::fs::remove_dir_all(folder));
+    drop(lock);
     Ok(())
 }

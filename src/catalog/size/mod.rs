@@ -74,6 +74,89 @@ impl SizedColumn {
     }
 }
 
+/// How large an index would be.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct SizeEstimate {
+    /// Bytes of its main fork.
+    pub bytes: f64,
+    /// The same in blocks.
+    pub blocks: u64,
+    /// Rows in it, as `pg_class.reltuples` of the index would say.
+    pub tuples: f64,
+    /// Levels above the leaves, of a B-tree; 0 for others.
+    pub height: u32,
+}
+
+/// What of an index its size depends on.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SizedIndex<'a> {
+    /// Access method.
+    pub method: &'a str,
+    /// Keys in order.
+    pub keys: Vec<SizedKey<'a>>,
+    /// `INCLUDE` columns.
+    pub include: Vec<&'a str>,
+    /// No two rows have the same key.
+    pub unique: bool,
+    /// The share of the table's rows that a partial index holds; 1 for all.
+    pub selectivity: f64,
+    /// Storage parameters, `name=value`.
+    pub options: Vec<(&'a str, &'a str)>,
+}
+
+/// A key of an index.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct SizedKey<'a> {
+    /// The column; `None` for an expression.
+    pub column: Option<&'a str>,
+    /// The expression's SQL.
+    pub expression: &'a str,
+    /// Statistics of an expression, where there are.
+    pub stats: Option<&'a ColumnStatistics>,
+    /// Name of the operator class, without schema; empty for the default.
+    pub opclass: &'a str,
+}
+
+/// How large an index on `rows` rows of a table is.
+pub fn index_size(relation: &Relation, index: &SizedIndex<'_>, rows: f64) -> SizeEstimate {
+    let tuples = rows * index.selectivity.clamp(0.0, 1.0);
+    let keys: Vec<SizedColumn> = index
+        .keys
+        .iter()
+        .map(|key| match key.column {
+            Some(column) => SizedColumn::of(relation, column),
+            None => SizedColumn::new("", key.stats, rows),
+        })
+        .collect();
+    let include: Vec<SizedColumn> = index
+        .include
+        .iter()
+        .map(|column| SizedColumn::of(relation, column))
+        .collect();
+    let bytes = btree_bytes(tuples, &keys, &include, index.unique);
+    let blocks = (bytes / BLOCK).ceil().max(1.0);
+    let width: f64 = keys.iter().map(|key| key.width).sum();
+    SizeEstimate {
+        bytes: blocks * BLOCK,
+        blocks: blocks as u64,
+        tuples,
+        height: btree_height(blocks as u64, width),
+    }
+}
+
+/// Levels above the leaves of a B-tree of that many blocks, whose keys have
+/// that width in bytes.
+pub fn btree_height(blocks: u64, key_width: f64) -> u32 {
+    let fanout = (5700.0 / (align(8.0 + key_width, 8.0) + 4.0)).max(2.0);
+    let mut pages = blocks.saturating_sub(1) as f64;
+    let mut height = 0;
+    while pages > 1.0 {
+        pages = (pages / fanout).floor();
+        height += 1;
+    }
+    height
+}
+
 fn align(bytes: f64, to: f64) -> f64 {
     (bytes / to).ceil() * to
 }

@@ -1,1 +1,0 @@
-//! Giving the files of relations their sizes, and indexes their first pages.
