@@ -113,26 +113,20 @@ impl Loader<'_> {
             after_creation(relation, "TABLE", steps);
             return;
         }
-        let columns: Vec<String> = relation
+        let mut parts: Vec<String> = relation
             .columns
             .iter()
             .enumerate()
             .map(|(at, column)| self.column_text(relation, at + 1, column, Detail::Whole))
-            .chain(
-                relation
-                    .constraints
-                    .iter()
-                    .filter(|constraint| constraint.kind == "c" && constraint.validated)
-                    .filter_map(|constraint| {
-                        Some(format!(
-                            "CONSTRAINT {} {}",
-                            quoted(&constraint.name),
-                            self.constraint_text(relation, constraint)?
-                        ))
-                    })
-                    .collect::<Vec<_>>(),
-            )
             .collect();
+        for constraint in &relation.constraints {
+            if constraint.kind == "c"
+                && constraint.validated
+                && let Some(definition) = self.constraint_text(relation, constraint)
+            {
+                parts.push(format!("CONSTRAINT {} {definition}", quoted(&constraint.name)));
+            }
+        }
         let mut options = Vec::new();
         for option in &foreign.options {
             let Some((name, value)) = option.split_once('=') else {
@@ -149,7 +143,7 @@ impl Loader<'_> {
         let mut sql = format!(
             "CREATE FOREIGN TABLE {} ({}) SERVER {}",
             qualified(&relation.schema, &relation.name),
-            columns.join(", "),
+            parts.join(", "),
             quoted(&foreign.server)
         );
         if !options.is_empty() {

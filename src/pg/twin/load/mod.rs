@@ -6,6 +6,7 @@
 //! flags in catalogues) is done with statements of our own, to which the
 //! snapshot only gives parameters, and evaluates nothing that it defined.
 
+mod bytes;
 mod classes;
 mod collations;
 mod extended;
@@ -156,7 +157,7 @@ impl Loader<'_> {
 /// passed over.
 fn all(session: &mut Session, statements: &[&str]) -> Result<(), TwinError> {
     for outcome in session.pipeline(statements)? {
-        refusal(outcome)?;
+        drop(refusal(outcome)?);
     }
     Ok(())
 }

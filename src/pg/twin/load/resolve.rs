@@ -38,6 +38,10 @@ pub(super) struct Names {
     pub collations: BTreeMap<String, u32>,
     /// `atttypid` and `attcollation`, by relation and number.
     pub columns: BTreeMap<(u32, i16), (u32, u32)>,
+    /// The range of a multirange.
+    pub ranges: BTreeMap<u32, u32>,
+    /// `<` and `=` of the default B-tree operator class, by type.
+    pub defaults: BTreeMap<u32, (u32, u32)>,
     /// `opcintype`, by index and key.
     pub key_types: BTreeMap<(u32, i16), u32>,
 }
@@ -152,6 +156,28 @@ impl Loader<'_> {
             names
                 .columns
                 .insert((get(row, 0)?, get(row, 1)?), (get(row, 2)?, get(row, 3)?));
+        }
+        if self.major >= 14 {
+            for row in &admin.query(
+                "SELECT r.rngmultitypid, r.rngtypid FROM pg_catalog.pg_range AS r",
+                &[],
+            )? {
+                names.ranges.insert(get(row, 0)?, get(row, 1)?);
+            }
+        }
+        for row in &admin.query(
+            "SELECT c.opcintype, l.amopopr, e.amopopr FROM pg_catalog.pg_opclass AS c \
+             JOIN pg_catalog.pg_am AS m ON m.oid = c.opcmethod AND m.amname = 'btree' \
+             JOIN pg_catalog.pg_amop AS l ON l.amopfamily = c.opcfamily AND l.amopstrategy = 1 \
+               AND l.amoplefttype = c.opcintype AND l.amoprighttype = c.opcintype \
+             JOIN pg_catalog.pg_amop AS e ON e.amopfamily = c.opcfamily AND e.amopstrategy = 3 \
+               AND e.amoplefttype = c.opcintype AND e.amoprighttype = c.opcintype \
+             WHERE c.opcdefault",
+            &[],
+        )? {
+            names
+                .defaults
+                .insert(get(row, 0)?, (get(row, 1)?, get(row, 2)?));
         }
         for row in &admin.query(
             "SELECT i.indexrelid, k.at::int2, c.opcintype FROM pg_catalog.pg_index AS i \
