@@ -142,10 +142,38 @@ fn order_of(column: &Column) -> Order {
 /// run, where the name alone is clear.
 fn type_name(column: &Column) -> String {
     const BUILT_IN: &[&str] = &[
-        "bit", "bool", "bpchar", "bytea", "char", "cidr", "date", "float4", "float8", "inet",
-        "int2", "int4", "int8", "interval", "json", "jsonb", "macaddr", "macaddr8", "money",
-        "name", "numeric", "oid", "text", "time", "timestamp", "timestamptz", "timetz",
-        "tsvector", "uuid", "varbit", "varchar", "xml",
+        "bit",
+        "bool",
+        "bpchar",
+        "bytea",
+        "char",
+        "cidr",
+        "date",
+        "float4",
+        "float8",
+        "inet",
+        "int2",
+        "int4",
+        "int8",
+        "interval",
+        "json",
+        "jsonb",
+        "macaddr",
+        "macaddr8",
+        "money",
+        "name",
+        "numeric",
+        "oid",
+        "text",
+        "time",
+        "timestamp",
+        "timestamptz",
+        "timetz",
+        "tsvector",
+        "uuid",
+        "varbit",
+        "varchar",
+        "xml",
     ];
     let base = column.base_type.as_str();
     let element = base.strip_prefix('_').unwrap_or(base);
@@ -539,10 +567,7 @@ mod tests {
             &relation(),
             &column("text", stats(&[("a\"b", 1.0)], &[])),
         );
-        assert_eq!(
-            found[0].constants,
-            ["E'{\"a\\\\\"b\"}'::pg_catalog.text[]"]
-        );
+        assert_eq!(found[0].constants, ["E'{\"a\\\\\"b\"}'::pg_catalog.text[]"]);
     }
 
     #[test]

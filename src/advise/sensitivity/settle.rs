@@ -63,7 +63,11 @@ fn chance(costs: &[(f64, f64)], left: usize, sum: f64, limit: f64) -> f64 {
     // number of orders that they can come in.
     fn draw(costs: &[(f64, f64)], left: usize, sum: f64, weight: f64, limit: f64) -> f64 {
         let Some(((cost, share), rest)) = costs.split_first() else {
-            return if left == 0 && sum > limit { weight } else { 0.0 };
+            return if left == 0 && sum > limit {
+                weight
+            } else {
+                0.0
+            };
         };
         let mut chance = 0.0;
         let mut ways = 1.0;

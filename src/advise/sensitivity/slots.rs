@@ -78,15 +78,19 @@ pub fn slots(statement: &Statement, query: &Query, catalog: &Catalog) -> Vec<Slo
         let mut comparison = one.comparison;
         let mut operator = one.predicate.operator.clone();
         if comparison == Comparison::Range
-            && let Some((other_at, other)) = compared.iter().enumerate().skip(at + 1).find(|(_, other)| {
-                other.comparison == Comparison::Range
-                    && other.item == one.item
-                    && other.column.number == one.column.number
-                    && one.predicate.conjunct
-                    && other.predicate.conjunct
-                    && is_lower(&other.predicate.operator) != is_lower(&one.predicate.operator)
-                    && !other.parameters.iter().any(|number| taken.contains(number) || parameters.contains(number))
-            })
+            && let Some((other_at, other)) =
+                compared.iter().enumerate().skip(at + 1).find(|(_, other)| {
+                    other.comparison == Comparison::Range
+                        && other.item == one.item
+                        && other.column.number == one.column.number
+                        && one.predicate.conjunct
+                        && other.predicate.conjunct
+                        && is_lower(&other.predicate.operator) != is_lower(&one.predicate.operator)
+                        && !other
+                            .parameters
+                            .iter()
+                            .any(|number| taken.contains(number) || parameters.contains(number))
+                })
         {
             comparison = Comparison::Window;
             operator = format!("{operator} … {}", other.predicate.operator);

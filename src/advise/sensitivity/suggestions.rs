@@ -172,21 +172,13 @@ struct Judgement {
 }
 
 impl Judgement {
-    fn of(
-        trials: &[Trial],
-        after: &[After],
-        before: &Before,
-        settled: Settled,
-    ) -> Self {
+    fn of(trials: &[Trial], after: &[After], before: &Before, settled: Settled) -> Self {
         let own: Vec<(f64, f64)> = trials
             .iter()
             .zip(after)
             .map(|(trial, after)| (trial.tried.own_cost, after.own))
             .collect();
-        let mut sentences = vec![format!(
-            "planned for its value: {}",
-            summary(trials, &own)
-        )];
+        let mut sentences = vec![format!("planned for its value: {}", summary(trials, &own))];
         let shared: Option<Vec<(f64, f64)>> = trials
             .iter()
             .zip(after)
@@ -279,11 +271,7 @@ fn summary(trials: &[Trial], costs: &[(f64, f64)]) -> String {
         many => {
             let more = if many > NAMED { ", …" } else { "" };
             hurt.truncate(NAMED);
-            format!(
-                "hurts {}{more} ({})",
-                hurt.join(", "),
-                percent(hurt_share)
-            )
+            format!("hurts {}{more} ({})", hurt.join(", "), percent(hurt_share))
         }
     };
     format!("{helps}; {hurts}")

@@ -68,11 +68,10 @@ fn measured(
         })
         .sum();
     let share = excess / generic.unwrap_or(own + excess).max(f64::MIN_POSITIVE);
-    let settles = found.settled.is_some_and(|settled| {
-        settled.generic_at_last || settled.generic_after_five >= 0.5
-    });
-    let forced_generic =
-        context.catalog.setting("plan_cache_mode") == Some("force_generic_plan");
+    let settles = found
+        .settled
+        .is_some_and(|settled| settled.generic_at_last || settled.generic_after_five >= 0.5);
+    let forced_generic = context.catalog.setting("plan_cache_mode") == Some("force_generic_plan");
     let values = describe(slots, worst);
     let share_hurt: f64 = hurt.iter().map(|(tried, _)| tried.share).sum();
     let mut evidence = vec![

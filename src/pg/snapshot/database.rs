@@ -152,9 +152,7 @@ impl Reader<'_> {
                 version: get(row, 2)?,
             });
         }
-        self.snapshot
-            .extensions
-            .sort_by(|a, b| a.name.cmp(&b.name));
+        self.snapshot.extensions.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(())
     }
 }

@@ -102,11 +102,7 @@ struct TableFacts {
 }
 
 impl<'a> Reader<'a> {
-    fn new(
-        session: &'a mut Session,
-        options: &'a SnapshotOptions,
-        progress: Progress<'a>,
-    ) -> Self {
+    fn new(session: &'a mut Session, options: &'a SnapshotOptions, progress: Progress<'a>) -> Self {
         Self {
             session,
             options,
@@ -192,7 +188,11 @@ impl<'a> Reader<'a> {
 
     fn index(&mut self, oid: u32) -> Option<&mut Index> {
         let (table, at) = self.index_places.get(&oid)?;
-        self.snapshot.relations.get_mut(*table)?.indexes.get_mut(*at)
+        self.snapshot
+            .relations
+            .get_mut(*table)?
+            .indexes
+            .get_mut(*at)
     }
 
     fn at_least(&self, major: u32) -> bool {

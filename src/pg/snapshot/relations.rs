@@ -206,8 +206,8 @@ impl Reader<'_> {
             for row in &rows {
                 let definition: Option<String> = get(row, 1)?;
                 if let Some(relation) = self.relation(get(row, 0)?) {
-                    relation.definition = definition
-                        .map(|text| text.trim_end().trim_end_matches(';').to_owned());
+                    relation.definition =
+                        definition.map(|text| text.trim_end().trim_end_matches(';').to_owned());
                 }
             }
         }

@@ -190,11 +190,7 @@ impl Reader<'_> {
     }
 
     /// The same from `pg_stats`, which shows columns that the role may select.
-    fn read_view(
-        &mut self,
-        owners: &[u32],
-        found: &mut BTreeSet<(u32, i16)>,
-    ) -> Result<(), Error> {
+    fn read_view(&mut self, owners: &[u32], found: &mut BTreeSet<(u32, i16)>) -> Result<(), Error> {
         let ranges = if self.at_least(17) {
             "s.range_bounds_histogram::text, s.range_length_histogram::text, s.range_empty_frac"
         } else {
@@ -238,9 +234,8 @@ impl Reader<'_> {
 /// attribute that it is about, its type and its relation; where they are not
 /// joined the arrays say their element type themselves.
 pub(super) fn columns(alias: &str, joined: bool) -> String {
-    let mut list = format!(
-        "{alias}.stainherit, {alias}.stanullfrac, {alias}.stawidth, {alias}.stadistinct"
-    );
+    let mut list =
+        format!("{alias}.stainherit, {alias}.stanullfrac, {alias}.stawidth, {alias}.stadistinct");
     for slot in 1..=SLOTS {
         let values = format!("{alias}.stavalues{slot}");
         // The binary form of an array has its element type in its header. Of
@@ -333,10 +328,18 @@ fn from_view(row: &Row) -> Result<Statistics, Error> {
     let text = |at| get::<Option<String>>(row, at);
     let numbers = |at| get::<Option<Vec<f32>>>(row, at);
     if let Some(array) = text(6)? {
-        slots.push(slot(kind::MCV, numbers(7)?, Some((Some(own.clone()), array))));
+        slots.push(slot(
+            kind::MCV,
+            numbers(7)?,
+            Some((Some(own.clone()), array)),
+        ));
     }
     if let Some(array) = text(8)? {
-        slots.push(slot(kind::HISTOGRAM, None, Some((Some(own.clone()), array))));
+        slots.push(slot(
+            kind::HISTOGRAM,
+            None,
+            Some((Some(own.clone()), array)),
+        ));
     }
     if let Some(correlation) = get::<Option<f32>>(row, 9)? {
         slots.push(slot(kind::CORRELATION, Some(vec![correlation]), None));
@@ -348,7 +351,11 @@ fn from_view(row: &Row) -> Result<Statistics, Error> {
         slots.push(slot(kind::ELEMENT_COUNTS, Some(counts), None));
     }
     if let Some(array) = text(13)? {
-        slots.push(slot(kind::RANGE_BOUNDS, None, Some((Some(own.clone()), array))));
+        slots.push(slot(
+            kind::RANGE_BOUNDS,
+            None,
+            Some((Some(own.clone()), array)),
+        ));
     }
     if let Some(array) = text(14)? {
         let empty: Option<f32> = get(row, 15)?;
