@@ -132,7 +132,13 @@ impl Family {
                 (roundest(16, least, size) ^ (1 << 127)).cast_signed()
             }
             Self::Date | Self::Timestamp | Self::TimestampTz => {
-                let least = before.map_or(i128::MIN, |before| value - (value - before) / 2);
+                // The first one moves away from the second by no more than half
+                // of what is between them.
+                let least = match (before, after) {
+                    (Some(before), _) => value - (value - before) / 2,
+                    (None, Some(after)) => value - (after - value) / 2,
+                    (None, None) => i128::MIN,
+                };
                 round_times(value)
                     .into_iter()
                     .find(|place| *place >= least)
