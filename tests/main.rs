@@ -10,6 +10,7 @@ mod generated;
 mod indexes;
 mod layers;
 mod live;
+mod parameters;
 mod plans;
 mod reports;
 mod rewrites;
