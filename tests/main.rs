@@ -18,4 +18,5 @@ mod rules;
 mod snapshots;
 mod sql;
 mod support;
+mod twins;
 mod why_not;

@@ -42,7 +42,7 @@ impl Loader<'_> {
             &format!(
                 "UPDATE pg_catalog.pg_class AS c \
                  SET relpages = s.pages, reltuples = s.tuples, relallvisible = s.visible{more} \
-                 FROM pg_catalog.unnest($1::oid[], $2::int4[], $3::float4[], $4::int4[], \
+                 FROM unnest($1::oid[], $2::int4[], $3::float4[], $4::int4[], \
                    $5::int4[]) AS s (oid, pages, tuples, visible, frozen) \
                  WHERE c.oid = s.oid"
             ),
