@@ -18,3 +18,4 @@ mod rules;
 mod snapshots;
 mod sql;
 mod support;
+mod why_not;

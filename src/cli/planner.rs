@@ -92,7 +92,8 @@ fn live(
     })
 }
 
-fn refused(error: Error) -> Failure {
+/// What the user is told of a server's refusal.
+pub(super) fn refused(error: Error) -> Failure {
     let hint = error.hint();
     let kind = match error {
         Error::Conninfo(_) => Kind::Usage,

@@ -201,7 +201,7 @@ fn finding(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-fn suggestion(suggestion: &Suggestion, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn suggestion(suggestion: &Suggestion, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "**Do:** {}\n", escape(&suggestion.title))?;
     if let Some(advice) = &suggestion.advice
         && *advice != suggestion.title
@@ -236,7 +236,7 @@ fn suggestion(suggestion: &Suggestion, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out)
 }
 
-fn problem(problem: &Problem, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn problem(problem: &Problem, out: &mut dyn Write) -> io::Result<()> {
     let place = problem
         .place
         .as_ref()
@@ -262,7 +262,7 @@ fn problem(problem: &Problem, out: &mut dyn Write) -> io::Result<()> {
 
 /// A block whose fence is longer than any in the text, so that the text cannot
 /// end it.
-fn fence(language: &str, text: &str, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn fence(language: &str, text: &str, out: &mut dyn Write) -> io::Result<()> {
     let mut longest = 0;
     let mut run = 0;
     for c in text.chars() {
@@ -276,7 +276,7 @@ fn fence(language: &str, text: &str, out: &mut dyn Write) -> io::Result<()> {
 
 /// The text on one line, with everything that Markdown or HTML would read as
 /// markup taken literally.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in prose::visible(text).chars() {
         match c {
