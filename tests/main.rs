@@ -19,4 +19,5 @@ mod snapshots;
 mod sql;
 mod support;
 mod what_if;
+mod twins;
 mod why_not;

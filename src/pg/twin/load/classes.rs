@@ -42,7 +42,7 @@ impl Loader<'_> {
             &format!(
                 "UPDATE pg_catalog.pg_class AS c \
                  SET relpages = s.pages, reltuples = s.tuples, relallvisible = s.visible{more} \
-                 FROM pg_catalog.unnest($1::oid[], $2::int4[], $3::float4[], $4::int4[], \
+                 FROM unnest($1::oid[], $2::int4[], $3::float4[], $4::int4[], \
                    $5::int4[]) AS s (oid, pages, tuples, visible, frozen) \
                  WHERE c.oid = s.oid"
             ),
@@ -72,8 +72,5 @@ impl Loader<'_> {
 
 /// `int4` of the catalogue; pages above 2³¹ are kept as negative numbers there.
 fn clamp(number: i64) -> i32 {
-    u32::try_from(number).map_or_else(
-        |_| i32::try_from(number).unwrap_or(0),
-        u32::cast_signed,
-    )
+    u32::try_from(number).map_or_else(|_| i32::try_from(number).unwrap_or(0), u32::cast_signed)
 }

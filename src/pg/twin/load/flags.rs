@@ -45,7 +45,7 @@ impl Loader<'_> {
         // The clones of a key for partitions have names of their own.
         admin.query(
             "WITH RECURSIVE valid (oid) AS ( \
-               SELECT c.oid FROM pg_catalog.unnest($1::oid[], $2::text[]) AS k (rel, name) \
+               SELECT c.oid FROM unnest($1::oid[], $2::text[]) AS k (rel, name) \
                JOIN pg_catalog.pg_constraint AS c ON c.conrelid = k.rel AND c.conname = k.name::name \
                WHERE c.contype = 'f' \
                UNION SELECT c.oid FROM valid \
@@ -56,7 +56,7 @@ impl Loader<'_> {
         )?;
         admin.query(
             "UPDATE pg_catalog.pg_index AS i SET indisvalid = s.valid \
-             FROM pg_catalog.unnest($1::oid[], $2::bool[]) AS s (oid, valid) \
+             FROM unnest($1::oid[], $2::bool[]) AS s (oid, valid) \
              WHERE i.indexrelid = s.oid AND i.indisvalid <> s.valid",
             &[
                 (&indexes.0, Type::OID_ARRAY),

@@ -16,7 +16,25 @@ use crate::snapshot::{Object, ObjectKind, RelationKind};
 impl Loader<'_> {
     pub(super) fn object_steps(&mut self) -> Vec<Step> {
         let snapshot = self.snapshot;
-        let mut steps = Vec::new();
+        // Schemas that nothing defines are made too: what is in them counts.
+        let schemas: BTreeSet<&str> = snapshot
+            .relations
+            .iter()
+            .flat_map(|relation| {
+                let statistics = relation.extended_statistics.iter();
+                std::iter::once(relation.schema.as_str())
+                    .chain(statistics.map(|statistics| statistics.schema.as_str()))
+            })
+            .collect();
+        let mut steps: Vec<Step> = schemas
+            .into_iter()
+            .map(|schema| {
+                Step::new(
+                    format!("schema {}", quoted(schema)),
+                    format!("CREATE SCHEMA IF NOT EXISTS {}", quoted(schema)),
+                )
+            })
+            .collect();
         for object in &snapshot.objects {
             // Those are made by others, as they need the superuser.
             if matches!(
@@ -34,6 +52,16 @@ impl Loader<'_> {
             if object.kind == ObjectKind::Schema {
                 // `public` and those of extensions are there.
                 step = step.quiet();
+            }
+            if object.kind == ObjectKind::Collation
+                && let [schema, name] = super::names::parts(&object.name).as_slice()
+            {
+                // One that this machine cannot make: its name, and not C.
+                let stand_in = format!(
+                    "CREATE COLLATION {} (provider = libc, locale = 'C.UTF-8')",
+                    super::names::qualified(schema, name)
+                );
+                step = step.or(vec![Step::new(label.clone(), stand_in)]);
             }
             steps.push(step);
             for then in &object.then {

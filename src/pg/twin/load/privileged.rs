@@ -51,7 +51,7 @@ DECLARE
   kind int2;
   frequencies int4;
   wanted oid[];
-  statement text;
+  row pg_statistic;
 BEGIN
   IF $4 NOT BETWEEN 1 AND 5 THEN
     RAISE EXCEPTION 'there is no slot %', $4;
@@ -64,13 +64,10 @@ BEGIN
     RAISE EXCEPTION 'values of type % are not those of the column', pg_typeof($5);
   END IF;
   IF kind = 1 AND frequencies IS DISTINCT FROM cardinality($5)
-    OR array_position($5, NULL) IS NOT NULL THEN
+    OR num_nulls(VARIADIC $5) > 0 THEN
     RAISE EXCEPTION 'there are not as many frequencies as values';
   END IF;
-  statement := format('UPDATE pg_statistic SET stavalues%s = $4 '
-    'WHERE starelid = $1 AND staattnum = $2 AND stainherit = $3', $4);
-  EXECUTE statement USING $1, $2, $3, $5;
-END";
+";
 
 /// The types that the values of a slot may have: the column's, its domain's
 /// base type, for elements (kind 4) the array's, for lengths of ranges (kind
@@ -138,11 +135,23 @@ impl Loader<'_> {
         } else {
             SET_EXTENDED_BODY_OLD
         };
+        // A field of a row takes an array of any type as it is; so its values
+        // are not read anew, which would run a domain's checks here.
+        let updates: Vec<String> = (1..=5)
+            .map(|n| {
+                format!(
+                    "IF $4 = {n} THEN row.stavalues{n} := $5; \
+                     UPDATE pg_statistic SET stavalues{n} = row.stavalues{n} \
+                     WHERE starelid = $1 AND staattnum = $2 AND stainherit = $3; END IF;"
+                )
+            })
+            .collect();
+        let set_values = format!("{SET_VALUES_BODY}{} END", updates.concat());
         for (head, body) in [
             (SET_SIZE, SET_SIZE_BODY),
             (SET_STATISTICS, SET_STATISTICS_BODY),
             (VALUE_TYPES, VALUE_TYPES_BODY),
-            (SET_VALUES, SET_VALUES_BODY),
+            (SET_VALUES, &set_values),
             (FORGET, FORGET_BODY),
             (SET_EXTENDED, extended),
         ] {

@@ -446,7 +446,7 @@ fn insert_into(
         "INSERT INTO pg_catalog.pg_statistic (starelid, staattnum, stainherit, stanullfrac, \
          stawidth, stadistinct{targets}) \
          SELECT s.r, s.n, s.i, s.f, s.w, s.d{values} \
-         FROM pg_catalog.unnest({}) AS s ({names})",
+         FROM unnest({}) AS s ({names})",
         holders.join(", ")
     );
     admin.query(&sql, &parameters)

@@ -1,8 +1,8 @@
 //! Tables: their columns, and the constraints that can be made with them.
 
+use super::super::Refused;
 use super::Loader;
 use super::names::{qualified, quoted};
-use super::super::Refused;
 use super::shape;
 use super::steps::Step;
 use crate::catalog::ident::{literal, quote};
@@ -29,6 +29,14 @@ impl Loader<'_> {
     }
 
     fn create_table(&mut self, relation: &Relation, steps: &mut Vec<Step>) {
+        for option in relation.columns.iter().flat_map(|column| &column.options) {
+            if !is_column_option(option) {
+                self.note(format!(
+                    "columns have the option {}, which is not PostgreSQL's own: it is left out",
+                    option.split('=').next().unwrap_or_default()
+                ));
+            }
+        }
         let object = label("table", relation);
         let whole = self.table_text(relation, Detail::Whole);
         let bare = self.table_text(relation, Detail::Bare);
@@ -140,7 +148,10 @@ impl Loader<'_> {
                     }
                     "STORED"
                 };
-                format!(" GENERATED ALWAYS AS ({}) {how}", bare_expression(expression))
+                format!(
+                    " GENERATED ALWAYS AS ({}) {how}",
+                    bare_expression(expression)
+                )
             }
             // A partition takes its parent's.
             (None, Some(_), _) if relation.partition_bound.is_some() => String::new(),
@@ -219,7 +230,11 @@ pub(super) enum Detail {
 
 /// `table public.orders`.
 pub(super) fn label(what: &str, relation: &Relation) -> String {
-    format!("{what} {}.{}", quote(&relation.schema), quote(&relation.name))
+    format!(
+        "{what} {}.{}",
+        quote(&relation.schema),
+        quote(&relation.name)
+    )
 }
 
 /// The name that stands for a dropped column until it is dropped here too.
@@ -289,6 +304,15 @@ pub(super) fn options(options: &[String]) -> Option<String> {
     (!texts.is_empty()).then(|| texts.join(", "))
 }
 
+/// Whether it is an option that PostgreSQL has for columns. Some servers are
+/// built with others, which no other server takes.
+fn is_column_option(option: &str) -> bool {
+    matches!(
+        option.split_once('='),
+        Some(("n_distinct" | "n_distinct_inherited", _))
+    )
+}
+
 /// What a table gets before it is joined to others: dropped columns, storage,
 /// targets.
 pub(super) fn after_creation(relation: &Relation, what: &str, steps: &mut Vec<Step>) {
@@ -324,7 +348,13 @@ pub(super) fn after_creation(relation: &Relation, what: &str, steps: &mut Vec<St
         if let Some(target) = column.statistics_target.filter(|&target| target >= 0) {
             change(format!("SET STATISTICS {target}"));
         }
-        if let Some(options) = options(&column.options) {
+        let known: Vec<String> = column
+            .options
+            .iter()
+            .filter(|option| is_column_option(option))
+            .cloned()
+            .collect();
+        if let Some(options) = options(&known) {
             change(format!("SET ({options})"));
         }
     }
