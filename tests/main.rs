@@ -18,11 +18,6 @@ mod rules;
 mod snapshots;
 mod sql;
 mod support;
-<<<<<<< HEAD
 mod what_if;
 mod twins;
-=======
-mod twins;
-mod what_if;
->>>>>>> main
 mod why_not;
