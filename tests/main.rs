@@ -18,6 +18,6 @@ mod rules;
 mod snapshots;
 mod sql;
 mod support;
-mod what_if;
 mod twins;
+mod what_if;
 mod why_not;
