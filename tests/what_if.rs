@@ -304,6 +304,10 @@ fn nothing_of_it_is_left() {
     };
     let catalog =
         |planner: &mut TwinPlanner| format!("{:?}", planner.session().unwrap().catalog().unwrap());
+    // The first what-if makes a function of its own in the twin, which stays.
+    planner
+        .what_if(&[], &sql(&["SET work_mem = '1GB'"]))
+        .unwrap();
     let (before, known) = (plans(planner), catalog(planner));
     let statements: Vec<Planned<'_>> = ALL.iter().map(|sql| planned(sql)).collect();
     for change in [
@@ -337,7 +341,21 @@ fn nothing_of_it_is_left() {
             .unwrap();
     }
     assert_eq!(plans(planner), before);
-    assert_eq!(catalog(planner), known);
+    let now = catalog(planner);
+    let at = now
+        .bytes()
+        .zip(known.bytes())
+        .take_while(|(a, b)| a == b)
+        .count();
+    assert!(
+        now == known,
+        "{} instead of {}",
+        now.get(at.saturating_sub(200)..at + 100)
+            .unwrap_or_default(),
+        known
+            .get(at.saturating_sub(200)..at + 100)
+            .unwrap_or_default()
+    );
 }
 
 #[test]
