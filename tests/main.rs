@@ -17,3 +17,4 @@ mod rules;
 mod snapshots;
 mod sql;
 mod support;
+mod twins;

@@ -42,6 +42,9 @@ pub struct Prepared {
     pub notes: Vec<String>,
 }
 
+/// A leaf page with the schema and name of its index.
+type Named = ((String, String), LeafPage);
+
 /// An index of the twin whose ends are known.
 #[derive(Debug)]
 struct Wanted {
@@ -173,7 +176,7 @@ fn leaves(
     type_name: &str,
     indexes: &[&Wanted],
     file: &dyn Fn(&str) -> PathBuf,
-) -> Result<Vec<((String, String), LeafPage)>, Error> {
+) -> Result<Vec<Named>, Error> {
     let values: Vec<&str> = indexes
         .iter()
         .flat_map(|index| [index.smallest.as_str(), index.largest.as_str()])
