@@ -437,7 +437,7 @@ pub fn free_name(catalog: &Catalog, taken: &BTreeSet<String>, spec: &IndexSpec) 
         .unwrap_or_else(|| spec.name.clone())
 }
 
-fn leaves(catalog: &Catalog, parent: &Relation) -> Vec<(String, String)> {
+pub(super) fn leaves(catalog: &Catalog, parent: &Relation) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for relation in &catalog.relations {
         if relation

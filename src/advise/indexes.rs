@@ -430,6 +430,7 @@ pub fn estimated(catalog: &Catalog, spec: &IndexSpec) -> Option<f64> {
                 column: (!key.is_expression).then_some(key.text.as_str()),
                 expression: &key.text,
                 stats: None,
+                not_null: false,
                 opclass: key.opclass.as_deref().unwrap_or_default(),
             })
             .collect(),

@@ -1,20 +1,182 @@
 //! `pgadvise why-not`: why the planner does not use an index.
 
+use std::time::Duration;
+
 use super::Exit;
-use super::args::{Global, WhyNotArgs};
+use super::args::{Format, Global, PlannerArgs, WhyNotArgs};
 use super::env::Environment;
 use super::failure::{Failure, Kind};
-use super::ui::Ui;
+use super::inputs::{Inputs, is_planned};
+use super::planner::{self, Choice};
+use super::ui::{Ui, Written};
+use crate::advise::why_not::{WhyNotError, why_not};
+use crate::input::config;
+use crate::report::model::{Severity, WhyNotReport};
+use crate::report::why_not as answers;
+use crate::source::Problem;
+use crate::sql;
+use crate::verify::PlanError;
+
+/// Seconds for a statement unless the user says otherwise.
+const TIMEOUT_SECONDS: u64 = 60;
 
 /// Runs the command.
 pub(super) fn run(
-    _args: &WhyNotArgs,
-    _global: &Global,
-    _environment: &Environment,
-    _ui: &mut Ui,
+    args: &WhyNotArgs,
+    global: &Global,
+    environment: &Environment,
+    ui: &mut Ui,
 ) -> Result<Exit, Failure> {
-    Err(Failure::new(
-        Kind::Internal,
-        "this command is being written",
-    ))
+    let format = args.format.map_or("text", Format::name);
+    let report = match report(args, global, environment, ui) {
+        Ok(report) => report,
+        Err(failure) if format == "text" => return Err(failure),
+        Err(failure) => {
+            ui.failure(&failure);
+            answers::report(&args.index, Vec::new(), vec![failure.problem()])
+        }
+    };
+    for problem in &report.problems {
+        ui.problem(problem);
+    }
+    if (!report.answers.is_empty() || format != "text") && show(&report, format, ui)? {
+        return Ok(Exit::Fine);
+    }
+    let incomplete = report
+        .problems
+        .iter()
+        .any(|problem| problem.severity == Severity::Error)
+        || report.answers.iter().any(|answer| answer.failed);
+    Ok(if incomplete { Exit::Failed } else { Exit::Fine })
+}
+
+/// Writes the report; whether its reader left.
+fn show(report: &WhyNotReport, format: &str, ui: &Ui) -> Result<bool, Failure> {
+    let mut bytes = Vec::new();
+    answers::render(report, format, &mut bytes, &ui.options())
+        .map_err(|error| Failure::new(Kind::Internal, error))?;
+    Ok(Ui::write(&bytes)? == Written::ReaderLeft)
+}
+
+fn report(
+    args: &WhyNotArgs,
+    global: &Global,
+    environment: &Environment,
+    ui: &Ui,
+) -> Result<WhyNotReport, Failure> {
+    let choice = choose(&args.planner, global, environment)?;
+    let mut inputs = Inputs::read(std::slice::from_ref(&args.file));
+    if inputs
+        .files
+        .iter()
+        .any(|input| !input.plans.is_empty() && input.statements.is_empty())
+    {
+        return Err(
+            Failure::new(Kind::Input, "a plan is given, and a query is needed")
+                .hint("why-not asks the planner what else it could do: give it the SQL"),
+        );
+    }
+    let statements: Vec<_> = inputs
+        .files
+        .iter_mut()
+        .flat_map(|input| std::mem::take(&mut input.statements))
+        .collect();
+    if statements.is_empty() {
+        return Ok(answers::report(&args.index, Vec::new(), inputs.problems));
+    }
+    let timeout = Duration::from_secs(args.timeout.unwrap_or(TIMEOUT_SECONDS));
+    let started = planner::start(&choice, timeout, environment, &mut inputs.sources, ui)?;
+    inputs.problems.extend(started.problems);
+    let Some(mut planner) = started.planner.map(|planner| planner.0) else {
+        return Err(nothing_to_ask());
+    };
+    let catalog = planner
+        .catalog()
+        .map_err(|error| Failure::new(Kind::Database, error))?;
+    let progress = ui.progress("planning");
+    let mut given = Vec::new();
+    for mut statement in statements {
+        progress.say(format!(
+            "asking about {}",
+            inputs.sources.place(statement.span)
+        ));
+        if !is_planned(&statement) && statement.problems.is_empty() {
+            continue;
+        }
+        let mut problems = statement.problems.clone();
+        problems.extend(sql::resolve(&mut statement, &catalog));
+        given.push(match why_not(&statement, &args.index, &mut *planner) {
+            Ok(answer) => {
+                let mut engine = planner.engine();
+                engine.notes.splice(0..0, started.note.clone());
+                let mut shown = answers::answered(&statement, &answer, &engine, &inputs.sources);
+                shown.problems.extend(problems.iter().map(|problem| {
+                    crate::report::build::problem(problem, Severity::Warning, &inputs.sources)
+                }));
+                shown
+            }
+            Err(WhyNotError::NotFound(missing)) => {
+                let hints = missing.hints.clone();
+                let mut failure = Failure::new(Kind::Input, missing);
+                failure.hints.extend(hints);
+                return Err(failure);
+            }
+            Err(WhyNotError::Plan(error)) => {
+                if let PlanError::Lost { .. } = error {
+                    return Err(Failure::new(Kind::Database, error));
+                }
+                if problems.is_empty() {
+                    let mut problem = Problem::at(statement.span, error.to_string());
+                    if let PlanError::Refused { hint, .. } = error {
+                        problem.hint = hint;
+                    }
+                    problems.push(problem);
+                }
+                answers::failed(&statement, &problems, &inputs.sources)
+            }
+        });
+    }
+    Ok(answers::report(&args.index, given, inputs.problems))
+}
+
+/// Which planner is asked.
+fn choose(
+    args: &PlannerArgs,
+    global: &Global,
+    environment: &Environment,
+) -> Result<Choice, Failure> {
+    if args.snapshot.is_some() {
+        return Err(
+            Failure::new(Kind::Usage, "why-not cannot plan on a snapshot yet")
+                .hint("name a database with -d, or a file that creates the tables with --schema"),
+        );
+    }
+    if let Some(conninfo) = &args.dbname {
+        return Ok(Choice::Database {
+            conninfo: Some(conninfo.clone()),
+        });
+    }
+    if !args.schema.is_empty() {
+        return Ok(Choice::Schema(args.schema.clone()));
+    }
+    let path = global
+        .config
+        .clone()
+        .or_else(|| config::find(environment.folder.as_deref()?));
+    if let Some(path) = path {
+        let config = config::load(&path, &super::rules::names())?;
+        if !config.schema.is_empty() {
+            return Ok(Choice::Schema(config.schema));
+        }
+    }
+    if let Some(variable) = environment.names_database() {
+        tracing::info!("{variable} is set: asking that database");
+        return Ok(Choice::Database { conninfo: None });
+    }
+    Err(nothing_to_ask())
+}
+
+fn nothing_to_ask() -> Failure {
+    Failure::new(Kind::Usage, "there is no planner to ask")
+        .hint("name a database with -d, or a file that creates the tables with --schema")
 }

@@ -51,8 +51,8 @@ pub fn problem(problem: &Problem, severity: model::Severity, sources: &Sources) 
     }
 }
 
-struct Builder<'a> {
-    sources: &'a Sources,
+pub(super) struct Builder<'a> {
+    pub(super) sources: &'a Sources,
 }
 
 impl Builder<'_> {
@@ -77,6 +77,7 @@ impl Builder<'_> {
             }),
             engine: analysis.engine.as_ref().map(engine),
             plan: plan.map(plan_table),
+            parameters: analysis.parameters.as_ref().map(super::parameters::build),
             findings: analysis.findings.iter().map(finding).collect(),
             suppressed: analysis
                 .suppressed
@@ -126,7 +127,11 @@ impl Builder<'_> {
         }
     }
 
-    fn evidence(&self, evidence: &Evidence, plan: Option<&PlanGraph>) -> model::Evidence {
+    pub(super) fn evidence(
+        &self,
+        evidence: &Evidence,
+        plan: Option<&PlanGraph>,
+    ) -> model::Evidence {
         let (value, unit, text) = format::value(&evidence.value);
         model::Evidence {
             label: evidence.label.clone(),
@@ -156,7 +161,7 @@ impl Builder<'_> {
         }
     }
 
-    fn suggestion(
+    pub(super) fn suggestion(
         &self,
         suggestion: &finding::Suggestion,
         analysis: &Analysis,
@@ -220,7 +225,7 @@ impl Builder<'_> {
     }
 }
 
-fn place(span: Span, sources: &Sources) -> Option<model::Place> {
+pub(super) fn place(span: Span, sources: &Sources) -> Option<model::Place> {
     let text = sources.get(span.source)?;
     let start = text.line_column(span.start);
     let end = text.line_column(span.end);
@@ -233,14 +238,14 @@ fn place(span: Span, sources: &Sources) -> Option<model::Place> {
     })
 }
 
-fn engine(engine: &Engine) -> model::Engine {
+pub(super) fn engine(engine: &Engine) -> model::Engine {
     model::Engine {
         description: engine.description.clone(),
         notes: engine.notes.clone(),
     }
 }
 
-fn node_ref(id: NodeId, plan: Option<&PlanGraph>) -> Option<model::NodeRef> {
+pub(super) fn node_ref(id: NodeId, plan: Option<&PlanGraph>) -> Option<model::NodeRef> {
     let plan = plan?;
     Some(model::NodeRef {
         id: id.index() + 1,

@@ -7,6 +7,7 @@ pub mod format;
 pub mod json;
 pub mod markdown;
 pub mod model;
+mod parameters;
 pub(crate) mod prose;
 pub mod render;
 mod rewritten;
@@ -16,6 +17,7 @@ pub(crate) mod table;
 pub mod text;
 mod tree;
 mod verdict;
+pub mod why_not;
 
 pub use build::build;
 pub use render::{FORMATS, Options, Render};

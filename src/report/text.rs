@@ -4,9 +4,10 @@
 use std::io::{self, Write};
 
 use super::model::{
-    Applicability, Finding, Level, PlanFrom, Problem, Report, Severity, Statement, Suggestion,
-    Suppressed,
+    Applicability, Evidence, Finding, Level, Parameters, PlanFrom, Problem, Report, Severity,
+    Statement, Suggestion, Suppressed,
 };
+use super::parameters;
 use super::prose::{self, Palette, paint};
 use super::render::Options;
 use super::snippet::snippet;
@@ -19,7 +20,7 @@ use super::verdict;
 /// lines are hard to read.
 const PROSE: usize = 100;
 /// Where the words of a finding begin.
-const INDENT: usize = 12;
+pub(super) const INDENT: usize = 12;
 
 /// Writes the report as text.
 pub fn render(report: &Report, out: &mut dyn Write, options: &Options) -> io::Result<()> {
@@ -70,14 +71,14 @@ fn write_snippet(text: &str, out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// The layout of one run.
-struct Page<'a> {
+pub(super) struct Page<'a> {
     options: &'a Options,
-    palette: Palette,
+    pub(super) palette: Palette,
     prose: usize,
 }
 
 impl<'a> Page<'a> {
-    fn new(options: &'a Options) -> Self {
+    pub(super) fn new(options: &'a Options) -> Self {
         Self {
             options,
             palette: Palette::new(options.color),
@@ -117,6 +118,11 @@ impl<'a> Page<'a> {
             writeln!(out)?;
             self.finding(finding, statement, out)?;
         }
+        if let Some(parameters) = &statement.parameters
+            && !self.options.brief
+        {
+            self.parameters(parameters, out)?;
+        }
         if statement.findings.is_empty() && !statement.failed && summary::was_checked(statement) {
             writeln!(out)?;
             let said = summary::nothing_found(statement);
@@ -143,8 +149,18 @@ impl<'a> Page<'a> {
             (None, Some(PlanFrom::File { file })) => file.clone(),
             (None, _) => "statement".to_owned(),
         };
+        self.title(&place, statement.sql.as_deref(), out)
+    }
+
+    /// A line with the place, and the statement on one line.
+    pub(super) fn title(
+        &self,
+        place: &str,
+        sql: Option<&str>,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
         let place = prose::cut(
-            &prose::visible(&place).replace(['\n', '\t'], " "),
+            &prose::visible(place).replace(['\n', '\t'], " "),
             self.options.width.saturating_sub(6),
         );
         let bar = "─".repeat(
@@ -159,7 +175,7 @@ impl<'a> Page<'a> {
             paint(self.palette.heading, &place),
             paint(self.palette.dim, &bar)
         )?;
-        if let Some(sql) = &statement.sql {
+        if let Some(sql) = sql {
             let line = prose::one_line(sql, self.options.width.saturating_sub(2));
             writeln!(out, "  {}", paint(self.palette.code, &line))?;
         }
@@ -217,7 +233,7 @@ impl<'a> Page<'a> {
             let room = self.options.width.saturating_sub(2);
             write_snippet(&snippet(sql, start, place, self.options.color, room), out)?;
         }
-        self.evidence(finding, out)?;
+        self.evidence(&finding.evidence, out)?;
         if !finding.why.is_empty() {
             self.labelled(
                 &prose::left("  why", INDENT - 2),
@@ -243,9 +259,8 @@ impl<'a> Page<'a> {
         )
     }
 
-    fn evidence(&self, finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
-        let rows: Vec<Vec<String>> = finding
-            .evidence
+    pub(super) fn evidence(&self, evidence: &[Evidence], out: &mut dyn Write) -> io::Result<()> {
+        let rows: Vec<Vec<String>> = evidence
             .iter()
             .map(|evidence| {
                 vec![
@@ -267,7 +282,7 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
-    fn suggestion(
+    pub(super) fn suggestion(
         &self,
         label: &str,
         suggestion: &Suggestion,
@@ -344,6 +359,31 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
+    fn parameters(&self, found: &Parameters, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out)?;
+        self.labelled(
+            "  Values",
+            self.palette.heading,
+            &parameters::summary(found),
+            out,
+        )?;
+        let Some(rows) = parameters::table(found, self.options.detailed) else {
+            return Ok(());
+        };
+        writeln!(out)?;
+        let numbers = parameters::NUMBERS;
+        let header: Vec<&str> = rows.header.iter().map(String::as_str).collect();
+        let width = self.options.width.saturating_sub(4);
+        for line in table::plain(&header, &rows.rows, numbers, width) {
+            writeln!(out, "    {line}")?;
+        }
+        writeln!(out)?;
+        for line in &rows.legend {
+            self.paragraph("    ", line, out)?;
+        }
+        Ok(())
+    }
+
     fn suppressed(&self, suppressed: &[Suppressed], out: &mut dyn Write) -> io::Result<()> {
         for silenced in suppressed {
             let reason = match &silenced.reason {
@@ -377,7 +417,7 @@ impl<'a> Page<'a> {
     }
 
     /// Trouble that stopped the work is an error; what did not is a warning.
-    fn problem(&self, problem: &Problem, out: &mut dyn Write) -> io::Result<()> {
+    pub(super) fn problem(&self, problem: &Problem, out: &mut dyn Write) -> io::Result<()> {
         let message = match &problem.place {
             Some(place) => format!("{}: {}", place.text(), problem.message),
             None => problem.message.clone(),
@@ -397,7 +437,7 @@ impl<'a> Page<'a> {
     }
 
     /// A label and a paragraph beside it.
-    fn labelled(
+    pub(super) fn labelled(
         &self,
         label: &str,
         style: anstyle::Style,
@@ -419,11 +459,16 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
-    fn paragraph(&self, indent: &str, text: &str, out: &mut dyn Write) -> io::Result<()> {
+    pub(super) fn paragraph(
+        &self,
+        indent: &str,
+        text: &str,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
         self.styled_paragraph(indent, text, anstyle::Style::new(), out)
     }
 
-    fn styled_paragraph(
+    pub(super) fn styled_paragraph(
         &self,
         indent: &str,
         text: &str,

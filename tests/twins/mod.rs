@@ -1,5 +1,8 @@
-//! The twin: files, sizes, plans.
+//! Twins: what a snapshot becomes in a throw-away cluster.
+
+mod index_sizes;
 mod lay;
+mod load;
 
 /// A folder for temporary files that the server's user may enter.
 fn temp() -> tempfile::TempDir {

@@ -56,7 +56,6 @@ pub(super) fn btree_size(
         })
         .collect();
     let all: Vec<Part> = keys.iter().chain(&include).cloned().collect();
-    let widths = tuple_widths(&all);
     let fill = index
         .option("fillfactor")
         .unwrap_or(90.0)
@@ -69,57 +68,41 @@ pub(super) fn btree_size(
         && keys.iter().all(|part| part.equal_images);
 
     let mut groups = Vec::new();
-    let null_of_all: f64 = all.iter().map(|part| 1.0 - part.null_fraction).product();
-    let tuple = |width: f64, null: bool| align(if null { 16.0 } else { 8.0 } + width, 8.0);
-    if all.len() == 1 {
-        let part = all.first();
-        let null_fraction = part.map_or(0.0, |part| part.null_fraction);
-        if deduplicated {
-            push_list(&mut groups, 1.0, rows * null_fraction, 16.0);
+    let mut distinct = 0.0;
+    for kind in kinds_of_rows(&all, rows) {
+        let header = if kind.filled.len() < all.len() {
+            16.0
         } else {
-            push(&mut groups, rows * null_fraction, 16.0);
-        }
-        let filled = rows * (1.0 - null_fraction);
-        if deduplicated && let Some(part) = part {
-            deduplicate(&mut groups, part, filled, rows, table_rows, &widths);
-        } else {
-            each(&mut groups, filled, &widths, |width| tuple(width, false));
-        }
-    } else {
-        // Widths of rows with NULLs: what is NULL takes no space.
-        let with_null = |width: f64| {
-            let left: f64 = 1.0
-                - all.iter().map(|part| part.null_fraction).sum::<f64>()
-                    / all.len() as f64
-                    / (1.0 - null_of_all).max(f64::MIN_POSITIVE);
-            tuple((width * left.clamp(0.0, 1.0)).ceil(), true)
+            8.0
         };
-        if deduplicated {
-            let cells = joint_cells(relation, index, &keys, rows, table_rows);
-            let width = |bytes: f64| {
-                null_of_all * tuple(bytes, false) + (1.0 - null_of_all) * with_null(bytes)
-            };
-            let share = 1.0 / widths.len() as f64;
-            for bytes in &widths {
-                occupy(
-                    &mut groups,
-                    cells * share,
-                    rows * share,
-                    align(width(*bytes), 8.0),
-                );
-            }
+        let widths = tuple_widths(&kind.filled);
+        let tuple = |width: f64| align(header + width, 8.0);
+        if !deduplicated {
+            each(&mut groups, kind.rows, &widths, tuple);
+            distinct += distinct_of(relation, index, &kind, table_rows);
+        } else if kind.filled.is_empty() {
+            push_list(&mut groups, 1.0, kind.rows, header);
+            distinct += 1.0;
+        } else if let ([part], 1) = (kind.filled.as_slice(), all.len()) {
+            distinct += deduplicate(&mut groups, part, kind.rows, rows, table_rows, &widths);
         } else {
-            each(&mut groups, rows * null_of_all, &widths, |width| {
-                tuple(width, false)
-            });
-            if null_of_all < 1.0 {
-                each(&mut groups, rows * (1.0 - null_of_all), &widths, with_null);
+            let cells = joint_cells(relation, index, &kind, table_rows);
+            distinct += seen(cells, kind.rows);
+            let share = 1.0 / widths.len() as f64;
+            for width in &widths {
+                occupy(&mut groups, cells * share, kind.rows * share, tuple(*width));
             }
         }
     }
     let leaves = pages(&groups, leaf_space);
-    let key_widths = tuple_widths(&keys);
-    let pivot = pivot_bytes(&keys, &key_widths, index.unique, rows);
+    let tuples: f64 = groups.iter().map(|group| group.count).sum();
+    // Neighbours that are equal are told apart by their row pointers.
+    let equal = if index.unique {
+        0.0
+    } else {
+        (1.0 - distinct / tuples.max(1.0)).clamp(0.0, 1.0)
+    };
+    let pivot = pivot_bytes(&keys, equal, rows);
     let (inner, height) = levels(leaves, pivot);
     let blocks = if rows < 1.0 {
         1.0
@@ -186,7 +169,7 @@ fn deduplicate(
     rows: f64,
     table_rows: f64,
     widths: &[f64],
-) {
+) -> f64 {
     let average = widths
         .iter()
         .map(|width| align(8.0 + width, 8.0))
@@ -200,8 +183,9 @@ fn deduplicate(
         left -= share * rows;
         distinct -= 1.0;
     }
+    let common = part.frequencies.len() as f64;
     if left < 1.0 {
-        return;
+        return common;
     }
     let table_left = left * (table_rows / rows.max(1.0)).max(1.0);
     let cells = cells_of(distinct.max(1.0), table_left);
@@ -209,6 +193,7 @@ fn deduplicate(
     for width in widths {
         occupy(groups, cells * share, left * share, align(8.0 + width, 8.0));
     }
+    common + seen(cells, left)
 }
 
 /// The number of values that rows were drawn from, when so many of them were
@@ -254,28 +239,79 @@ fn occupy(groups: &mut Vec<Group>, cells: f64, rows: f64, key: f64) {
     }
 }
 
+/// The keys that are seen among rows drawn at random from that many.
+fn seen(cells: f64, rows: f64) -> f64 {
+    cells * -(-rows / cells).exp_m1()
+}
+
+/// Rows that are NULL in the same columns.
+struct Kind {
+    rows: f64,
+    /// The columns that are not NULL.
+    filled: Vec<Part>,
+}
+
+/// The rows of an index by the columns that are NULL in them.
+fn kinds_of_rows(parts: &[Part], rows: f64) -> Vec<Kind> {
+    let mut kinds = vec![Kind {
+        rows,
+        filled: Vec::new(),
+    }];
+    for part in parts {
+        let null = part.null_fraction;
+        let mut next = Vec::new();
+        for kind in kinds {
+            // At most a handful of kinds; rare NULLs are left out.
+            if null > 0.001 && kind.rows * null >= 1.0 {
+                next.push(Kind {
+                    rows: kind.rows * null,
+                    filled: kind.filled.clone(),
+                });
+            }
+            let share = if null > 0.001 { 1.0 - null } else { 1.0 };
+            if share > 0.0 {
+                let mut filled = kind.filled;
+                filled.push(part.clone());
+                next.push(Kind {
+                    rows: kind.rows * share,
+                    filled,
+                });
+            }
+        }
+        next.sort_by(|a, b| b.rows.total_cmp(&a.rows));
+        next.truncate(32);
+        kinds = next;
+    }
+    kinds
+}
+
 /// How many combinations of several columns the rows are drawn from: as
 /// extended statistics say, else as if the columns had nothing to do with
 /// each other.
-fn joint_cells(
-    relation: &Relation,
-    index: &SizedIndex<'_>,
-    keys: &[Part],
-    rows: f64,
-    table_rows: f64,
-) -> f64 {
-    if let Some(distinct) = joint_distinct(relation, index) {
-        return cells_of(distinct.min(rows), table_rows);
+fn joint_cells(relation: &Relation, index: &SizedIndex<'_>, kind: &Kind, table_rows: f64) -> f64 {
+    if kind.filled.len() == index.keys.len()
+        && let Some(distinct) = joint_distinct(relation, index)
+    {
+        return cells_of(distinct.min(table_rows), table_rows);
     }
-    let cells = keys
+    kind.filled
         .iter()
         .map(|part| {
             let distinct = part.distinct.unwrap_or(table_rows).max(1.0);
             let filled = table_rows * (1.0 - part.null_fraction);
-            cells_of(distinct, filled.max(1.0)) + if part.null_fraction > 0.0 { 1.0 } else { 0.0 }
+            cells_of(distinct, filled.max(1.0))
         })
-        .product::<f64>();
-    cells.min(f64::MAX.sqrt())
+        .product::<f64>()
+        .clamp(1.0, f64::MAX.sqrt())
+}
+
+/// Different keys among rows of one kind.
+fn distinct_of(relation: &Relation, index: &SizedIndex<'_>, kind: &Kind, table_rows: f64) -> f64 {
+    let keys = Kind {
+        rows: kind.rows,
+        filled: kind.filled.iter().take(index.keys.len()).cloned().collect(),
+    };
+    seen(joint_cells(relation, index, &keys, table_rows), kind.rows)
 }
 
 /// Leaf pages for tuples of mixed sizes in random order.
@@ -285,36 +321,48 @@ fn pages(groups: &[Group], space: f64) -> f64 {
     if count <= 0.0 || bytes <= 0.0 {
         return 1.0;
     }
-    let first = groups.first().map_or(0.0, |group| group.bytes);
-    let lists: f64 = groups
+    // The tuple that ends a page is a matter of chance, the larger ones being
+    // likelier. One with a list counts with its key alone then, as its list is
+    // not part of the bound; but it must have fitted, and so must the next.
+    let weighted = |of: &dyn Fn(&Group) -> f64| {
+        groups
+            .iter()
+            .map(|group| group.count * group.bytes * of(group))
+            .sum::<f64>()
+            / bytes
+    };
+    let usual = groups
         .iter()
-        .filter(|group| group.bytes > group.key_bytes)
-        .map(|group| group.count * group.bytes)
-        .sum();
-    let alike = groups.iter().all(|group| (group.bytes - first).abs() < 0.5);
-    let used = if alike && lists <= 0.0 {
-        (space / first).floor().max(1.0) * first
-    } else {
-        // The tuple that ends a page is a matter of chance, the larger ones
-        // being likelier. One with a list counts with its key alone then, as
-        // its list is not part of the bound.
-        let weighted = |of: &dyn Fn(&Group) -> f64| {
-            groups
-                .iter()
-                .map(|group| group.count * group.bytes * of(group))
-                .sum::<f64>()
-                / bytes
+        .max_by(|a, b| (a.count * a.bytes).total_cmp(&(b.count * b.bytes)));
+    let alike = usual.filter(|usual| {
+        let same: f64 = groups
+            .iter()
+            .filter(|group| (group.bytes - usual.bytes).abs() < 0.5)
+            .map(|group| group.count * group.bytes)
+            .sum();
+        same > 0.97 * bytes
+    });
+    let used = if let Some(group) = alike {
+        let size = group.bytes;
+        let until = if group.bytes > group.key_bytes {
+            ((space - group.key_bytes) / size).floor() + 1.0
+        } else {
+            (space / size).floor()
         };
-        let half = weighted(&|group| group.bytes / 2.0);
+        let fit = (((PAGE_SPACE - POINTER) / size).floor() - 1.0).max(1.0);
+        until.min(fit).max(1.0) * size
+    } else {
+        let size = weighted(&|group| group.bytes);
         let list = weighted(&|group| group.bytes - group.key_bytes);
-        (space - half + list).min(PAGE_SPACE)
+        let until = space - size / 2.0 + if list > 0.0 { list } else { 0.0 };
+        until.min(PAGE_SPACE - 8.0 - 1.5 * size)
     };
     (bytes / used).ceil().max(1.0)
 }
 
 /// Bytes of an entry of an inner page, with line pointer: as many key columns
 /// as tell neighbours apart, and the row pointer where none does.
-fn pivot_bytes(keys: &[Part], widths: &[f64], unique: bool, rows: f64) -> f64 {
+fn pivot_bytes(keys: &[Part], equal: f64, rows: f64) -> f64 {
     let mut kept = 0;
     let mut distinct = 1.0;
     for part in keys {
@@ -325,26 +373,14 @@ fn pivot_bytes(keys: &[Part], widths: &[f64], unique: bool, rows: f64) -> f64 {
             break;
         }
     }
-    let average = |widths: &[f64]| {
-        widths
-            .iter()
-            .map(|width| align(8.0 + width, 8.0))
-            .sum::<f64>()
-            / widths.len().max(1) as f64
-    };
-    let kept_widths = tuple_widths(keys.get(..kept).unwrap_or(keys));
-    let whole = average(if kept == keys.len() {
-        widths
-    } else {
-        &kept_widths
-    });
-    let tie = if unique || distinct >= rows / 2.0 {
-        0.0
-    } else {
-        // Pages that end within a list of equal keys.
-        8.0
-    };
-    whole + tie + POINTER
+    let equal = if kept < keys.len() { 0.0 } else { equal };
+    let widths = tuple_widths(keys.get(..kept).unwrap_or(keys));
+    let whole = widths
+        .iter()
+        .map(|width| align(8.0 + width, 8.0))
+        .sum::<f64>()
+        / widths.len().max(1) as f64;
+    whole + 8.0 * equal + POINTER
 }
 
 /// Pages above the leaves, and their levels.

@@ -95,6 +95,7 @@ impl Part {
                     | "interval"
                     | "tsvector"
                     | "tsquery"
+                    | "bpchar"
                     | "citext"
                     | "ltree"
                     | "hstore"
@@ -119,10 +120,14 @@ impl Part {
     }
 
     pub(super) fn of_key(relation: &Relation, key: &SizedKey<'_>, rows: f64) -> Self {
-        match key.column {
+        let mut part = match key.column {
             Some(column) => Self::of(relation, column, rows),
             None => Self::of_expression(relation, key, rows),
+        };
+        if key.not_null {
+            part.null_fraction = 0.0;
         }
+        part
     }
 
     /// Of an expression without statistics: a call or cast of one column is
@@ -182,7 +187,7 @@ fn value_widths(base_type: &str, stats: &ColumnStatistics, average: f64) -> Vec<
     let mut widths = Vec::new();
     let mut push = |text: &str| -> bool {
         let width = match base_type {
-            "text" | "varchar" | "bpchar" | "citext" => with_header(text.len()),
+            "text" | "varchar" | "citext" | "" => with_header(text.len()),
             "numeric" => numeric_width(text),
             _ => return false,
         };
@@ -207,7 +212,10 @@ fn value_widths(base_type: &str, stats: &ColumnStatistics, average: f64) -> Vec<
     for text in texts.step_by(step) {
         whole &= push(text);
     }
-    if !whole || widths.is_empty() {
+    // Of an unknown type only what agrees with the width measured is a text.
+    let mean = widths.iter().sum::<f64>() / widths.len().max(1) as f64;
+    let doubtful = base_type.is_empty() && (mean - average).abs() > 0.05 * average + 0.5;
+    if !whole || widths.is_empty() || doubtful {
         return vec![average];
     }
     widths

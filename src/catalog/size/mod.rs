@@ -50,6 +50,8 @@ pub struct SizedKey<'a> {
     pub expression: &'a str,
     /// Statistics of an expression, where there are.
     pub stats: Option<&'a ColumnStatistics>,
+    /// The predicate of the index leaves out its NULLs.
+    pub not_null: bool,
     /// Name of the operator class, without schema; empty for the default.
     pub opclass: &'a str,
 }

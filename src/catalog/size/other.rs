@@ -89,16 +89,12 @@ pub(super) fn hash_size(
 /// the one before, in as few bytes as take it (`varbyte`).
 fn posting_bytes(count: f64, heap_pages: f64) -> f64 {
     let gap = (heap_pages / count.max(1.0)).max(1e-3) * 2048.0;
-    let each = if gap < 128.0 {
-        1.0
-    } else if gap < 16_384.0 * 0.6 {
-        // On the same page, or within eight pages.
-        2.0
-    } else if gap < 2_097_152.0 {
-        3.0
-    } else {
-        4.0
-    };
+    // Distances vary as chance has it; each seven bits take a byte.
+    let each = 1.0
+        + [7.0, 14.0, 21.0]
+            .map(|bits: f64| (-bits.exp2() / gap).exp())
+            .iter()
+            .sum::<f64>();
     6.0 + (count - 1.0).max(0.0) * each
 }
 
@@ -131,7 +127,7 @@ fn gin_keys(
         // A text of n letters has about n trigrams, most of them among some
         // thousands. Digits and hexadecimal digits have fewer.
         let per_row = average * 0.95 + 1.0;
-        let keys = (rows * per_row).min(6_000.0);
+        let keys = (rows * per_row).min(1_500.0);
         return (vec![(rows * per_row / keys, keys)], 4.0);
     }
     if !elements.is_empty() {
@@ -222,8 +218,8 @@ pub(super) fn gin_size(
     estimate(leaves * 1.01 + data + 1.0, tuples)
 }
 
-/// A `GiST` index. Points are sorted since version 14 and fill their pages;
-/// others are put in one by one.
+/// A `GiST` index. Its pages are about two thirds full, those of ranges, which
+/// overlap, less.
 pub(super) fn gist_size(
     relation: &Relation,
     index: &SizedIndex<'_>,
@@ -251,10 +247,10 @@ pub(super) fn gist_size(
         average(&tuple_widths(&parts(relation, index, table_rows)))
     };
     let tuple = align(8.0 + key, 8.0) + POINTER;
-    let fill = if point && index.keys.len() == 1 {
-        0.9
+    let fill = if base(0).ends_with("range") {
+        0.45
     } else {
-        0.68
+        0.66
     };
     let leaves = (rows * tuple / (PAGE_SPACE * fill)).ceil().max(1.0);
     let fanout = (PAGE_SPACE * fill / tuple).max(2.0);
@@ -280,7 +276,7 @@ pub(super) fn spgist_size(
         "text" | "varchar" | "bpchar" | "" => {
             // The tree itself spells the start of the texts.
             let spelled = rows.max(2.0).log2() / 4.0;
-            ((width - spelled).max(1.0), 0.65)
+            ((width - spelled).max(1.0), 0.85)
         }
         "point" => (16.0, 0.72),
         _ => (width, 0.75),

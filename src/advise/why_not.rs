@@ -1,1 +1,0 @@
-//! Why the planner does not use an index: what is in its way, with numbers.
