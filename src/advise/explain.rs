@@ -15,7 +15,7 @@ use crate::verify::{Engine, PlanError, PlanOptions, Planned, Planner};
 #[derive(Debug, Clone)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "each is an option of its own"
+    reason = "each is a choice of its own, and none excludes another"
 )]
 pub struct AdviceOptions {
     /// Execute statements too (`--analyze`), rolled back.
