@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use pgadvise::pg::cluster::Cluster;
+use pgadvise::pg::cluster::Cluster as _;
 use pgadvise::pg::cluster::native::{Locale, Native, NativeOptions};
 use pgadvise::pg::cluster::programs::Installed;
 use pgadvise::pg::snapshot::SnapshotOptions;
@@ -116,7 +116,7 @@ fn cluster(major: u32, bin: &Path, temp: &Path) -> Native {
         locale: Locale::default(),
         temp: temp.to_owned(),
         cache: None,
-        statement_limit: Duration::from_secs(60),
+        statement_limit: Duration::from_mins(1),
         settings: vec!["timezone=UTC".to_owned()],
     })
     .unwrap()

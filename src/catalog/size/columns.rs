@@ -213,8 +213,13 @@ fn value_widths(base_type: &str, stats: &ColumnStatistics, average: f64) -> Vec<
         whole &= push(text);
     }
     // Of an unknown type only what agrees with the width measured is a text.
+    // Results of expressions are measured with a header of four bytes, of
+    // which an index keeps one.
     let mean = widths.iter().sum::<f64>() / widths.len().max(1) as f64;
-    let doubtful = base_type.is_empty() && (mean - average).abs() > 0.05 * average + 0.5;
+    let doubtful = base_type.is_empty()
+        && [0.0, 3.0]
+            .iter()
+            .all(|header| (mean + header - average).abs() > 0.05 * average + 0.5);
     if !whole || widths.is_empty() || doubtful {
         return vec![average];
     }

@@ -154,25 +154,20 @@ fn gin_keys(
         }
         return (keys, width);
     }
-    match base_type {
-        "jsonb" => {
-            let path = opclass.contains("path");
-            // About sixteen bytes a member: its key, its value, two headers.
-            let members = (average / 14.0).max(1.0);
-            let distinct = stats.map_or(rows, |stats| stats.distinct(rows)).min(rows);
-            let few = members * 20.0;
-            let rare = distinct.min(rows) * 0.05;
-            let common = (vec![
-                (rows * members * if path { 0.8 } else { 1.4 } / few, few),
-                (rows / rare.max(1.0), rare.max(1.0)),
-            ],);
-            (common.0, if path { 4.0 } else { 9.0 })
-        }
-        _ => {
-            let distinct = stats.map_or(rows, |stats| stats.distinct(rows));
-            (vec![(rows / distinct.max(1.0), distinct)], average)
-        }
+    if base_type != "jsonb" {
+        let distinct = stats.map_or(rows, |stats| stats.distinct(rows));
+        return (vec![(rows / distinct.max(1.0), distinct)], average);
     }
+    let path = opclass.contains("path");
+    // A member takes about fourteen bytes: its key, its value, two headers.
+    let members = (average / 14.0).max(1.0);
+    let common = members * 20.0;
+    let rare = (stats.map_or(rows, |stats| stats.distinct(rows)).min(rows) * 0.05).max(1.0);
+    let entries = rows * members * if path { 0.8 } else { 1.4 };
+    (
+        vec![(entries / common, common), (rows / rare, rare)],
+        if path { 4.0 } else { 9.0 },
+    )
 }
 
 /// A GIN index: a tree of keys, each with its row pointers, those of very
