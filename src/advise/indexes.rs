@@ -8,7 +8,7 @@
 
 use super::candidates::{self, Candidate};
 use super::usage;
-use crate::catalog::size::{SizedColumn, btree_bytes};
+use crate::catalog::size::{SizedIndex, SizedKey, index_size};
 use crate::catalog::{Catalog, Index, Relation};
 use crate::finding::{
     Applicability, Change, Comparison, IndexSpec, SideEffect, Suggestion, Verdict,
@@ -421,23 +421,25 @@ pub fn estimated(catalog: &Catalog, spec: &IndexSpec) -> Option<f64> {
         return None;
     }
     let relation = catalog.relation(Some(&spec.schema), &spec.table)?;
-    let keys: Vec<SizedColumn> = spec
-        .keys
-        .iter()
-        .map(|key| {
-            if key.is_expression {
-                SizedColumn::new("", None, relation.rows())
-            } else {
-                SizedColumn::of(relation, &key.text)
-            }
-        })
-        .collect();
-    let include: Vec<SizedColumn> = spec
-        .include
-        .iter()
-        .map(|name| SizedColumn::of(relation, name))
-        .collect();
-    Some(btree_bytes(relation.rows(), &keys, &include, false))
+    let index = SizedIndex {
+        method: &spec.method,
+        keys: spec
+            .keys
+            .iter()
+            .map(|key| SizedKey {
+                column: (!key.is_expression).then_some(key.text.as_str()),
+                expression: &key.text,
+                stats: None,
+                not_null: false,
+                opclass: key.opclass.as_deref().unwrap_or_default(),
+            })
+            .collect(),
+        include: spec.include.iter().map(String::as_str).collect(),
+        unique: false,
+        selectivity: 1.0,
+        options: Vec::new(),
+    };
+    Some(index_size(relation, &index, relation.rows()).bytes)
 }
 
 /// The suggestion to build a candidate that no planner could be asked about.

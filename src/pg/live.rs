@@ -10,7 +10,6 @@ use super::error::Error;
 use super::session::{Limits, Session};
 use crate::catalog::Catalog;
 use crate::catalog::ident::quote;
-use crate::catalog::size::{SizedColumn, btree_bytes};
 use crate::finding::IndexSpec;
 use crate::plan::PlanGraph;
 use crate::verify::{
@@ -83,37 +82,12 @@ impl LivePlanner {
         Ok(matches!(self.hypopg, Hypopg::In(_)))
     }
 
-    /// Size by our own formula, which knows deduplication; `None` where it
-    /// does not apply.
+    /// Size by our own formula, which knows deduplication; `None` without
+    /// statistics.
     fn own_size(&self, spec: &IndexSpec) -> Option<f64> {
-        let plain = spec.method == "btree"
-            && spec.predicate.is_none()
-            && spec.keys.iter().all(|key| !key.is_expression);
-        let relation = self
-            .catalog
-            .as_ref()?
-            .relation(Some(&spec.schema), &spec.table)?;
-        let rows = relation.rows();
-        if !plain || rows < 1.0 {
-            return None;
-        }
-        let keys: Vec<SizedColumn> = spec
-            .keys
-            .iter()
-            .map(|key| SizedColumn::of(relation, &key.text))
-            .collect();
-        let include: Vec<SizedColumn> = spec
-            .include
-            .iter()
-            .map(|name| SizedColumn::of(relation, name))
-            .collect();
-        let names: Vec<&str> = spec.keys.iter().map(|key| key.text.as_str()).collect();
-        Some(btree_bytes(
-            rows,
-            &keys,
-            &include,
-            relation.is_unique_key(&names),
-        ))
+        let catalog = self.catalog.as_ref()?;
+        let relation = catalog.relation(Some(&spec.schema), &spec.table)?;
+        (relation.rows() >= 1.0).then(|| super::twin::sizes::estimate(catalog, spec).bytes)
     }
 }
 

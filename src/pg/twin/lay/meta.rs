@@ -1,7 +1,7 @@
 //! First pages of GIN and BRIN indexes, and visibility maps.
 //!
 //! The planner reads a GIN index's counts of pages and entries, and how many
-//! pages of a BRIN index are its range map. Of hash, GiST and SP-GiST indexes
+//! pages of a BRIN index are its range map. Of hash, `GiST` and SP-GiST indexes
 //! it reads nothing but the size. The layouts (`ginblock.h`, `brin_page.h`,
 //! `visibilitymap.c`) are the same from version 13 to 18.
 
