@@ -306,8 +306,24 @@ fn a_locked_table_is_not_waited_for() {
 #[test]
 fn a_snapshot_only_reads() {
     let Some(server) = shared() else { return };
-    drop(server.database("snapshot_quiet", RICH));
-    drop(take(&mut connect(server, "snapshot_quiet")));
+    let mut admin = server.database("snapshot_quiet", RICH);
+    let mut looks = 0;
+    let mut look = |_: &str, _: usize, _: usize| {
+        looks += 1;
+        admin
+            .execute_script(
+                "DO $$ BEGIN IF EXISTS (SELECT FROM pg_locks AS l \
+                   JOIN pg_stat_activity AS a USING (pid) WHERE a.application_name = 'pgadvise' \
+                   AND a.datname = 'snapshot_quiet' AND a.pid <> pg_backend_pid() \
+                   AND l.locktype = 'relation' AND l.mode <> 'AccessShareLock') \
+                 THEN RAISE 'a lock above ACCESS SHARE'; END IF; END $$",
+            )
+            .unwrap();
+    };
+    connect(server, "snapshot_quiet")
+        .snapshot(&SnapshotOptions::default(), &mut look)
+        .unwrap();
+    assert!(looks > 5);
     let logged = server.logged("snapshot_quiet", "pgadvise");
     let sent: Vec<&str> = logged
         .iter()
