@@ -162,10 +162,7 @@ impl Reader<'_> {
                 nulls_first: get::<i16>(row, 6)? & 2 != 0,
                 default_opclass: get::<Option<bool>>(row, 7)?.unwrap_or(false),
             };
-            let facts = self
-                .btrees
-                .entry(get(row, 0)?)
-                .or_insert_with(BtreeFacts::default);
+            let facts = self.btrees.entry(get(row, 0)?).or_default();
             facts.table = get(row, 1)?;
             facts.predicate = get(row, 8)?;
             facts.usable =
