@@ -6,12 +6,16 @@
 )]
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use pgadvise::pg::Error;
 use pgadvise::pg::cluster::native::{Locale, Native, NativeOptions};
 use pgadvise::pg::cluster::programs::{Installed, Search, installed};
 use pgadvise::pg::cluster::{Cluster, ClusterKind, private};
+use pgadvise::pg::twin::cache::{self, EngineWish, OpenOptions};
+use pgadvise::pg::twin::{Loaded, TwinError};
+use pgadvise::snapshot::Snapshot;
 
 fn program() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_pgadvise"))
@@ -270,4 +274,224 @@ fn folders_without_a_living_owner_are_removed_and_others_stay() {
     assert!(living.path().exists(), "its owner lives");
     assert!(unlocked.exists(), "it is not one of ours");
     assert!(elsewhere.exists(), "links are not followed");
+}
+
+/// A snapshot of a server of that version; its content is up to the test.
+fn open_options(temp: &Path, cache: &Path, version_num: u32) -> OpenOptions {
+    let mut snapshot = Snapshot::default();
+    snapshot.origin.version_num = version_num;
+    snapshot.origin.encoding = "UTF8".to_owned();
+    snapshot.origin.locale_provider = "c".to_owned();
+    snapshot.origin.collate = "de_XX.utf8".to_owned();
+    snapshot.origin.ctype = "de_XX.utf8".to_owned();
+    OpenOptions {
+        snapshot: Arc::new(snapshot),
+        hash: "0123456789abcdef".to_owned(),
+        engine: EngineWish::Auto,
+        search: Search {
+            pg_bin: None,
+            path: Vec::new(),
+        },
+        cache: Some(cache.to_owned()),
+        temp: temp.to_owned(),
+        program: program(),
+        load_limit: Duration::from_secs(30),
+        statement_limit: Duration::from_secs(20),
+    }
+}
+
+/// A table whose file is a terabyte of nothing.
+fn build(
+    cluster: &mut dyn Cluster,
+    _: &Snapshot,
+    _: &mut dyn FnMut(&str, usize, usize),
+) -> Result<Loaded, TwinError> {
+    cluster
+        .session()?
+        .execute_script("CREATE TABLE big (a int)")?;
+    let path = value(cluster, "SELECT pg_relation_filepath('big')");
+    cluster.stop()?;
+    let file = cluster.file(&path);
+    for segment in 0..20 {
+        let part = match segment {
+            0 => file.clone(),
+            _ => PathBuf::from(format!("{}.{segment}", file.display())),
+        };
+        std::fs::File::options()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(part)
+            .unwrap()
+            .set_len(1 << 30)
+            .unwrap();
+    }
+    Ok(Loaded {
+        notes: vec!["made".to_owned()],
+        ..Loaded::default()
+    })
+}
+
+/// The first twin is made, the second copied; a damaged one is made again.
+fn is_kept(options: &OpenOptions) -> ClusterKind {
+    let mut builds = 0;
+    let mut open = || {
+        let mut twin = cache::open(
+            options,
+            &mut |cluster, snapshot, progress| {
+                builds += 1;
+                build(cluster, snapshot, progress)
+            },
+            &mut |_, _, _| (),
+        )
+        .unwrap();
+        assert!(twin.loaded.notes.contains(&"made".to_owned()));
+        assert_eq!(
+            value(
+                twin.cluster.as_mut(),
+                "SELECT (pg_relation_size('big') / 1073741824)::text"
+            ),
+            "20"
+        );
+        (twin.warm, twin.cluster.kind(), twin.loaded.notes)
+    };
+    let (cold, warm) = (open(), open());
+    assert!(!cold.0 && warm.0);
+    assert_eq!(cold.2, warm.2);
+    let twins = options.cache.as_ref().unwrap().join("twins");
+    let kept: Vec<PathBuf> = std::fs::read_dir(&twins)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    let on_disk = disk(&kept[0]);
+    assert!(on_disk < 100 << 20, "{on_disk} bytes for a file of holes");
+    let lost = kept[0].join("data");
+    let file = ["PG_VERSION", "tmp/pglite/base/PG_VERSION"]
+        .iter()
+        .map(|name| lost.join(name))
+        .find(|file| file.exists())
+        .unwrap();
+    std::fs::remove_file(file).unwrap();
+    assert!(!open().0, "the damaged one is not used");
+    assert!(open().0);
+    assert_eq!(builds, 2);
+    cold.1
+}
+
+/// What a folder takes on disk.
+fn disk(folder: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| {
+            let entry = entry.unwrap();
+            if entry.file_type().unwrap().is_dir() {
+                disk(&entry.path())
+            } else {
+                entry.metadata().unwrap().blocks() * 512
+            }
+        })
+        .sum()
+}
+
+#[test]
+fn a_twin_on_an_installed_server_is_kept_for_the_next_run() {
+    let (temp, cache) = (temp(), temp_cache());
+    let Some(server) = server() else {
+        return;
+    };
+    let mut options = open_options(temp.path(), cache.path(), server.major * 10_000 + 1);
+    options.search.pg_bin = Some(server.bin);
+    assert_eq!(is_kept(&options), ClusterKind::Native);
+    let left: Vec<_> = std::fs::read_dir(temp.path()).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[cfg(feature = "embedded")]
+#[test]
+fn a_twin_on_the_embedded_server_is_kept_for_the_next_run() {
+    let (temp, cache) = (temp(), temp_cache());
+    let mut options = open_options(temp.path(), cache.path(), 170_005);
+    options.engine = EngineWish::Embedded;
+    assert_eq!(is_kept(&options), ClusterKind::Embedded);
+    let left: Vec<_> = std::fs::read_dir(temp.path()).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn a_folder_without_programs_is_said_to_hold_none() {
+    let (temp, cache) = (temp(), temp_cache());
+    let mut options = open_options(temp.path(), cache.path(), 170_005);
+    options.search.pg_bin = Some(temp.path().to_owned());
+    let error = cache::open(&options, &mut build, &mut |_, _, _| ()).unwrap_err();
+    let message = error.to_string();
+    assert!(
+        message.contains("PostgreSQL 17") && message.contains(temp.path().to_str().unwrap()),
+        "{message}"
+    );
+}
+
+/// Not a test of its own: a run that is killed, for the one below.
+#[test]
+#[ignore = "started by another test"]
+fn a_run_that_waits_to_be_killed() {
+    let temp = PathBuf::from(std::env::var_os("PGADVISE_TEST_TEMP").unwrap());
+    let options = options(&temp, None).unwrap();
+    let mut cluster = Native::start(&options).unwrap();
+    cluster
+        .session()
+        .unwrap()
+        .execute_script("SELECT 1")
+        .unwrap();
+    println!("up");
+    std::thread::sleep(Duration::from_mins(1));
+}
+
+#[test]
+fn a_killed_run_leaves_neither_processes_nor_files() {
+    use std::io::BufRead as _;
+    if server().is_none() {
+        return;
+    }
+    for signal in ["-KILL", "-TERM", "-INT"] {
+        let temp = temp();
+        let mut run = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "clusters::a_run_that_waits_to_be_killed"])
+            .args(["--ignored", "--nocapture"])
+            .env("PGADVISE_TEST_TEMP", temp.path())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let out = std::io::BufReader::new(run.stdout.take().unwrap());
+        assert!(
+            out.lines()
+                .map_while(Result::ok)
+                .any(|line| line.ends_with("up")),
+            "it came up"
+        );
+        let folder = std::fs::read_dir(temp.path())
+            .unwrap()
+            .next()
+            .unwrap()
+            .unwrap()
+            .path();
+        let pid_file = std::fs::read_to_string(folder.join("data/postmaster.pid")).unwrap();
+        let server = PathBuf::from(format!("/proc/{}", pid_file.lines().next().unwrap()));
+        let killed = std::process::Command::new("kill")
+            .args([signal, &run.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(killed.success());
+        run.wait().unwrap();
+        // Its keeper needs a moment to see that it is gone.
+        for _ in 0..500 {
+            if !folder.exists() && !server.exists() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert!(!folder.exists(), "{signal}: {} is left", folder.display());
+        assert!(!server.exists(), "{signal}: the server runs on");
+    }
 }

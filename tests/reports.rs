@@ -190,6 +190,7 @@ fn report() -> Report {
             remainder_ms: 0.0,
             nodes: vec![node(1, None, "Gather", 0.03), filter],
         }),
+        parameters: None,
         findings: vec![slow, finding(Level::Note, "a second, smaller finding")],
         suppressed: vec![Suppressed {
             reason: Some("known".to_owned()),

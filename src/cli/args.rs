@@ -68,6 +68,28 @@ Words:
 To silence a finding, write before the statement:
   -- pgadvise: ignore RULE (reason)";
 
+const SNAPSHOT_EXAMPLES: &str = "\
+Examples:
+  # All that the planner knows about a database, in one file; a read-only role is enough
+  pgadvise snapshot -d postgres://readonly@db/shop -o shop.pgsnap
+
+  # Plan with it anywhere, as that server would
+  pgadvise explain orders.sql --snapshot shop.pgsnap
+
+  # Without any value of any row
+  pgadvise snapshot -d service=shop -o shop.pgsnap --no-values
+
+  # To be committed: the same bytes until something that plans depend on changes
+  pgadvise snapshot -d service=shop -o shop.pgsnap --no-time
+
+  # Do the snapshot's twin and the server plan alike?
+  pgadvise snapshot --verify shop.pgsnap -d service=shop queries/*.sql
+
+Exit codes:
+  0  done; what could not be read is said
+  1  --verify found plans that differ
+  2  nothing could be taken or compared";
+
 /// The whole command line.
 #[derive(Debug, Parser)]
 #[command(
@@ -115,6 +137,7 @@ pub enum Command {
     #[command(after_long_help = EXPLAIN_EXAMPLES, after_help = "pgadvise explain --help shows examples and explains the words.")]
     Explain(Box<ExplainArgs>),
     /// Take a snapshot of a database: its schema, statistics and sizes, and none of its rows
+    #[command(after_long_help = SNAPSHOT_EXAMPLES, after_help = "pgadvise snapshot --help shows examples.")]
     Snapshot(Box<SnapshotArgs>),
     /// Say why the planner does not use an index, and what would make it
     WhyNot(Box<WhyNotArgs>),
@@ -156,6 +179,10 @@ Example:
 
 /// Options of `explain`.
 #[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own"
+)]
 pub struct ExplainArgs {
     /// SQL files, each with one or more queries, or plans (JSON); - is standard input
     #[arg(value_name = "FILE", required_unless_present = "plan")]
@@ -280,16 +307,60 @@ pub enum EngineChoice {
 
 /// Options of `snapshot`.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct SnapshotArgs {
-    /// With --verify: SQL files whose statements are planned on both
+    /// With --verify: SQL files whose statements are planned on both; without, statements are made
+    /// from the schema
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// The database to take a snapshot of: a name, a URI, or keywords, as psql takes them
+    ///
+    /// The usual PG* environment variables, the password file and service files are used as psql
+    /// does. All is read in one read-only transaction with time limits; nothing is created, and no
+    /// lock above ACCESS SHARE is taken.
     #[arg(short = 'd', long, value_name = "CONNINFO")]
     pub dbname: Option<String>,
-    /// Write the snapshot to this file
-    #[arg(short, long, value_name = "FILE")]
+    /// Write the snapshot to this file; - is standard output
+    ///
+    /// It is written whole or not at all, and never over a file that is no snapshot.
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["show", "verify"])]
     pub output: Option<PathBuf>,
+    /// Leave out every value: most common values, histogram bounds, ends of indexes
+    ///
+    /// Frequencies stay. Literals in the schema stay too: defaults, CHECK constraints, partial
+    /// indexes, functions.
+    #[arg(long, help_heading = "What it holds", conflicts_with_all = ["show", "verify", "redact"])]
+    pub no_values: bool,
+    /// Put stand-ins in the place of values, which keep order and shape
+    ///
+    /// Numbers and times are rounded, texts become other texts in the same order. What it costs in
+    /// precision is in the snapshot and in docs/snapshot.md.
+    #[arg(long, help_heading = "What it holds", conflicts_with_all = ["show", "verify"])]
+    pub redact: bool,
+    /// Leave out when it was taken and what was counted, for bytes that change only when plans may
+    #[arg(long, help_heading = "What it holds", conflicts_with_all = ["show", "verify"])]
+    pub no_time: bool,
+    /// Write JSON with one property a line instead of compressing it, for diffs
+    #[arg(long, help_heading = "What it holds", conflicts_with_all = ["show", "verify"])]
+    pub plain: bool,
+    /// Print this snapshot as --plain would write it, and do nothing else
+    #[arg(long, value_name = "SNAPSHOT", conflicts_with_all = ["verify", "dbname", "files"])]
+    pub show: Option<PathBuf>,
+    /// Plan statements on the database (EXPLAIN only) and on this snapshot's twin, and compare
+    ///
+    /// Exits with 1 when a plan differs.
+    #[arg(long, value_name = "SNAPSHOT")]
+    pub verify: Option<PathBuf>,
+    /// With --verify: which PostgreSQL plans for the snapshot [default: auto: an installed one of
+    /// its major version, else the embedded one]
+    #[arg(long, value_name = "ENGINE", requires = "verify")]
+    pub engine: Option<EngineChoice>,
+    /// With --verify: where the programs of an installed PostgreSQL are (initdb, postgres)
+    #[arg(long, value_name = "FOLDER", requires = "verify")]
+    pub pg_bin: Option<PathBuf>,
+    /// Give up on a statement after so many seconds [default: 60]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86400))]
+    pub timeout: Option<u64>,
 }
 
 /// Options of `why-not`.

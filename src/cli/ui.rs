@@ -159,6 +159,16 @@ impl Ui {
         }
     }
 
+    /// Says on standard error what was done, unless the user wants to hear
+    /// less.
+    pub(super) fn say(&self, lines: &[String]) {
+        if !self.quiet {
+            let mut text = lines.join("\n");
+            text.push('\n');
+            Self::complain(text.as_bytes());
+        }
+    }
+
     /// Says that statements failed, where the report that says why is not on
     /// the terminal.
     pub(super) fn failed_statements(&self, failed: usize, all: usize) {

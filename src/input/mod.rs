@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 pub use decode::DecodeError;
 
+use crate::snapshot::file::{self, Decoded, SnapshotFileError};
+
 /// Largest SQL file: a file of queries is far smaller, a dump is not one.
 pub const MAX_SQL_BYTES: u64 = 32 << 20;
 /// Largest plan or schema file.
@@ -62,6 +64,15 @@ pub enum InputError {
         #[source]
         source: DecodeError,
     },
+    /// A snapshot that cannot be used.
+    #[error("cannot use {name} as a snapshot")]
+    Snapshot {
+        /// The path as given, or `<stdin>`.
+        name: String,
+        /// Why not.
+        #[source]
+        source: SnapshotFileError,
+    },
     /// The operating system failed.
     #[error("cannot read {name}")]
     Io {
@@ -102,6 +113,7 @@ impl InputError {
             }
             Self::TooLarge { .. } => "split it, or pass the part that matters".to_owned(),
             Self::NotText { source, .. } => source.hint().to_owned(),
+            Self::Snapshot { source, .. } => source.hint().to_owned(),
             Self::Io { .. } => "check the file, then try again".to_owned(),
         }
     }
@@ -109,37 +121,71 @@ impl InputError {
 
 /// Reads a file as text.
 pub fn read(path: &Path) -> Result<String, InputError> {
-    let name = path.display().to_string();
-    let failed = |source: std::io::Error| match source.kind() {
-        std::io::ErrorKind::NotFound => InputError::NotFound {
-            path: path.to_owned(),
-        },
-        std::io::ErrorKind::PermissionDenied => InputError::Permission {
-            path: path.to_owned(),
-        },
-        std::io::ErrorKind::IsADirectory => InputError::Directory {
-            path: path.to_owned(),
-        },
+    let file = open(path, MAX_BYTES)?;
+    bytes_to_text(&path.display().to_string(), file, |source| {
+        failed(path, source)
+    })
+}
+
+/// Reads a snapshot; - is standard input.
+pub fn read_snapshot(path: &Path) -> Result<Decoded, InputError> {
+    let mut bytes = Vec::new();
+    let (name, read) = if path == Path::new("-") {
+        let read = std::io::stdin()
+            .lock()
+            .take(file::MAX_BYTES + 1)
+            .read_to_end(&mut bytes);
+        (STDIN.to_owned(), read)
+    } else {
+        let read = open(path, file::MAX_BYTES)?
+            .take(file::MAX_BYTES + 1)
+            .read_to_end(&mut bytes);
+        (path.display().to_string(), read)
+    };
+    read.map_err(|source| failed(path, source))?;
+    file::decode(&bytes).map_err(|source| InputError::Snapshot { name, source })
+}
+
+/// Whether a file begins as a snapshot does.
+pub fn is_snapshot(path: &Path) -> Result<bool, InputError> {
+    let mut bytes = Vec::new();
+    open(path, u64::MAX)?
+        .take(1 << 16)
+        .read_to_end(&mut bytes)
+        .map_err(|source| failed(path, source))?;
+    Ok(file::looks_like_snapshot(&bytes))
+}
+
+fn failed(path: &Path, source: std::io::Error) -> InputError {
+    let path = path.to_owned();
+    match source.kind() {
+        std::io::ErrorKind::NotFound => InputError::NotFound { path },
+        std::io::ErrorKind::PermissionDenied => InputError::Permission { path },
+        std::io::ErrorKind::IsADirectory => InputError::Directory { path },
         _ => InputError::Io {
-            name: name.clone(),
+            name: path.display().to_string(),
             source,
         },
-    };
-    let file = std::fs::File::open(path).map_err(failed)?;
-    let meta = file.metadata().map_err(failed)?;
+    }
+}
+
+/// Opens a file that has at most so many bytes.
+fn open(path: &Path, limit: u64) -> Result<std::fs::File, InputError> {
+    let file = std::fs::File::open(path).map_err(|source| failed(path, source))?;
+    let meta = file.metadata().map_err(|source| failed(path, source))?;
     if meta.is_dir() {
         return Err(InputError::Directory {
             path: path.to_owned(),
         });
     }
-    if meta.len() > MAX_BYTES {
+    if meta.len() > limit {
         return Err(InputError::TooLarge {
-            name,
+            name: path.display().to_string(),
             bytes: meta.len(),
-            limit: MAX_BYTES,
+            limit,
         });
     }
-    bytes_to_text(&name, file, failed)
+    Ok(file)
 }
 
 /// Reads standard input as text.

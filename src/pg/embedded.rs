@@ -265,7 +265,11 @@ impl EmbeddedPlanner {
             })
             .collect();
         self.show_only(&[])?;
-        Ok(WhatIf { plans, indexes })
+        Ok(WhatIf {
+            plans,
+            indexes,
+            changes: Vec::new(),
+        })
     }
 
     /// Does the work with the supposed statistics in place, and puts the old

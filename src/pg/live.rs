@@ -196,7 +196,11 @@ impl Planner for LivePlanner {
             }
             session.query(&reset, &[])?;
             is_reset = true;
-            Ok(WhatIf { plans, indexes })
+            Ok(WhatIf {
+                plans,
+                indexes,
+                changes: Vec::new(),
+            })
         });
         if !is_reset {
             // Best effort: where the connection is gone, so are the indexes.

@@ -1,7 +1,9 @@
 //! One connection, used from code that waits: read-only transactions, time
 //! limits, one statement a message.
 
+use std::future::Future as _;
 use std::path::Path;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
@@ -240,6 +242,64 @@ impl Session {
             self.open = open;
         }
         Ok(())
+    }
+
+    /// In a throw-away cluster: sends statements over the extended protocol, so
+    /// that each stays one statement, all at once, and gives their outcomes in
+    /// order. Outside a transaction each is one of its own.
+    pub(super) fn pipeline(
+        &mut self,
+        statements: &[&str],
+    ) -> Result<Vec<Result<(), Error>>, Error> {
+        if self.kind != Kind::ThrowAway {
+            return Err(Error::NotThrowAway);
+        }
+        let Some(client) = &self.client else {
+            return Err(self.gone());
+        };
+        let limit = self.limits.statement + GRACE;
+        let outcomes = self.runtime.block_on(async {
+            listen().await;
+            let mut waiting: Vec<_> = statements
+                .iter()
+                .map(|sql| Box::pin(client.query_typed(sql, &[])))
+                .collect();
+            let mut outcomes: Vec<_> = statements.iter().map(|_| None).collect();
+            // The first poll of each sends it.
+            std::future::poll_fn(|context| {
+                for (one, outcome) in waiting.iter_mut().zip(&mut outcomes) {
+                    if let Poll::Ready(result) = one.as_mut().poll(context) {
+                        *outcome = Some(Ok(result));
+                    }
+                }
+                Poll::Ready(())
+            })
+            .await;
+            // Answers come in order, so each has its own time limit.
+            for (one, outcome) in waiting.iter_mut().zip(&mut outcomes) {
+                if outcome.is_none() {
+                    let result = tokio::time::timeout(limit, one).await;
+                    let late = result.is_err();
+                    *outcome = Some(result);
+                    if late {
+                        break;
+                    }
+                }
+            }
+            outcomes
+        });
+        let mut settled = Vec::with_capacity(outcomes.len());
+        for outcome in outcomes {
+            // After one that is late nothing is known of the rest.
+            let Some(outcome) = outcome else { break };
+            settled.push(self.settle(outcome.map(|result| result.map(drop))));
+        }
+        while settled.len() < statements.len() {
+            settled.push(Err(Error::TimedOut {
+                seconds: self.limits.statement.as_secs().max(1),
+            }));
+        }
+        Ok(settled)
     }
 
     /// In a throw-away cluster: begins a transaction, does the work, and rolls

@@ -77,6 +77,7 @@ impl Builder<'_> {
             }),
             engine: analysis.engine.as_ref().map(engine),
             plan: plan.map(plan_table),
+            parameters: analysis.parameters.as_ref().map(super::parameters::build),
             findings: analysis.findings.iter().map(finding).collect(),
             suppressed: analysis
                 .suppressed

@@ -6,9 +6,10 @@ use std::io::{self, Write};
 
 use super::format;
 use super::model::{
-    Applicability, Finding, Level, Place, Problem, Report, Severity, Statement, Suggestion,
-    VerdictStatus,
+    Applicability, Finding, Level, Parameters, Place, Problem, Report, Severity, Statement,
+    Suggestion, VerdictStatus,
 };
+use super::parameters;
 use super::prose;
 use super::render::Options;
 use super::summary;
@@ -43,6 +44,27 @@ pub fn render(report: &Report, out: &mut dyn Write, options: &Options) -> io::Re
         section(statement, options, out)?;
     }
     Ok(())
+}
+
+fn parameters(found: &Parameters, options: &Options, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{}\n", escape(&parameters::summary(found)))?;
+    let Some(table) = parameters::table(found, options.detailed) else {
+        return Ok(());
+    };
+    let line = |cells: &[String]| {
+        let cells: Vec<String> = cells.iter().map(|cell| escape(cell)).collect();
+        format!("| {} |", cells.join(" | "))
+    };
+    writeln!(out, "{}", line(&table.header))?;
+    writeln!(out, "|{}", "---|".repeat(table.header.len()))?;
+    for row in &table.rows {
+        writeln!(out, "{}", line(row))?;
+    }
+    writeln!(out)?;
+    for text in &table.legend {
+        writeln!(out, "- {}", escape(text))?;
+    }
+    writeln!(out)
 }
 
 fn row(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
@@ -101,6 +123,11 @@ fn section(statement: &Statement, options: &Options, out: &mut dyn Write) -> io:
     }
     for found in &statement.findings {
         finding(found, out)?;
+    }
+    if let Some(found) = &statement.parameters
+        && !options.brief
+    {
+        parameters(found, options, out)?;
     }
     if let Some(plan) = &statement.plan
         && !options.brief

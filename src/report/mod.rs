@@ -7,6 +7,7 @@ pub mod format;
 pub mod json;
 pub mod markdown;
 pub mod model;
+mod parameters;
 pub(crate) mod prose;
 pub mod render;
 mod rewritten;

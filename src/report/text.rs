@@ -4,9 +4,10 @@
 use std::io::{self, Write};
 
 use super::model::{
-    Applicability, Evidence, Finding, Level, PlanFrom, Problem, Report, Severity, Statement,
-    Suggestion, Suppressed,
+    Applicability, Evidence, Finding, Level, Parameters, PlanFrom, Problem, Report, Severity,
+    Statement, Suggestion, Suppressed,
 };
+use super::parameters;
 use super::prose::{self, Palette, paint};
 use super::render::Options;
 use super::snippet::snippet;
@@ -116,6 +117,11 @@ impl<'a> Page<'a> {
         for finding in &statement.findings {
             writeln!(out)?;
             self.finding(finding, statement, out)?;
+        }
+        if let Some(parameters) = &statement.parameters
+            && !self.options.brief
+        {
+            self.parameters(parameters, out)?;
         }
         if statement.findings.is_empty() && !statement.failed && summary::was_checked(statement) {
             writeln!(out)?;
@@ -349,6 +355,31 @@ impl<'a> Page<'a> {
                 _ => anstyle::Style::new(),
             };
             self.styled_paragraph(&indent, sentence, style, out)?;
+        }
+        Ok(())
+    }
+
+    fn parameters(&self, found: &Parameters, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out)?;
+        self.labelled(
+            "  Values",
+            self.palette.heading,
+            &parameters::summary(found),
+            out,
+        )?;
+        let Some(rows) = parameters::table(found, self.options.detailed) else {
+            return Ok(());
+        };
+        writeln!(out)?;
+        let numbers = parameters::NUMBERS;
+        let header: Vec<&str> = rows.header.iter().map(String::as_str).collect();
+        let width = self.options.width.saturating_sub(4);
+        for line in table::plain(&header, &rows.rows, numbers, width) {
+            writeln!(out, "    {line}")?;
+        }
+        writeln!(out)?;
+        for line in &rows.legend {
+            self.paragraph("    ", line, out)?;
         }
         Ok(())
     }

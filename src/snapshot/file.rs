@@ -353,7 +353,7 @@ pub fn decode(bytes: &[u8]) -> Result<Decoded, SnapshotFileError> {
         }
         match ended {
             Ok(()) => read(&unpacked, size),
-            Err(_) if !unpacked.is_empty() && !begins(&unpacked) => {
+            Err(_) if !unpacked.is_empty() && other(&unpacked).is_some() => {
                 Err(SnapshotFileError::NotASnapshot {
                     found: "something else that gzip packed",
                 })

@@ -58,6 +58,38 @@ pub struct WhatIf {
     pub plans: Vec<Result<PlanGraph, PlanError>>,
     /// The indexes as the planner saw them, in the order asked for.
     pub indexes: Vec<SupposedIndex>,
+    /// What became of each [`Supposition::Sql`], in order.
+    pub changes: Vec<SupposedChange>,
+}
+
+/// What became of a change that a user gave as SQL.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SupposedChange {
+    /// The statement as it was given.
+    pub sql: String,
+    /// How it ended.
+    pub outcome: ChangeOutcome,
+    /// The indexes that it made, with their estimated sizes.
+    pub indexes: Vec<SupposedIndex>,
+    /// What to know about it, as sentences.
+    pub notes: Vec<String>,
+}
+
+/// How a supposed change ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChangeOutcome {
+    /// It was made; the plans are those with it.
+    Applied,
+    /// It was left out, because it would change no plan or cannot be supposed.
+    LeftOut {
+        /// Why.
+        why: String,
+    },
+    /// The server refused it; the others went on without it.
+    Refused {
+        /// The server's words.
+        message: String,
+    },
 }
 
 /// An index that a planner was told to suppose (or that was built).
@@ -144,6 +176,18 @@ pub trait Planner {
         statements: &[Planned<'_>],
         suppositions: &[Supposition],
     ) -> Result<WhatIf, PlanError>;
+
+    /// The plan that a [`Planner::what_if`] is to be compared with. It is
+    /// another than that of [`Planner::plan`] where another planner supposes
+    /// than the one that plans.
+    fn what_if_baseline(&mut self, statement: Planned<'_>) -> Result<PlanGraph, PlanError> {
+        self.plan(statement, PlanOptions::default())
+    }
+
+    /// The planner that supposes, where it is another than the one that plans.
+    fn what_if_engine(&self) -> Option<Engine> {
+        None
+    }
 
     /// The plan of one statement, not executed, with these settings in force
     /// for it alone, as (name, value): what `SET LOCAL` would do, so planner

@@ -89,6 +89,7 @@ impl Planner for Recorded {
                     refused: None,
                 })
                 .collect(),
+            changes: Vec::new(),
         })
     }
 

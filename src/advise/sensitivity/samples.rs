@@ -124,6 +124,8 @@ pub fn samples(
 enum Order {
     Number,
     /// Dates and times in ISO form order as text, from year 1 to 9999.
+    Time,
+    /// By its bytes.
     Text,
     /// By a collation or an operator class that is not ours to know.
     Unknown,
@@ -132,7 +134,7 @@ enum Order {
 fn order_of(column: &Column) -> Order {
     match column.base_type.as_str() {
         "int2" | "int4" | "int8" | "numeric" | "float4" | "float8" | "oid" => Order::Number,
-        "date" | "timestamp" | "time" | "timestamptz" => Order::Text,
+        "date" | "timestamp" | "time" | "timestamptz" => Order::Time,
         "text" | "varchar" if column.collation_is_c => Order::Text,
         _ => Order::Unknown,
     }
@@ -207,10 +209,11 @@ impl Drawn<'_> {
     }
 
     fn shown(&self, value: &str) -> String {
-        if self.order == Order::Number {
-            value.to_owned()
-        } else {
-            literal(value)
+        match self.order {
+            Order::Number => value.to_owned(),
+            // Seconds and the zone only make the text long.
+            Order::Time => literal(value.get(..16).unwrap_or(value)),
+            Order::Text | Order::Unknown => literal(value),
         }
     }
 
@@ -338,7 +341,8 @@ impl Drawn<'_> {
             Order::Unknown => return points,
             Order::Number => |value: &str| value.parse::<f64>().is_ok_and(f64::is_finite),
             // Infinity and years before Christ do not order as text.
-            Order::Text => |value: &str| !value.ends_with(" BC") && !value.ends_with("infinity"),
+            Order::Time => |value: &str| !value.ends_with(" BC") && !value.ends_with("infinity"),
+            Order::Text => |_: &str| true,
         };
         points.extend(self.common());
         points.retain(|(value, _)| known(value));
@@ -440,7 +444,8 @@ fn at_quantile<'a>(points: &[(&'a str, f64)], quantile: f64) -> Option<&'a str> 
     let mut seen = 0.0;
     for (value, share) in points {
         seen += share;
-        if seen >= quantile * total {
+        // Sums of shares end a little beside what they should be.
+        if seen + 1e-9 >= quantile * total {
             return Some(value);
         }
     }

@@ -9,6 +9,8 @@ use crate::verify::{PlanError, Planned, Planner};
 
 /// Up to version 17 a path that is switched off has this added to its cost.
 const DISABLED: f64 = 1e10;
+/// More penalties than this in one cost leave too few digits for the rest.
+const MOST_PENALTIES: f64 = 100.0;
 /// More changed nodes than this are not all named.
 const NAMED: usize = 3;
 
@@ -182,20 +184,33 @@ pub fn differences(plans: &[&PlanGraph]) -> Vec<String> {
                 .map(String::as_str)
                 .collect();
             match own.as_slice() {
-                [] => match order.first() {
-                    Some(first) if plans.len() > 1 => format!("{first}, nothing else in its place"),
-                    Some(first) => first.clone(),
-                    None => String::new(),
-                },
-                own if own.len() > NAMED => format!(
-                    "{} and {} more",
-                    own.get(..NAMED).unwrap_or(own).join(", "),
-                    own.len() - NAMED
-                ),
-                own => own.join(", "),
+                // All the same nodes, or fewer of them.
+                [] => {
+                    let all: Vec<&str> = order.iter().map(String::as_str).collect();
+                    let text = few(&all);
+                    if plans.len() > 1 {
+                        format!("{text}, put together in another way")
+                    } else {
+                        text
+                    }
+                }
+                own => few(own),
             }
         })
         .collect()
+}
+
+/// The first of some labels.
+fn few(labels: &[&str]) -> String {
+    if labels.len() > NAMED {
+        format!(
+            "{} and {} more",
+            labels.get(..NAMED).unwrap_or(labels).join(", "),
+            labels.len() - NAMED
+        )
+    } else {
+        labels.join(", ")
+    }
 }
 
 /// The labels of a plan's nodes in their order, and how often each occurs.
@@ -203,8 +218,8 @@ fn labels(plan: &PlanGraph) -> (Vec<String>, BTreeMap<String, usize>) {
     let mut order = Vec::new();
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for (_, node) in plan.nodes() {
-        // A Hash only feeds its join, and a bitmap's index says enough.
-        if matches!(node.kind, NodeKind::Hash | NodeKind::BitmapHeapScan) {
+        // How rows are found and put together; a bitmap's index says enough.
+        if !is_core(node) || node.kind == NodeKind::BitmapHeapScan {
             continue;
         }
         let label = node.label();
@@ -268,6 +283,32 @@ const SCANS_AND_JOINS: &[&str] = &[
     "enable_mergejoin",
 ];
 
+/// The settings of scans of tables that `wanted` reads in another way than
+/// `chosen`, whether `wanted` has such scans elsewhere or not.
+fn other_scans(wanted: &PlanGraph, chosen: &PlanGraph) -> Vec<&'static str> {
+    let scans = |plan: &PlanGraph| -> Vec<(Option<String>, &'static str)> {
+        plan.nodes()
+            .filter_map(|(_, node)| {
+                let name = match node.kind {
+                    NodeKind::SeqScan => "enable_seqscan",
+                    NodeKind::IndexScan => "enable_indexscan",
+                    NodeKind::BitmapHeapScan => "enable_bitmapscan",
+                    _ => return None,
+                };
+                Some((node.relation.alias.clone(), name))
+            })
+            .collect()
+    };
+    let kept = scans(wanted);
+    let mut found = Vec::new();
+    for scan in scans(chosen) {
+        if !kept.contains(&scan) && !found.contains(&scan.1) {
+            found.push(scan.1);
+        }
+    }
+    found
+}
+
 /// What the settings must be so that the planner comes to `wanted` instead of
 /// `chosen`, the likeliest first.
 pub fn steering(
@@ -287,8 +328,16 @@ pub fn steering(
             second.push(off(name));
         }
     }
+    // Last, a scan that is wanted elsewhere is switched off too: it is chosen
+    // there all the same where there is no other way.
+    let mut third = second.clone();
+    for name in other_scans(wanted, chosen) {
+        if !third.iter().any(|(known, _)| *known == name) {
+            third.push(off(name));
+        }
+    }
     let mut attempts = Vec::new();
-    for attempt in [first, second] {
+    for attempt in [first, second, third] {
         if !attempt.is_empty() && !attempts.contains(&attempt) {
             attempts.push(attempt);
         }
@@ -296,11 +345,20 @@ pub fn steering(
     attempts
 }
 
-/// Whether a plan cost what it did without the penalty of a node that is
-/// switched off.
-pub fn is_free_of_penalty(plan: &PlanGraph, usual: f64) -> bool {
-    plan.total_cost()
-        .is_some_and(|cost| cost < DISABLED || usual >= DISABLED)
+/// What a plan that was steered to costs, for values whose own plan costs
+/// `own`: without the penalty that versions up to 17 add to the cost of each
+/// node that is switched off and needed all the same. From 18 on such nodes
+/// are counted apart from costs.
+pub fn cost_without_penalty(plan: &PlanGraph, own: f64) -> Option<f64> {
+    let cost = plan.total_cost()?;
+    if cost < DISABLED || own >= DISABLED {
+        return Some(cost);
+    }
+    let times = (cost / DISABLED).floor();
+    let rest = cost - times * DISABLED;
+    // No path is cheaper than the chosen one by more than the planner's own
+    // fuzz; what is, was not a whole number of penalties.
+    (times <= MOST_PENALTIES && rest >= own * 0.95 && rest < DISABLED / 100.0).then_some(rest)
 }
 
 /// The cost of the plan of shape `wanted` for a statement for which the
@@ -313,15 +371,17 @@ pub fn forced_cost(
     chosen: &PlanGraph,
 ) -> Result<Option<f64>, PlanError> {
     let shape = Shape::of(wanted, catalog);
-    let usual = wanted.total_cost().unwrap_or(0.0);
+    let own = chosen.total_cost().unwrap_or(0.0);
     for settings in steering(wanted, chosen, catalog.version_num) {
         let plan = match planner.plan_with(statement, &settings) {
             Ok(plan) => plan,
             Err(error @ PlanError::Lost { .. }) => return Err(error),
             Err(_) => return Ok(None),
         };
-        if is_free_of_penalty(&plan, usual) && Shape::of(&plan, catalog).same_core(&shape) {
-            return Ok(plan.total_cost());
+        if let Some(cost) = cost_without_penalty(&plan, own)
+            && Shape::of(&plan, catalog).same_core(&shape)
+        {
+            return Ok(Some(cost));
         }
     }
     Ok(None)

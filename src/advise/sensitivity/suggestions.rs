@@ -2,7 +2,7 @@
 
 use super::Trial;
 use super::settle::{Settled, settle};
-use super::shape::{Shape, is_free_of_penalty, steering};
+use super::shape::{Shape, cost_without_penalty, steering};
 use crate::advise::attach::Context;
 use crate::finding::{Change, Comparison, Finding, IndexSpec, Suggestion, Verdict};
 use crate::plan::PlanGraph;
@@ -134,7 +134,7 @@ fn forced(
     chosen: &PlanGraph,
 ) -> Result<Option<f64>, PlanError> {
     let shape = Shape::of(wanted, context.catalog);
-    let usual = wanted.total_cost().unwrap_or(0.0);
+    let own = chosen.total_cost().unwrap_or(0.0);
     for settings in steering(wanted, chosen, context.catalog.version_num) {
         let supposed: Vec<Supposition> = settings
             .iter()
@@ -150,8 +150,10 @@ fn forced(
             return Ok(None);
         };
         let plan = named(plan, &what_if.indexes, specs);
-        if is_free_of_penalty(&plan, usual) && Shape::of(&plan, context.catalog).same_core(&shape) {
-            return Ok(plan.total_cost());
+        if let Some(cost) = cost_without_penalty(&plan, own)
+            && Shape::of(&plan, context.catalog).same_core(&shape)
+        {
+            return Ok(Some(cost));
         }
     }
     Ok(None)

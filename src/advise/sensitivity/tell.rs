@@ -237,7 +237,7 @@ fn why(found: &Sensitivity, settles: bool, forced_generic: bool) -> String {
         .max_by(|a, b| found.share_of(a.0).total_cmp(&found.share_of(b.0)))
     {
         text.push_str(&format!(
-            "; for {:.1} % of them {other} is cheaper",
+            "; for {:.1} % of executions {other} is cheaper",
             found.share_of(at) * 100.0
         ));
     }

@@ -1,6 +1,6 @@
 //! Copies of data folders, holes and all.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::Path;
@@ -10,25 +10,53 @@ use rustix::fs::SeekFrom as Place;
 /// Which user and group the copies belong to; the one who copies without.
 pub type Owner = Option<(u32, u32)>;
 
+/// What was copied.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Copied {
+    /// Number of files.
+    pub files: u64,
+    /// Their lengths, holes included.
+    pub bytes: u64,
+    /// What they take on disk.
+    pub on_disk: u64,
+}
+
+impl Copied {
+    /// Whether two copies are of the same files; what they take on disk is up
+    /// to the file system.
+    pub fn is_same(&self, other: &Self) -> bool {
+        (self.files, self.bytes) == (other.files, other.bytes)
+    }
+}
+
 /// Copies a folder with everything in it but sockets and links, which a
 /// stopped server has none of. Holes stay holes.
-pub fn folder(from: &Path, to: &Path, owner: Owner) -> std::io::Result<()> {
+pub fn folder(from: &Path, to: &Path, owner: Owner) -> std::io::Result<Copied> {
+    let mut copied = Copied::default();
+    into(from, to, owner, &mut copied)?;
+    Ok(copied)
+}
+
+fn into(from: &Path, to: &Path, owner: Owner, copied: &mut Copied) -> std::io::Result<()> {
     std::fs::DirBuilder::new().mode(0o700).create(to)?;
     for entry in std::fs::read_dir(from)? {
         let entry = entry?;
         let kind = entry.file_type()?;
         let target = to.join(entry.file_name());
         if kind.is_dir() {
-            folder(&entry.path(), &target, owner)?;
+            into(&entry.path(), &target, owner, copied)?;
         } else if kind.is_file() {
-            file(&entry.path(), &target, owner)?;
+            let found = file(&entry.path(), &target, owner)?;
+            copied.files += 1;
+            copied.bytes = copied.bytes.saturating_add(found.len());
+            copied.on_disk = copied.on_disk.saturating_add(found.blocks() * 512);
         }
     }
     own(to, owner)
 }
 
 /// Copies one file.
-pub fn file(from: &Path, to: &Path, owner: Owner) -> std::io::Result<()> {
+fn file(from: &Path, to: &Path, owner: Owner) -> std::io::Result<Metadata> {
     let mut source = File::open(from)?;
     let found = source.metadata()?;
     let mut target = File::options().write(true).create_new(true).open(to)?;
@@ -43,7 +71,7 @@ pub fn file(from: &Path, to: &Path, owner: Owner) -> std::io::Result<()> {
     if let Some((uid, gid)) = owner {
         std::os::unix::fs::fchown(&target, Some(uid), Some(gid))?;
     }
-    Ok(())
+    Ok(found)
 }
 
 /// Copies what is not a hole.

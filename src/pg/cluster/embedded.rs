@@ -13,9 +13,10 @@ use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::copy::{self, Copied};
 use super::private::{self, PrivateFolder};
 use super::server::{PORT, READY, has_extension};
-use super::{Cluster, ClusterError, ClusterKind, copy};
+use super::{Cluster, ClusterError, ClusterKind};
 use crate::catalog::ident::quote;
 use crate::pg::{Limits, Session};
 
@@ -76,6 +77,9 @@ pub struct Embedded {
     created: Vec<String>,
     version_num: u32,
     version: String,
+    copied: Copied,
+    /// No backend runs, and all is written.
+    stopped: bool,
 }
 
 impl Embedded {
@@ -86,7 +90,7 @@ impl Embedded {
         Self::begin(options, None)?.finish()
     }
 
-    /// Starts a cluster on a copy of a folder that [`Embedded::store`] wrote.
+    /// Starts a cluster on a copy of a data folder that a stopped one left.
     pub fn start_on(options: ServerOptions, stored: &Path) -> Result<Self, ClusterError> {
         Self::begin(options, Some(stored))?.finish()
     }
@@ -103,14 +107,16 @@ impl Embedded {
         options.extensions.sort_unstable();
         options.extensions.dedup();
         let folder = PrivateFolder::create(&options.temp, None)?;
+        let mut copied = Copied::default();
         if let Some(stored) = stored {
-            copy::folder(stored, &private::data(folder.path()), None).map_err(|source| {
-                ClusterError::Folder {
-                    what: "copy",
-                    folder: stored.to_owned(),
-                    source,
-                }
-            })?;
+            copied =
+                copy::folder(stored, &private::data(folder.path()), None).map_err(|source| {
+                    ClusterError::Folder {
+                        what: "copy",
+                        folder: stored.to_owned(),
+                        source,
+                    }
+                })?;
         }
         let server = Server::spawn(&options, folder.path(), false)?;
         Ok(Starting {
@@ -121,6 +127,8 @@ impl Embedded {
                 created: options.created.clone(),
                 options,
                 own_cache: false,
+                copied,
+                stopped: false,
                 version_num: 0,
                 version: String::new(),
             },
@@ -143,6 +151,16 @@ impl Embedded {
     /// `server_version`.
     pub fn version(&self) -> &str {
         &self.version
+    }
+
+    /// What was copied from the stored folder that it was started on.
+    pub fn copied(&self) -> Copied {
+        self.copied
+    }
+
+    /// The extensions that existed when it was stopped last.
+    pub fn created(&self) -> &[String] {
+        &self.created
     }
 
     fn connect(&self) -> Result<Session, ClusterError> {
@@ -242,6 +260,7 @@ impl Cluster for Embedded {
             Some(session) if !session.is_lost() => session,
             _ => self.connect()?,
         };
+        self.stopped = false;
         Ok(self.session.insert(session))
     }
 
@@ -256,6 +275,9 @@ impl Cluster for Embedded {
     }
 
     fn stop(&mut self) -> Result<(), ClusterError> {
+        if self.stopped {
+            return Ok(());
+        }
         self.look_at_extensions()?;
         // A backend that ends writes its buffers, but an error on the way
         // would go unnoticed.
@@ -272,13 +294,13 @@ impl Cluster for Embedded {
         ended.map_err(|error| ClusterError::NotUp {
             what: "embedded server".to_owned(),
             message: format!("it does not end its backend: {error}"),
-        })
+        })?;
+        self.stopped = true;
+        Ok(())
     }
 
     fn start(&mut self) -> Result<(), ClusterError> {
-        let session = self.connect()?;
-        self.session = Some(session);
-        Ok(())
+        self.session().map(|_| ())
     }
 
     fn kill_and_restart(&mut self) -> Result<(), ClusterError> {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
 
-use super::copy;
+use super::copy::{self, Copied};
 use super::keeper::{self, DATABASE, DONE, Orders, ROLE, SUPERUSER};
 use super::private::{self, PrivateFolder};
 use super::programs::Installed;
@@ -84,6 +84,7 @@ pub struct Native {
     version: String,
     limits: Limits,
     notes: Vec<String>,
+    copied: Copied,
 }
 
 impl Native {
@@ -127,9 +128,10 @@ impl Native {
                 ..Limits::default()
             },
             notes: Vec::new(),
+            copied: Copied::default(),
         };
         match stored {
-            Some(stored) => cluster.copy_in(stored)?,
+            Some(stored) => cluster.copied = cluster.copy_in(stored)?,
             None => cluster.make(options)?,
         }
         cluster.keeper.order(keeper::START)?;
@@ -145,11 +147,24 @@ impl Native {
         &self.notes
     }
 
+    /// Changes the time limit of each statement that follows.
+    pub fn set_statement_limit(&mut self, limit: Duration) {
+        self.limits.statement = limit;
+        for session in [&mut self.session, &mut self.admin].into_iter().flatten() {
+            session.set_statement_limit(limit);
+        }
+    }
+
+    /// What was copied from the stored folder that it was started on.
+    pub fn copied(&self) -> Copied {
+        self.copied
+    }
+
     fn data(&self) -> PathBuf {
         private::data(self.folder.path())
     }
 
-    fn copy_in(&self, stored: &Path) -> Result<(), ClusterError> {
+    fn copy_in(&self, stored: &Path) -> Result<Copied, ClusterError> {
         copy::folder(stored, &self.data(), self.owner).map_err(|source| ClusterError::Folder {
             what: "copy",
             folder: stored.to_owned(),
@@ -547,8 +562,7 @@ fn template_name(options: &NativeOptions) -> String {
         .finalize()
         .iter()
         .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+        .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
     format!("{}-{hex}", options.installed.version)
 }
 

@@ -198,7 +198,7 @@ fn command_line(pid: Pid) -> Option<String> {
 }
 
 /// A small file of the server's own.
-pub(super) fn text_of(path: &Path) -> Option<String> {
+pub(in crate::pg) fn text_of(path: &Path) -> Option<String> {
     let mut bytes = Vec::new();
     File::open(path).ok()?.read_to_end(&mut bytes).ok()?;
     Some(String::from_utf8_lossy(&bytes).into_owned())

@@ -2,9 +2,38 @@
 
 use std::collections::BTreeMap;
 
+use super::relations::COLLATION;
 use super::{Reader, get, qualified, some_of};
 use crate::pg::error::Error;
 use crate::snapshot::{Index, Size};
+
+/// What is known of a B-tree while it is read.
+#[derive(Debug, Default)]
+pub(super) struct BtreeFacts {
+    /// Its table's `oid`.
+    pub(super) table: u32,
+    /// Of a partial index.
+    pub(super) predicate: Option<String>,
+    /// It is valid, and this transaction may use it.
+    pub(super) usable: bool,
+    pub(super) keys: Vec<KeyFacts>,
+}
+
+/// A key of a B-tree.
+#[derive(Debug)]
+pub(super) struct KeyFacts {
+    /// The column's number, 0 for an expression.
+    pub(super) column: i16,
+    /// The column or expression in SQL, with its collation.
+    pub(super) expression: String,
+    /// The operator that sorts upwards, as `ORDER BY … USING` takes it.
+    pub(super) ascending: String,
+    /// The operator that sorts downwards.
+    pub(super) descending: String,
+    pub(super) is_descending: bool,
+    pub(super) nulls_first: bool,
+    pub(super) default_opclass: bool,
+}
 
 impl Reader<'_> {
     pub(super) fn read_indexes(&mut self) -> Result<(), Error> {
@@ -81,7 +110,63 @@ impl Reader<'_> {
                 some_of(&without)
             ));
         }
-        self.read_key_targets()
+        self.read_key_targets()?;
+        self.read_btree_keys()
+    }
+
+    /// What it takes to have a B-tree read in its own order.
+    fn read_btree_keys(&mut self) -> Result<(), Error> {
+        // The operator of strategy 1 is the ascending order, that of 5 the
+        // descending one; options are DESC (1) and NULLS FIRST (2).
+        let sql = format!(
+            "SELECT i.indexrelid, i.indrelid, i.indkey[k.n]::int2, \
+               pg_catalog.pg_get_indexdef(i.indexrelid, k.n + 1, false) \
+                 || CASE WHEN l.oid IS NULL THEN '' ELSE ' COLLATE ' || {COLLATION} END, \
+               'OPERATOR(' || quote_ident(un.nspname::text) || '.' || u.oprname::text || ')', \
+               'OPERATOR(' || quote_ident(dn.nspname::text) || '.' || d.oprname::text || ')', \
+               i.indoption[k.n]::int2, o.opcdefault, \
+               CASE WHEN i.indpred IS NOT NULL \
+                 THEN pg_catalog.pg_get_expr(i.indpred, i.indrelid) END, \
+               i.indisvalid AND i.indisready AND NOT i.indcheckxmin \
+             FROM unnest($1) AS r (oid) \
+             JOIN pg_catalog.pg_index AS i ON i.indrelid = r.oid AND i.indislive \
+             JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid AND c.relkind = 'i' \
+             JOIN pg_catalog.pg_am AS m ON m.oid = c.relam AND m.amname = 'btree' \
+             CROSS JOIN LATERAL generate_series(0, i.indnkeyatts - 1) AS k (n) \
+             JOIN pg_catalog.pg_opclass AS o ON o.oid = i.indclass[k.n] \
+             JOIN pg_catalog.pg_amop AS ua ON ua.amopfamily = o.opcfamily AND ua.amopstrategy = 1 \
+               AND ua.amoplefttype = o.opcintype AND ua.amoprighttype = o.opcintype \
+             JOIN pg_catalog.pg_operator AS u ON u.oid = ua.amopopr \
+             JOIN pg_catalog.pg_namespace AS un ON un.oid = u.oprnamespace \
+             JOIN pg_catalog.pg_amop AS da ON da.amopfamily = o.opcfamily AND da.amopstrategy = 5 \
+               AND da.amoplefttype = o.opcintype AND da.amoprighttype = o.opcintype \
+             JOIN pg_catalog.pg_operator AS d ON d.oid = da.amopopr \
+             JOIN pg_catalog.pg_namespace AS dn ON dn.oid = d.oprnamespace \
+             LEFT JOIN pg_catalog.pg_collation AS l ON l.oid = i.indcollation[k.n] \
+             LEFT JOIN pg_catalog.pg_namespace AS ln ON ln.oid = l.collnamespace \
+             WHERE NOT i.indrelid = ANY ($2) AND NOT i.indexrelid = ANY ($2) \
+             ORDER BY i.indexrelid, k.n"
+        );
+        for row in &self.over_relations(&sql)? {
+            let key = KeyFacts {
+                column: get(row, 2)?,
+                expression: get(row, 3)?,
+                ascending: get(row, 4)?,
+                descending: get(row, 5)?,
+                is_descending: get::<i16>(row, 6)? & 1 != 0,
+                nulls_first: get::<i16>(row, 6)? & 2 != 0,
+                default_opclass: get(row, 7)?,
+            };
+            let facts = self
+                .btrees
+                .entry(get(row, 0)?)
+                .or_insert_with(BtreeFacts::default);
+            facts.table = get(row, 1)?;
+            facts.predicate = get(row, 8)?;
+            facts.usable = get(row, 9)?;
+            facts.keys.push(key);
+        }
+        Ok(())
     }
 
     /// Statistics targets of expression keys.
@@ -90,10 +175,10 @@ impl Reader<'_> {
              FROM unnest($1) AS r (oid) \
              JOIN pg_catalog.pg_index AS i ON i.indrelid = r.oid \
              JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indexrelid \
+               AND i.indkey[a.attnum - 1] = 0 \
              WHERE a.attstattarget >= 0 AND $2::oid[] IS NOT NULL";
         for row in &self.over_relations(sql)? {
             let (number, target): (i16, i32) = (get(row, 1)?, get(row, 2)?);
-            // Before version 17 a plain key has 0.
             if let (Some(index), Ok(number)) = (self.index(get(row, 0)?), u16::try_from(number)) {
                 index.statistics_targets.insert(number, target);
             }

@@ -5,8 +5,13 @@
 //! What the role may not read is said in [`Snapshot::limits`]; the rest goes
 //! on without it.
 
+mod attached;
 mod database;
+mod ends;
 mod indexes;
+mod meta;
+mod objects;
+mod operators;
 mod relations;
 mod statistics;
 
@@ -15,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
+use self::indexes::BtreeFacts;
 use super::catalog::get;
 use super::error::Error;
 use super::session::Session;
@@ -46,7 +52,7 @@ impl Default for SnapshotOptions {
 type Progress<'a> = &'a mut dyn FnMut(&str, usize, usize);
 
 /// Steps of [`Reader::read`], for progress.
-const STEPS: usize = 6;
+const STEPS: usize = 7;
 
 impl Session {
     /// Takes a snapshot of the database in one read-only transaction.
@@ -90,13 +96,13 @@ struct Reader<'a> {
     index_places: BTreeMap<u32, (usize, usize)>,
     /// What the snapshot itself has no room for.
     tables: BTreeMap<u32, TableFacts>,
+    /// The same for B-tree indexes that can be asked.
+    btrees: BTreeMap<u32, BtreeFacts>,
 }
 
 /// What is known of a relation while it is read.
 #[derive(Debug, Clone, Copy, Default)]
 struct TableFacts {
-    /// The role may select from it, and sees all rows.
-    selectable: bool,
     /// Someone holds or wants it exclusively.
     locked: bool,
 }
@@ -115,6 +121,7 @@ impl<'a> Reader<'a> {
             places: BTreeMap::new(),
             index_places: BTreeMap::new(),
             tables: BTreeMap::new(),
+            btrees: BTreeMap::new(),
         }
     }
 
@@ -123,16 +130,26 @@ impl<'a> Reader<'a> {
         self.read_database()?;
         self.make_names_full()?;
         self.read_locks()?;
+        self.read_objects()?;
         self.step("tables", 1);
         self.read_relations()?;
         self.read_columns()?;
         self.read_constraints()?;
+        self.read_policies()?;
+        self.read_triggers_and_rules()?;
         self.step("indexes", 2);
         self.read_indexes()?;
         self.step("sizes", 3);
         self.read_sizes()?;
         self.step("statistics", 4);
         self.read_statistics()?;
+        self.read_extended_statistics()?;
+        self.step("index pages", 5);
+        self.read_index_meta()?;
+        if self.options.index_ends {
+            self.step("ends of indexes", 6);
+            self.read_index_ends()?;
+        }
         self.step("done", STEPS);
         Ok(self.finish())
     }

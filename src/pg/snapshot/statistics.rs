@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
+use super::attached::sent_type;
 use super::relations::COLLATION;
 use super::{Reader, get};
 use crate::pg::error::Error;
@@ -37,7 +38,7 @@ pub(super) mod kind {
 
 /// A slot whose operator, collation and element type are still numbers.
 #[derive(Debug)]
-struct RawSlot {
+pub(super) struct RawSlot {
     kind: i16,
     operator: u32,
     collation: u32,
@@ -138,7 +139,7 @@ impl Reader<'_> {
     }
 
     /// Finds the names of what slots refer to that are not known yet.
-    fn look_up<'s>(
+    pub(super) fn look_up<'s>(
         &mut self,
         slots: impl Iterator<Item = &'s RawSlot>,
         names: &mut SlotNames,
@@ -196,6 +197,13 @@ impl Reader<'_> {
         } else {
             "NULL::text, NULL::text, NULL::float4"
         };
+        // The bounds of a multirange are kept as ranges.
+        let own = if self.at_least(14) {
+            "coalesce((SELECT g.rngtypid FROM pg_catalog.pg_range AS g \
+               WHERE g.rngmultitypid = a.atttypid), a.atttypid)"
+        } else {
+            "a.atttypid"
+        };
         // The view's own name for a table is schema and name; `owners` are
         // joined on those.
         let sql = format!(
@@ -203,7 +211,7 @@ impl Reader<'_> {
                s.most_common_vals::text, s.most_common_freqs, s.histogram_bounds::text, \
                s.correlation, s.most_common_elems::text, s.most_common_elem_freqs, \
                s.elem_count_histogram, {ranges}, {COLLATION}, \
-               pg_catalog.format_type(a.atttypid, NULL), \
+               pg_catalog.format_type({own}, NULL), \
                CASE WHEN t.typname = 'tsvector' THEN 'text' \
                  WHEN e.oid IS NOT NULL THEN pg_catalog.format_type(e.oid, NULL) END \
              FROM unnest($1) AS r (oid) \
@@ -217,13 +225,14 @@ impl Reader<'_> {
              LEFT JOIN pg_catalog.pg_type AS e ON e.oid = coalesce(nullif(b.typelem, 0), t.typelem) \
              LEFT JOIN pg_catalog.pg_collation AS l ON l.oid = a.attcollation \
              LEFT JOIN pg_catalog.pg_namespace AS ln ON ln.oid = l.collnamespace \
-             ORDER BY c.oid, a.attnum, s.inherited"
+             ORDER BY c.oid, a.attnum, s.inherited",
+            own = own
         );
         let rows = self.session.query(&sql, &[(&owners, Type::OID_ARRAY)])?;
         for row in &rows {
             let (owner, number): (u32, i16) = (get(row, 0)?, get(row, 1)?);
             found.insert((owner, number));
-            let statistics = from_view(row)?;
+            let statistics = from_view(row, 2)?;
             self.keep(owner, number, statistics);
         }
         Ok(())
@@ -240,9 +249,7 @@ pub(super) fn columns(alias: &str, joined: bool) -> String {
         let values = format!("{alias}.stavalues{slot}");
         // The binary form of an array has its element type in its header. Of
         // most slots the type is clear, and that is much cheaper.
-        let sent = format!(
-            "('x' || encode(substring(anyarray_send({values}) FROM 9 FOR 4), 'hex'))::bit(32)::int4::oid"
-        );
+        let sent = sent_type(&values);
         let element = if joined {
             format!(
                 "CASE WHEN {values} IS NULL THEN 0::oid \
@@ -262,7 +269,7 @@ pub(super) fn columns(alias: &str, joined: bool) -> String {
 }
 
 /// Reads what [`columns`] asked for, which begins at that column.
-fn raw(row: &Row, at: usize) -> Result<(Statistics, Vec<RawSlot>), Error> {
+pub(super) fn raw(row: &Row, at: usize) -> Result<(Statistics, Vec<RawSlot>), Error> {
     let statistics = Statistics {
         inherited: get(row, at)?,
         null_fraction: get(row, at + 1)?,
@@ -290,7 +297,7 @@ fn raw(row: &Row, at: usize) -> Result<(Statistics, Vec<RawSlot>), Error> {
     Ok((statistics, slots))
 }
 
-fn named(slot: RawSlot, names: &SlotNames) -> Slot {
+pub(super) fn named(slot: RawSlot, names: &SlotNames) -> Slot {
     Slot {
         kind: slot.kind,
         operator: names.operators.get(&slot.operator).cloned(),
@@ -303,11 +310,12 @@ fn named(slot: RawSlot, names: &SlotNames) -> Slot {
     }
 }
 
-/// A row of `pg_stats` as slots, in the order in which ANALYZE writes them.
-fn from_view(row: &Row) -> Result<Statistics, Error> {
-    let collation: Option<String> = get(row, 16)?;
-    let own: String = get(row, 17)?;
-    let element: Option<String> = get(row, 18)?;
+/// A row of `pg_stats`, which begins at that column, as slots, in the order in
+/// which ANALYZE writes them.
+pub(super) fn from_view(row: &Row, at: usize) -> Result<Statistics, Error> {
+    let collation: Option<String> = get(row, at + 14)?;
+    let own: String = get(row, at + 15)?;
+    let element: Option<String> = get(row, at + 16)?;
     let mut slots = Vec::new();
     let slot = |kind, numbers, values: Option<(Option<String>, String)>| Slot {
         kind,
@@ -325,40 +333,40 @@ fn from_view(row: &Row) -> Result<Statistics, Error> {
             })
         }),
     };
-    let text = |at| get::<Option<String>>(row, at);
-    let numbers = |at| get::<Option<Vec<f32>>>(row, at);
-    if let Some(array) = text(6)? {
+    let text = |more| get::<Option<String>>(row, at + more);
+    let numbers = |more| get::<Option<Vec<f32>>>(row, at + more);
+    if let Some(array) = text(4)? {
         slots.push(slot(
             kind::MCV,
-            numbers(7)?,
+            numbers(5)?,
             Some((Some(own.clone()), array)),
         ));
     }
-    if let Some(array) = text(8)? {
+    if let Some(array) = text(6)? {
         slots.push(slot(
             kind::HISTOGRAM,
             None,
             Some((Some(own.clone()), array)),
         ));
     }
-    if let Some(correlation) = get::<Option<f32>>(row, 9)? {
+    if let Some(correlation) = get::<Option<f32>>(row, at + 7)? {
         slots.push(slot(kind::CORRELATION, Some(vec![correlation]), None));
     }
-    if let Some(array) = text(10)? {
-        slots.push(slot(kind::ELEMENTS, numbers(11)?, Some((element, array))));
+    if let Some(array) = text(8)? {
+        slots.push(slot(kind::ELEMENTS, numbers(9)?, Some((element, array))));
     }
-    if let Some(counts) = numbers(12)? {
+    if let Some(counts) = numbers(10)? {
         slots.push(slot(kind::ELEMENT_COUNTS, Some(counts), None));
     }
-    if let Some(array) = text(13)? {
+    if let Some(array) = text(11)? {
         slots.push(slot(
             kind::RANGE_BOUNDS,
             None,
             Some((Some(own.clone()), array)),
         ));
     }
-    if let Some(array) = text(14)? {
-        let empty: Option<f32> = get(row, 15)?;
+    if let Some(array) = text(12)? {
+        let empty: Option<f32> = get(row, at + 13)?;
         slots.push(slot(
             kind::RANGE_LENGTHS,
             Some(vec![empty.unwrap_or(0.0)]),
@@ -366,10 +374,10 @@ fn from_view(row: &Row) -> Result<Statistics, Error> {
         ));
     }
     Ok(Statistics {
-        inherited: get(row, 2)?,
-        null_fraction: get(row, 3)?,
-        width: get(row, 4)?,
-        distinct: get(row, 5)?,
+        inherited: get(row, at)?,
+        null_fraction: get(row, at + 1)?,
+        width: get(row, at + 2)?,
+        distinct: get(row, at + 3)?,
         slots,
     })
 }

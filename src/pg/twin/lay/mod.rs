@@ -1,14 +1,23 @@
 //! Giving the files of relations their sizes, and indexes their first pages.
 
 pub mod btree;
+mod ends;
 mod files;
+mod meta;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 pub use btree::LeafPage;
+pub use ends::{Prepared, prepare};
 pub use files::{blocks_of, empty, set_blocks};
 
-use super::RelationFile;
+use self::files::FileError;
+use super::{RelationFile, TwinError};
+use crate::catalog::size::btree_height;
 use crate::pg::catalog::get;
 use crate::pg::{Error, Session};
+use crate::snapshot::{Index, IndexMeta, Relation, Snapshot};
 
 /// The relations of the twin that have a file: tables, materialised views and
 /// indexes of all schemas but the system's.
@@ -43,4 +52,116 @@ pub fn relation_files(session: &mut Session) -> Result<Vec<RelationFile>, Error>
         });
     }
     Ok(files)
+}
+
+/// Gives all relations of a stopped cluster their sizes and first pages.
+///
+/// `cluster_file` gives the path of what `pg_relation_filepath` names.
+/// Relations that the snapshot does not have, or has no size of, stay as they
+/// are.
+pub fn lay_all(
+    cluster_file: &dyn Fn(&str) -> PathBuf,
+    files: &[RelationFile],
+    snapshot: &Snapshot,
+    prepared: &Prepared,
+) -> Result<(), TwinError> {
+    let indexes: BTreeMap<(&str, &str), (&Relation, &Index)> = snapshot
+        .relations
+        .iter()
+        .flat_map(|relation| {
+            relation.indexes.iter().map(move |index| {
+                (
+                    (relation.schema.as_str(), index.name.as_str()),
+                    (relation, index),
+                )
+            })
+        })
+        .collect();
+    // The tables whose first block the laid entries point to.
+    let mut pointed_to: BTreeSet<(&str, &str)> = BTreeSet::new();
+    for file in files {
+        let path = cluster_file(&file.path);
+        let name = (file.schema.as_str(), file.name.as_str());
+        let laid = match (&file.table, indexes.get(&name)) {
+            (Some(table), Some((relation, index))) => {
+                let ends = prepared
+                    .leaves
+                    .get(&(file.schema.clone(), file.name.clone()));
+                if ends.is_some() {
+                    pointed_to.insert((&file.schema, table));
+                }
+                lay_index(&path, relation, index, ends)
+            }
+            (Some(_), None) => Ok(()),
+            (None, _) => snapshot
+                .relation(&file.schema, &file.name)
+                .and_then(|relation| relation.size)
+                .map_or(Ok(()), |size| files::resize(&path, size.blocks)),
+        };
+        laid.map_err(|error| error.of(format!("{}.{}", file.schema, file.name)))?;
+    }
+    for file in files {
+        if file.table.is_none() && pointed_to.contains(&(file.schema.as_str(), file.name.as_str()))
+        {
+            meta::first_block_is_visible(&cluster_file(&file.path))
+                .map_err(|error| error.of(format!("{}.{}", file.schema, file.name)))?;
+        }
+    }
+    Ok(())
+}
+
+fn lay_index(
+    path: &Path,
+    relation: &Relation,
+    index: &Index,
+    ends: Option<&LeafPage>,
+) -> Result<(), FileError> {
+    let Some(size) = index.size else {
+        return Ok(());
+    };
+    let blocks = size.blocks.max(1);
+    match (index.method.as_str(), &index.meta) {
+        ("btree", meta) => {
+            let height = match meta {
+                Some(IndexMeta::Btree { height, .. }) => *height,
+                // A key of eight bytes is the commonest.
+                _ => btree_height(blocks, 8.0),
+            };
+            btree::lay_file(path, blocks, height, ends)
+        }
+        ("gin", meta) => {
+            if let Some(IndexMeta::Gin {
+                total_pages,
+                entry_pages,
+                data_pages,
+                entries,
+                pending_pages,
+            }) = meta
+            {
+                meta::lay_gin(
+                    path,
+                    meta::GinCounts {
+                        total_pages: *total_pages,
+                        entry_pages: *entry_pages,
+                        data_pages: *data_pages,
+                        entries: *entries,
+                        pending_pages: *pending_pages,
+                    },
+                )?;
+            }
+            files::resize(path, blocks)
+        }
+        ("brin", meta) => {
+            let last = match meta {
+                Some(IndexMeta::Brin { last_revmap_page }) => *last_revmap_page,
+                _ => meta::range_map_pages(
+                    relation.size.map_or(0, |size| size.blocks),
+                    &index.definition,
+                ),
+            };
+            meta::lay_brin(path, last)?;
+            files::resize(path, blocks)
+        }
+        _ => files::resize(path, blocks),
+    }
 }

@@ -1,0 +1,174 @@
+//! From a snapshot to a schema with statistics in a throw-away cluster.
+//!
+//! A snapshot is data from anywhere, so that its texts are executed only in
+//! the session without rights, each as one statement whose first words fit
+//! what it is meant to create. What needs the superuser (sizes, statistics,
+//! flags in catalogues) is done with statements of our own, to which the
+//! snapshot only gives parameters, and evaluates nothing that it defined.
+
+mod bytes;
+mod classes;
+mod collations;
+mod extended;
+mod extensions;
+mod flags;
+mod foreign;
+mod names;
+mod objects;
+mod parts;
+mod privileged;
+mod resolve;
+mod settings;
+mod shape;
+mod statistics;
+mod steps;
+mod tables;
+
+use std::collections::BTreeSet;
+
+use super::{Loaded, Progress, Refused, TwinError};
+use crate::pg::cluster::{Cluster, ClusterKind};
+use crate::pg::{Error, Session};
+use crate::snapshot::Snapshot;
+use steps::Step;
+
+/// The parts of [`load`], for progress.
+const PARTS: usize = 8;
+
+/// Creates the snapshot's schema in an empty cluster and writes its
+/// statistics. What the cluster cannot make is in [`Loaded::refused`].
+pub fn load(
+    cluster: &mut dyn Cluster,
+    snapshot: &Snapshot,
+    progress: Progress<'_>,
+) -> Result<Loaded, TwinError> {
+    let major = cluster.version_num() / 10_000;
+    let mut loader = Loader {
+        sandbox: cluster.kind() == ClusterKind::Embedded,
+        major,
+        cluster,
+        snapshot,
+        progress,
+        loaded: Loaded::default(),
+        pending: Vec::new(),
+        missing_types: BTreeSet::new(),
+        servers: BTreeSet::new(),
+    };
+    loader.run()?;
+    Ok(loader.loaded)
+}
+
+/// What the parts share.
+struct Loader<'a> {
+    cluster: &'a mut dyn Cluster,
+    snapshot: &'a Snapshot,
+    progress: Progress<'a>,
+    loaded: Loaded,
+    /// Major version of the cluster.
+    major: u32,
+    /// The cluster is the embedded one, which holds nothing of the machine.
+    sandbox: bool,
+    /// Steps that failed for want of something that may come later.
+    pending: Vec<Step>,
+    /// Types of columns that are not there.
+    missing_types: BTreeSet<String>,
+    /// Foreign servers that could be made.
+    servers: BTreeSet<String>,
+}
+
+impl Loader<'_> {
+    fn run(&mut self) -> Result<(), TwinError> {
+        self.at("types and functions", 0);
+        self.prepare()?;
+        self.make_collations()?;
+        self.make_extensions()?;
+        self.make_privileged()?;
+        self.make_roles()?;
+        let steps = self.object_steps();
+        self.run_steps(steps)?;
+        self.run_steps(Vec::new())?;
+        self.make_foreign_servers()?;
+        self.find_missing_types()?;
+        self.at("tables", 1);
+        let steps = self.table_steps();
+        self.run_steps(steps)?;
+        self.at("indexes and constraints", 2);
+        let steps = self.part_steps();
+        self.run_steps(steps)?;
+        self.at("views", 3);
+        let steps = self.view_steps();
+        self.run_steps(steps)?;
+        self.finish_steps()?;
+        let names = self.resolve()?;
+        self.at("statistics", 4);
+        self.write_statistics(&names)?;
+        self.at("extended statistics", 5);
+        self.write_extended(&names)?;
+        self.at("sizes", 6);
+        self.write_flags(&names)?;
+        self.write_sizes(&names)?;
+        self.at("settings", 7);
+        self.choose_settings()?;
+        self.compare_servers();
+        self.compare_collations()?;
+        self.at("done", PARTS);
+        Ok(())
+    }
+
+    fn at(&mut self, what: &str, part: usize) {
+        (self.progress)(what, part, PARTS);
+    }
+
+    /// How both sessions read what follows.
+    fn prepare(&mut self) -> Result<(), TwinError> {
+        let mut settings = vec![
+            "SET search_path = ''",
+            "SET check_function_bodies = off",
+            "SET standard_conforming_strings = on",
+            "SET client_min_messages = error",
+            "SET DateStyle = 'ISO, YMD'",
+            "SET IntervalStyle = postgres",
+            "SET TimeZone = 'UTC'",
+            "SET default_table_access_method = heap",
+        ];
+        if self.major < 18 {
+            settings.push("SET default_with_oids = off");
+        }
+        all(self.cluster.session()?, &settings)?;
+        all(self.cluster.admin()?, &settings)
+    }
+
+    fn refuse(&mut self, object: impl Into<String>, message: impl Into<String>) {
+        self.loaded.refused.push(Refused {
+            object: object.into(),
+            message: message.into(),
+        });
+    }
+
+    fn note(&mut self, sentence: impl Into<String>) {
+        let sentence = sentence.into();
+        if !self.loaded.notes.contains(&sentence) {
+            self.loaded.notes.push(sentence);
+        }
+    }
+}
+
+/// Executes statements of our own; those that this server does not know are
+/// passed over.
+fn all(session: &mut Session, statements: &[&str]) -> Result<(), TwinError> {
+    for outcome in session.pipeline(statements)? {
+        drop(refusal(outcome)?);
+    }
+    Ok(())
+}
+
+/// The server's words where it refused something; anything worse is an error.
+fn refusal<T>(outcome: Result<T, Error>) -> Result<Result<T, String>, Error> {
+    match outcome {
+        Ok(value) => Ok(Ok(value)),
+        Err(Error::Refused(refusal)) => Ok(Err(refusal.message)),
+        Err(Error::PermissionDenied { message }) => Ok(Err(message)),
+        Err(error @ Error::TimedOut { .. }) => Ok(Err(error.to_string())),
+        Err(error) => Err(error),
+    }
+}

@@ -1,1 +1,0 @@
-//! A twin as a planner: plans, and what a change would do.

@@ -1,1 +1,0 @@
-//! Leaving values out of a snapshot, or replacing them.

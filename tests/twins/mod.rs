@@ -1,0 +1,3 @@
+//! Twins: what a snapshot becomes in a throw-away cluster.
+
+mod load;
