@@ -57,7 +57,13 @@ fn database() -> Option<&'static Server> {
         // Where it is installed, changed indexes are tried with it.
         drop(admin.execute_script("CREATE EXTENSION hypopg"));
         drop(admin.execute_script("CREATE EXTENSION pg_trgm"));
-        admin.execute_script("VACUUM ANALYZE").unwrap();
+        // A session that ends has told what it wrote: counters that come after
+        // ANALYZE would make its statistics look old.
+        drop(admin);
+        server
+            .admin(DATABASE)
+            .execute_script("VACUUM ANALYZE")
+            .unwrap();
     });
     Some(server)
 }
@@ -195,7 +201,7 @@ fn an_invalid_index() {
 fn only_a_later_column_is_compared() {
     let Some(found) = answer(
         "t_c_d",
-        "select * from t where status = 'open' and pad = 'y'",
+        "select * from t where status = 'done' and pad = 'y'",
     ) else {
         return;
     };
@@ -287,7 +293,11 @@ fn another_expression_collation_or_order() {
     )
     .unwrap();
     assert_used_if_tried(cause(&found, CauseKind::CollationDiffers));
-    let found = answer("t_a_b", "select * from t order by a desc, b limit 5").unwrap();
+    let found = answer(
+        "t_a_b",
+        "select * from t order by a desc nulls last limit 5",
+    )
+    .unwrap();
     assert_used_if_tried(cause(&found, CauseKind::OrderDiffers));
 }
 
@@ -320,7 +330,7 @@ fn a_partial_index_whose_predicate_is_not_implied() {
     // Control: implied, so that it is used.
     let found = answer(
         "t_open_a",
-        "select pad from t where d between 5 and 3000 and status = 'open'",
+        "select pad from t where d between 5 and 30 and status = 'open'",
     )
     .unwrap();
     assert!(!found.used_by.is_empty(), "{:#?}", found.causes);
@@ -379,8 +389,8 @@ fn a_setting_that_switches_it_off() {
     let found = ask(
         server,
         "options='-c enable_indexscan=off -c enable_bitmapscan=off'",
-        "t_d",
-        "select * from t where d = 30",
+        "t_at",
+        "select * from t where at = '2024-01-10'",
     )
     .unwrap();
     // Switched off, it may be taken all the same where nothing else is.
@@ -404,8 +414,8 @@ fn another_index_that_is_cheaper() {
 #[test]
 fn a_fence_between_condition_and_table() {
     let Some(found) = answer(
-        "t_d",
-        "with x as materialized (select * from t) select * from x where d = 5",
+        "t_at",
+        "with x as materialized (select * from t) select * from x where at = '2024-01-10'",
     ) else {
         return;
     };
@@ -413,8 +423,8 @@ fn a_fence_between_condition_and_table() {
     assert!(fenced.message.contains("MATERIALIZED"), "{fenced:#?}");
     assert_used(fenced);
     let found = answer(
-        "t_d",
-        "select * from (select * from t order by id limit 10000) s where d = 5",
+        "t_at",
+        "select * from (select * from t order by id limit 10000) s where at = '2024-01-10'",
     )
     .unwrap();
     cause(&found, CauseKind::ConditionFenced);
@@ -443,11 +453,15 @@ fn statistics_that_were_never_gathered() {
          CREATE INDEX n_x ON n (x);",
     );
     let mut planner = LivePlanner::connect(
-        &server.options("why_not_stale", "postgres", ""),
+        &server.options(
+            "why_not_stale",
+            "postgres",
+            "options='-c enable_bitmapscan=off'",
+        ),
         Limits::default(),
     )
     .unwrap();
-    let query = "select * from n where x > 29990";
+    let query = "select * from n where x > 100";
     let (mut statements, _) = sql::read(pgadvise::source::SourceId::default(), query);
     let mut statement = statements.remove(0);
     let catalog = planner.catalog().unwrap();

@@ -145,11 +145,12 @@ fn choose(
     global: &Global,
     environment: &Environment,
 ) -> Result<Choice, Failure> {
-    if args.snapshot.is_some() {
-        return Err(
-            Failure::new(Kind::Usage, "why-not cannot plan on a snapshot yet")
-                .hint("name a database with -d, or a file that creates the tables with --schema"),
-        );
+    if let Some(file) = &args.snapshot {
+        return Ok(Choice::Snapshot {
+            file: file.clone(),
+            engine: args.engine.unwrap_or_default(),
+            pg_bin: args.pg_bin.clone(),
+        });
     }
     if let Some(conninfo) = &args.dbname {
         return Ok(Choice::Database {
@@ -178,5 +179,5 @@ fn choose(
 
 fn nothing_to_ask() -> Failure {
     Failure::new(Kind::Usage, "there is no planner to ask")
-        .hint("name a database with -d, or a file that creates the tables with --schema")
+        .hint("name a database with -d, a snapshot with --snapshot, or a file that creates the tables with --schema")
 }

@@ -58,7 +58,6 @@ pub(super) fn causes(
     let mut causes = Vec::new();
     causes.extend(switched_off(case, planner)?);
     if causes.is_empty() {
-        causes.extend(stale(case));
         if let Some(cause) = another(case, &numbers, planner)? {
             causes.push(cause);
         } else if let Some(cause) = small(case, &numbers) {
@@ -76,12 +75,10 @@ pub(super) fn causes(
             causes.extend(settings(case, &numbers, planner)?);
         }
     }
-    if !causes
-        .iter()
-        .any(|cause| cause.kind != CauseKind::StaleStatistics)
-    {
+    if causes.is_empty() {
         causes.push(plain(case));
     }
+    causes.extend(stale(case));
     let costs = costs(case, forced, &numbers);
     if let Some(first) = causes.first_mut() {
         first.evidence.splice(0..0, costs);

@@ -14,10 +14,12 @@ mod find;
 mod force;
 mod implied;
 mod mismatch;
+mod nothing;
 mod operators;
 mod order;
 mod pushed;
 mod terms;
+mod unserved;
 
 pub use find::NotFound;
 

@@ -2,8 +2,9 @@
 //! what stands between.
 
 use super::mismatch::is_table;
-use super::{Case, Cause, CauseKind, changes};
-use crate::finding::{Evidence, Origin, Value};
+use super::{Case, Cause, CauseKind, Change, changes};
+use crate::finding::{Applicability, Edit, Evidence, Origin, Value};
+use crate::source::Span;
 use crate::sql::{
     ColumnRef, Operand, Predicate, Query, RelationRefKind, Select, SelectId, SelectRole,
 };
@@ -34,9 +35,16 @@ pub(super) fn causes(case: &Case<'_>, planner: &mut dyn Planner) -> Result<Vec<C
     Ok(causes)
 }
 
+/// What stands between a condition and the table.
+struct Fence {
+    what: String,
+    /// A WITH query that could be declared NOT MATERIALIZED.
+    cte: Option<SelectId>,
+}
+
 /// What keeps a condition on the column from coming down to the table, where
 /// the column is the index's first key below.
-fn fence(case: &Case<'_>, query: &Query, column: &ColumnRef, first: &str) -> Option<String> {
+fn fence(case: &Case<'_>, query: &Query, column: &ColumnRef, first: &str) -> Option<Fence> {
     let mut reference = column.clone();
     let mut fence = None;
     // Each step goes one query level down.
@@ -72,7 +80,13 @@ fn fence(case: &Case<'_>, query: &Query, column: &ColumnRef, first: &str) -> Opt
 }
 
 /// Why no condition from above is moved into the level.
-fn fence_of(query: &Query, select: &Select, level: SelectId) -> Option<String> {
+fn fence_of(query: &Query, select: &Select, level: SelectId) -> Option<Fence> {
+    let cte = |what: String| {
+        Some(Fence {
+            what,
+            cte: Some(level),
+        })
+    };
     if let SelectRole::Cte {
         name,
         materialized,
@@ -80,10 +94,13 @@ fn fence_of(query: &Query, select: &Select, level: SelectId) -> Option<String> {
     } = &select.role
     {
         if *recursive {
-            return Some(format!("the recursive WITH query {name}"));
+            return Some(Fence {
+                what: format!("the recursive WITH query {name}"),
+                cte: None,
+            });
         }
         if *materialized == Some(true) {
-            return Some(format!("the MATERIALIZED WITH query {name}"));
+            return cte(format!("the MATERIALIZED WITH query {name}"));
         }
         let readers = query
             .selects
@@ -92,31 +109,89 @@ fn fence_of(query: &Query, select: &Select, level: SelectId) -> Option<String> {
             .filter(|item| matches!(item.kind, RelationRefKind::Cte { select } if select == level))
             .count();
         if *materialized != Some(false) && readers > 1 {
-            return Some(format!(
+            return cte(format!(
                 "the WITH query {name}, which is read {readers} times and therefore computed once"
             ));
         }
     }
-    if select.limit.is_some() || select.offset.is_some() {
-        Some("a LIMIT".to_owned())
+    let what = if select.limit.is_some() || select.offset.is_some() {
+        "a LIMIT"
     } else if select.has_window {
-        Some("a window function".to_owned())
+        "a window function"
     } else if select.has_aggregate && select.group_by.is_empty() {
-        Some("an aggregate".to_owned())
+        "an aggregate"
     } else if select.distinct.as_ref().is_some_and(|on| !on.is_empty()) {
-        Some("a DISTINCT ON".to_owned())
+        "a DISTINCT ON"
     } else {
-        None
-    }
+        return None;
+    };
+    Some(Fence {
+        what: what.to_owned(),
+        cte: None,
+    })
+}
+
+/// The WITH query declared NOT MATERIALIZED.
+fn opened(
+    case: &Case<'_>,
+    level: SelectId,
+    planner: &mut dyn Planner,
+) -> Result<Option<Change>, PlanError> {
+    let base = case.statement.span.start;
+    let Some(before) = case
+        .statement
+        .query
+        .as_ref()
+        .and_then(|query| query.selects.get(level))
+        .and_then(|select| select.span.start.checked_sub(base))
+        .and_then(|start| case.statement.text.get(..start))
+    else {
+        return Ok(None);
+    };
+    let Some(parenthesis) = before.rfind('(') else {
+        return Ok(None);
+    };
+    let head = before.get(..parenthesis).unwrap_or("").trim_end();
+    let lower = head.to_ascii_lowercase();
+    let edit = match lower.strip_suffix("materialized") {
+        Some(rest) => Edit {
+            span: Span {
+                source: case.statement.span.source,
+                start: base + rest.len(),
+                end: base + head.len(),
+            },
+            text: "NOT MATERIALIZED".to_owned(),
+        },
+        None => Edit {
+            span: Span {
+                source: case.statement.span.source,
+                start: base + parenthesis,
+                end: base + parenthesis,
+            },
+            text: "NOT MATERIALIZED ".to_owned(),
+        },
+    };
+    let edits = vec![edit];
+    let suggestion = changes::edit(
+        "declare the WITH query NOT MATERIALIZED, unless it must be computed once",
+        edits.clone(),
+        Applicability::Manual,
+    );
+    changes::edited(case, planner, suggestion, &edits)
 }
 
 fn fenced(
     case: &Case<'_>,
     predicate: &Predicate,
-    fence: &str,
+    fence: &Fence,
     planner: &mut dyn Planner,
 ) -> Result<Cause, PlanError> {
     let mut list = changes::rewrites(case, planner, None)?;
+    if list.is_empty()
+        && let Some(level) = fence.cte
+    {
+        list.extend(opened(case, level, planner)?);
+    }
     if list.is_empty() {
         list.push(changes::by_hand(
             "ask for the rows inside",
@@ -129,7 +204,7 @@ fn fenced(
         kind: CauseKind::ConditionFenced,
         span: Some(predicate.span),
         node: None,
-        message: format!("{fence} stands between the condition and the table"),
+        message: format!("{} stands between the condition and the table", fence.what),
         why: "The inner query is computed as if the condition were not there, and its rows are \
               filtered afterwards; moved inside, the condition could give other results, or was \
               asked to stay out."

@@ -4,20 +4,17 @@
 mod judges;
 
 use super::force::Attempts;
+use super::nothing::{held_back, hidden_behind, unused};
 use super::operators::{Support, served, support};
 use super::terms::{self, Found, sides};
-use super::{Case, Cause, CauseKind, Change, changes, implied, order, pushed};
-use crate::advise::indexes;
+use super::unserved::{collation_differs, collation_of, operator};
+use super::{Case, Cause, CauseKind, changes, implied, order, pushed};
 use crate::catalog::{Column, IndexKey, expression, ident};
 use crate::finding::{self, Applicability, Edit, Evidence, IndexSpecKey, Origin, Value};
-use crate::plan::ConditionRole;
 use crate::sql::{Clause, ColumnRef, Operand, Predicate, Wrapper};
 use crate::verify::{PlanError, Planner};
 use judges::*;
 pub(super) use judges::{is_table, without_aliases};
-
-/// Indexes proposed instead save at least this share of the cost.
-const MIN_GAIN: f64 = 0.1;
 
 /// What a condition is for the index.
 enum Judged {
@@ -498,113 +495,116 @@ fn wrapped(
     })
 }
 
-/// The operator class has no such operator.
-fn operator(
-    case: &Case<'_>,
-    found: &Found,
-    key: &IndexKey,
-    column: &Column,
-    support: &Support,
-    planner: &mut dyn Planner,
-) -> Result<Cause, PlanError> {
-    let term = &found.term;
-    let span = written(case, &column.name)
+/// The planner chose another index whatever was switched off, and cannot be
+/// The condition as evidence.
+pub(super) fn condition(found: &Found) -> Evidence {
+    Evidence::new(
+        "condition as the planner sees it",
+        Value::Text(found.term.text.clone()),
+        Origin::Plan(found.node),
+    )
+}
+
+/// The statement's own predicates on a column of the index's table.
+pub(super) fn written<'a>(case: &Case<'a>, column: &str) -> Vec<&'a Predicate> {
+    let Some(query) = &case.statement.query else {
+        return Vec::new();
+    };
+    query
+        .predicates()
+        .map(|(_, predicate)| predicate)
+        .filter(|predicate| {
+            predicate.clause != Clause::Having
+                && [&predicate.left, &predicate.right]
+                    .iter()
+                    .flat_map(|side| columns(side))
+                    .any(|reference| reference.name == column && is_table(case, reference))
+        })
+        .collect()
+}
+
+fn columns(operand: &Operand) -> Vec<&ColumnRef> {
+    match operand {
+        Operand::Column(column) | Operand::Wrapped { column, .. } => vec![column],
+        Operand::Other { columns, .. } => columns.iter().collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The column is of the index's table, or of the table that it is a part of.
+pub(super) fn is_table(case: &Case<'_>, column: &ColumnRef) -> bool {
+    let Some((schema, name)) = case
+        .statement
+        .query
+        .as_ref()
+        .and_then(|query| query.table_of(column))
+    else {
+        return false;
+    };
+    let mut at = Some(case.relation);
+    while let Some(relation) = at {
+        if relation.schema == schema && relation.name == name {
+            return true;
+        }
+        at = relation
+            .parent
+            .as_ref()
+            .and_then(|(schema, name)| case.catalog.relation(Some(schema), name));
+    }
+    false
+}
+
+/// The side opposite to the bare column.
+fn bare_side<'a>(case: &Case<'_>, predicate: &'a Predicate, column: &str) -> Option<&'a Operand> {
+    let is_bare = |side: &Operand| {
+        matches!(side, Operand::Column(reference)
+            if reference.name == column && is_table(case, reference))
+    };
+    if is_bare(&predicate.left) {
+        Some(&predicate.right)
+    } else if is_bare(&predicate.right) {
+        Some(&predicate.left)
+    } else {
+        None
+    }
+}
+
+/// The text without its columns' qualifiers: what an index could hold.
+pub(super) fn without_aliases(text: &str, term: &terms::Term) -> String {
+    let mut bare = text.to_owned();
+    let mut seen: Vec<&str> = Vec::new();
+    for qualifier in term
+        .columns
         .iter()
-        .find(|predicate| predicate.operator == term.operator)
-        .map(|predicate| predicate.span);
-    let class = Evidence::new(
-        "operator class of the index",
-        Value::Text(key.opclass.clone()),
-        Origin::Catalog(case.index.name.clone()),
-    );
-    let operator = shown(&term.operator);
-    let pattern = |class: &str| IndexSpecKey {
-        opclass: Some(class.to_owned()),
-        ..IndexSpecKey::column(&column.name)
-    };
-    let (kind, message, why, list) = match support {
-        Support::NeedsPatternOpclass => {
-            let class = match column.base_type.as_str() {
-                "varchar" => "varchar_pattern_ops",
-                "bpchar" => "bpchar_pattern_ops",
-                _ => "text_pattern_ops",
-            };
-            let spec = changes::new_index(case, "btree", vec![pattern(class)]);
-            (
-                CauseKind::PatternNeedsOperatorClass,
-                format!(
-                    "{operator} looks for a beginning, and the index is sorted by the rules of a \
-                     language"
-                ),
-                format!(
-                    "Strings that begin alike lie together only where they are sorted byte by \
-                     byte: in the collation C, or with the operator class {class}. The \
-                     collation of {} is {}.",
-                    column.name,
-                    match column.collation.as_deref() {
-                        None | Some("default") => "the database's",
-                        Some(name) => name,
-                    }
-                ),
-                vec![changes::create(
-                    case,
-                    planner,
-                    format!("create an index with the operator class {class}"),
-                    &spec,
-                )?],
-            )
-        }
-        Support::NoPrefix => {
-            let mut spec = changes::new_index(case, "gin", vec![pattern("gin_trgm_ops")]);
-            let known = |name: &String| name == "pg_trgm";
-            let installed = case.catalog.extensions.iter().any(known);
-            let mut list = Vec::new();
-            if installed || case.catalog.available_extensions.iter().any(known) {
-                spec.extension = (!installed).then(|| "pg_trgm".to_owned());
-                list.push(changes::create(
-                    case,
-                    planner,
-                    "create an index of trigrams, which finds pieces anywhere in a string",
-                    &spec,
-                )?);
+        .filter_map(|column| column.qualifier.as_deref())
+    {
+        if !seen.contains(&qualifier) {
+            seen.push(qualifier);
+            let prefix = format!("{}.", ident::quote(qualifier));
+            let mut out = String::with_capacity(bare.len());
+            let mut rest = bare.as_str();
+            while let Some(at) = rest.find(&prefix) {
+                let before = rest.get(..at).unwrap_or("");
+                out.push_str(before);
+                let inside = before
+                    .chars()
+                    .next_back()
+                    .is_some_and(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '"'));
+                if inside {
+                    out.push_str(&prefix);
+                }
+                rest = rest.get(at + prefix.len()..).unwrap_or("");
             }
-            (
-                CauseKind::LeadingWildcard,
-                format!("the pattern of {operator} has no fixed beginning"),
-                "A sorted index finds strings by how they begin, with regard to case.".to_owned(),
-                list,
-            )
+            out.push_str(rest);
+            bare = out;
         }
-        _ => {
-            let mut list: Vec<Change> = better(case, planner)?.into_iter().collect();
-            if list.is_empty() {
-                list.extend(advice_for(&term.operator, &column.name));
-            }
-            (
-                CauseKind::OperatorNotSupported,
-                format!(
-                    "the operator {operator} on {} is not one that the index can look up",
-                    column.name
-                ),
-                format!(
-                    "A {} index with the operator class {} serves {}.",
-                    case.index.method,
-                    key.opclass,
-                    served(case.index, key)
-                ),
-                list,
-            )
-        }
-    };
-    Ok(Cause {
-        kind,
-        span,
-        node: Some(found.node),
-        message,
-        why,
-        evidence: vec![condition(found), class],
-        changes: list,
-    })
+    }
+    bare
+}
+
+/// The operator as it is written in SQL.
+pub(super) fn shown(operator: &str) -> String {
+    operator.to_uppercase()
 }
 
 #[cfg(test)]
