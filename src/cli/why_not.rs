@@ -145,11 +145,12 @@ fn choose(
     global: &Global,
     environment: &Environment,
 ) -> Result<Choice, Failure> {
-    if args.snapshot.is_some() {
-        return Err(
-            Failure::new(Kind::Usage, "why-not cannot plan on a snapshot yet")
-                .hint("name a database with -d, or a file that creates the tables with --schema"),
-        );
+    if let Some(file) = &args.snapshot {
+        return Ok(Choice::Snapshot {
+            file: file.clone(),
+            engine: args.engine.unwrap_or_default(),
+            pg_bin: args.pg_bin.clone(),
+        });
     }
     if let Some(conninfo) = &args.dbname {
         return Ok(Choice::Database {

@@ -558,12 +558,7 @@ fn template_name(options: &NativeOptions) -> String {
         hash.update(part.as_bytes());
         hash.update([0]);
     }
-    let hex: String = hash
-        .finalize()
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let hex = private::hex(hash, 8);
     format!("{}-{hex}", options.installed.version)
 }
 
