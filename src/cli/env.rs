@@ -16,6 +16,11 @@ pub struct Environment {
     pub columns: Option<usize>,
     /// The folder that the program was called in.
     pub folder: Option<PathBuf>,
+    /// The folders of `PATH`.
+    pub path: Vec<PathBuf>,
+    /// The folder for what is kept between runs: `pgadvise` in
+    /// `XDG_CACHE_HOME`, or in `.cache` of the home folder.
+    pub cache: Option<PathBuf>,
 }
 
 impl std::fmt::Debug for Environment {
@@ -48,6 +53,14 @@ impl Environment {
                 .or_else(crate::input::user_name),
             columns: variable("COLUMNS").and_then(|columns| columns.parse().ok()),
             folder: std::env::current_dir().ok(),
+            path: variable("PATH")
+                .map(|path| std::env::split_paths(&path).collect())
+                .unwrap_or_default(),
+            cache: variable("XDG_CACHE_HOME")
+                .map(PathBuf::from)
+                .filter(|folder| folder.is_absolute())
+                .or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".cache")))
+                .map(|folder| folder.join("pgadvise")),
         }
     }
 

@@ -558,11 +558,7 @@ fn template_name(options: &NativeOptions) -> String {
         hash.update(part.as_bytes());
         hash.update([0]);
     }
-    let hex: String = hash
-        .finalize()
-        .iter()
-        .take(8)
-        .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+    let hex = private::hex(hash, 8);
     format!("{}-{hex}", options.installed.version)
 }
 

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
+use sha2::{Digest as _, Sha256};
 
 use super::ClusterError;
 
@@ -195,6 +196,15 @@ fn command_line(pid: Pid) -> Option<String> {
         .output()
         .ok()?;
     Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The first bytes of a digest in hexadecimal digits, for names.
+pub(in crate::pg) fn hex(hash: Sha256, bytes: usize) -> String {
+    let mut text = String::new();
+    for byte in hash.finalize().iter().take(bytes) {
+        text.push_str(&format!("{byte:02x}"));
+    }
+    text
 }
 
 /// A small file of the server's own.

@@ -14,12 +14,12 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{Loaded, Progress, Refused, TwinError};
+use super::{Loaded, Progress, Refused, TwinError, lay, load};
 use crate::pg::cluster::copy::{self, Copied};
 #[cfg(feature = "embedded")]
 use crate::pg::cluster::embedded::{Embedded, ServerOptions};
 use crate::pg::cluster::native::{Locale, Native, NativeOptions};
-use crate::pg::cluster::private::{make_private, text_of};
+use crate::pg::cluster::private::{self, make_private, text_of};
 use crate::pg::cluster::programs::{self, Installed, Search, installed};
 use crate::pg::cluster::{Cluster, ClusterError};
 use crate::snapshot::Snapshot;
@@ -91,6 +91,28 @@ pub struct OpenTwin {
 /// all files laid.
 pub type Build<'a> =
     &'a mut dyn FnMut(&mut dyn Cluster, &Snapshot, Progress<'_>) -> Result<Loaded, TwinError>;
+
+/// The usual [`Build`]: creates the snapshot's schema with its statistics, and
+/// gives the files their sizes.
+pub fn make(
+    cluster: &mut dyn Cluster,
+    snapshot: &Snapshot,
+    progress: Progress<'_>,
+) -> Result<Loaded, TwinError> {
+    let mut loaded = load::load(cluster, snapshot, progress)?;
+    progress("laying files", 0, 1);
+    // The session needs the cluster, and so do paths: these are looked up
+    // where the server was told to keep its data.
+    let base = cluster.file("");
+    let file = |relative: &str| base.join(relative);
+    let session = cluster.session()?;
+    let files = lay::relation_files(session)?;
+    let prepared = lay::prepare(session, snapshot, &file)?;
+    loaded.notes.extend(prepared.notes.iter().cloned());
+    cluster.stop()?;
+    lay::lay_all(&file, &files, snapshot, &prepared)?;
+    Ok(loaded)
+}
 
 /// The server that was chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -376,11 +398,7 @@ impl Entry {
                 // Two builds of one version may differ in what they can.
                 let mut hash = Sha256::new();
                 hash.update(installed.bin.as_os_str().as_encoded_bytes());
-                let build: String = hash
-                    .finalize()
-                    .iter()
-                    .take(4)
-                    .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+                let build = private::hex(hash, 4);
                 format!("native-{}-{build}", installed.version)
             }
         };
@@ -413,11 +431,7 @@ impl Entry {
         let made = tempfile::Builder::new().prefix(".new-").tempdir_in(twins)?;
         let new = made.path().join("twin");
         make_private(&new)?;
-        let copied = copy::folder(
-            &crate::pg::cluster::private::data(started.folder()),
-            &new.join(DATA),
-            None,
-        )?;
+        let copied = copy::folder(&private::data(started.folder()), &new.join(DATA), None)?;
         let index = Index {
             copied,
             loaded: loaded.clone(),
