@@ -307,7 +307,10 @@ pub enum EngineChoice {
 
 /// Options of `snapshot`.
 #[derive(Debug, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own"
+)]
 pub struct SnapshotArgs {
     /// With --verify: SQL files whose statements are planned on both; without, statements are made
     /// from the schema

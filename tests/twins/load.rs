@@ -134,7 +134,9 @@ fn comparable(mut relations: Vec<Relation>) -> Vec<Relation> {
     relations
 }
 
-fn schema() -> String { std::fs::read_to_string("tests/twins/load.sql").unwrap() }
+fn schema() -> String {
+    std::fs::read_to_string("tests/twins/load.sql").unwrap()
+}
 
 #[test]
 fn the_snapshot_of_a_twin_is_the_snapshot() {
@@ -191,7 +193,10 @@ fn a_hostile_snapshot_does_nothing_but_be_refused() {
                 ObjectKind::Function,
                 "CREATE FUNCTION public.c() RETURNS int LANGUAGE c AS 'libc.so.6', 'abort'",
             ),
-            (ObjectKind::Type, "COPY (SELECT 1) TO PROGRAM 'touch /tmp/x'"),
+            (
+                ObjectKind::Type,
+                "COPY (SELECT 1) TO PROGRAM 'touch /tmp/x'",
+            ),
         ] {
             snapshot.objects.push(Object {
                 kind,
@@ -202,7 +207,9 @@ fn a_hostile_snapshot_does_nothing_but_be_refused() {
         }
         for relation in &mut snapshot.relations {
             for index in &mut relation.indexes {
-                index.definition.push_str("; CREATE TABLE public.appended ()");
+                index
+                    .definition
+                    .push_str("; CREATE TABLE public.appended ()");
             }
             for column in &mut relation.columns {
                 for slot in column.statistics.iter_mut().flat_map(|row| &mut row.slots) {

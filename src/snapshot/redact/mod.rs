@@ -189,7 +189,7 @@ fn ends_of(relation: &Relation) -> Vec<(Option<Family>, Option<&(String, String)
 }
 
 /// The first key of an index, where it is a column.
-fn leading_column(definition: &str) -> Option<String> {
+pub fn leading_column(definition: &str) -> Option<String> {
     let (_, keys) = definition.split_once(" USING ")?.1.split_once('(')?;
     let (name, rest) = if let Some(quoted) = keys.strip_prefix('"') {
         let mut name = String::new();
