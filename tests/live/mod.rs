@@ -3,6 +3,7 @@
 
 mod catalog;
 mod connecting;
+mod snapshot;
 
 use std::time::Duration;
 

@@ -133,37 +133,40 @@ impl Reader<'_> {
              JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid AND c.relkind = 'i' \
              JOIN pg_catalog.pg_am AS m ON m.oid = c.relam AND m.amname = 'btree' \
              CROSS JOIN LATERAL generate_series(0, i.indnkeyatts - 1) AS k (n) \
-             JOIN pg_catalog.pg_opclass AS o ON o.oid = i.indclass[k.n] \
-             JOIN pg_catalog.pg_amop AS ua ON ua.amopfamily = o.opcfamily AND ua.amopstrategy = 1 \
+             LEFT JOIN pg_catalog.pg_opclass AS o ON o.oid = i.indclass[k.n] \
+             LEFT JOIN pg_catalog.pg_amop AS ua ON ua.amopfamily = o.opcfamily AND ua.amopstrategy = 1 \
                AND ua.amoplefttype = o.opcintype AND ua.amoprighttype = o.opcintype \
-             JOIN pg_catalog.pg_operator AS u ON u.oid = ua.amopopr \
-             JOIN pg_catalog.pg_namespace AS un ON un.oid = u.oprnamespace \
-             JOIN pg_catalog.pg_amop AS da ON da.amopfamily = o.opcfamily AND da.amopstrategy = 5 \
+             LEFT JOIN pg_catalog.pg_operator AS u ON u.oid = ua.amopopr \
+             LEFT JOIN pg_catalog.pg_namespace AS un ON un.oid = u.oprnamespace \
+             LEFT JOIN pg_catalog.pg_amop AS da ON da.amopfamily = o.opcfamily AND da.amopstrategy = 5 \
                AND da.amoplefttype = o.opcintype AND da.amoprighttype = o.opcintype \
-             JOIN pg_catalog.pg_operator AS d ON d.oid = da.amopopr \
-             JOIN pg_catalog.pg_namespace AS dn ON dn.oid = d.oprnamespace \
+             LEFT JOIN pg_catalog.pg_operator AS d ON d.oid = da.amopopr \
+             LEFT JOIN pg_catalog.pg_namespace AS dn ON dn.oid = d.oprnamespace \
              LEFT JOIN pg_catalog.pg_collation AS l ON l.oid = i.indcollation[k.n] \
              LEFT JOIN pg_catalog.pg_namespace AS ln ON ln.oid = l.collnamespace \
              WHERE NOT i.indrelid = ANY ($2) AND NOT i.indexrelid = ANY ($2) \
              ORDER BY i.indexrelid, k.n"
         );
+        // Outer joins keep the planner from beginning with the operators, of
+        // which it would then go through all for each index.
         for row in &self.over_relations(&sql)? {
+            let (ascending, descending): (Option<String>, Option<String>) =
+                (get(row, 4)?, get(row, 5)?);
+            let ordered = ascending.is_some() && descending.is_some();
             let key = KeyFacts {
                 column: get(row, 2)?,
                 expression: get(row, 3)?,
-                ascending: get(row, 4)?,
-                descending: get(row, 5)?,
+                ascending: ascending.unwrap_or_default(),
+                descending: descending.unwrap_or_default(),
                 is_descending: get::<i16>(row, 6)? & 1 != 0,
                 nulls_first: get::<i16>(row, 6)? & 2 != 0,
-                default_opclass: get(row, 7)?,
+                default_opclass: get::<Option<bool>>(row, 7)?.unwrap_or(false),
             };
-            let facts = self
-                .btrees
-                .entry(get(row, 0)?)
-                .or_insert_with(BtreeFacts::default);
+            let facts = self.btrees.entry(get(row, 0)?).or_default();
             facts.table = get(row, 1)?;
             facts.predicate = get(row, 8)?;
-            facts.usable = get(row, 9)?;
+            facts.usable =
+                get::<bool>(row, 9)? && ordered && (facts.keys.is_empty() || facts.usable);
             facts.keys.push(key);
         }
         Ok(())

@@ -139,6 +139,7 @@ impl Reader<'_> {
             self.tables.insert(
                 oid,
                 TableFacts {
+                    selectable: get(row, 16)?,
                     locked: get(row, 17)?,
                 },
             );

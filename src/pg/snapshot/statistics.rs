@@ -225,8 +225,7 @@ impl Reader<'_> {
              LEFT JOIN pg_catalog.pg_type AS e ON e.oid = coalesce(nullif(b.typelem, 0), t.typelem) \
              LEFT JOIN pg_catalog.pg_collation AS l ON l.oid = a.attcollation \
              LEFT JOIN pg_catalog.pg_namespace AS ln ON ln.oid = l.collnamespace \
-             ORDER BY c.oid, a.attnum, s.inherited",
-            own = own
+             ORDER BY c.oid, a.attnum, s.inherited"
         );
         let rows = self.session.query(&sql, &[(&owners, Type::OID_ARRAY)])?;
         for row in &rows {
