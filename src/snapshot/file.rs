@@ -152,9 +152,7 @@ impl SnapshotFileError {
             Self::Content { .. } => {
                 "undo what was changed in it by hand, or take it again with pgadvise snapshot; docs/snapshot.schema.json is the format"
             }
-            Self::TooLarge => {
-                "leave out what is not needed when taking it: --schema, --exclude, --no-values"
-            }
+            Self::TooLarge => "take it again with --no-values, which makes it smaller",
         }
     }
 }
