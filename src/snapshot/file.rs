@@ -150,7 +150,7 @@ impl SnapshotFileError {
                 "copy it again (as binary: line ends must not be changed), or take it again with pgadvise snapshot"
             }
             Self::Content { .. } => {
-                "undo what was changed in it by hand, or take it again with pgadvise snapshot; docs/snapshot.schema.json is the format"
+                "undo what was changed in it by hand, or take it again with pgadvise snapshot; docs/snapshot.md says what the format is"
             }
             Self::TooLarge => "take it again with --no-values, which makes it smaller",
         }
