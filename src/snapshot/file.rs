@@ -150,11 +150,9 @@ impl SnapshotFileError {
                 "copy it again (as binary: line ends must not be changed), or take it again with pgadvise snapshot"
             }
             Self::Content { .. } => {
-                "undo what was changed in it by hand, or take it again with pgadvise snapshot; docs/snapshot.schema.json is the format"
+                "undo what was changed in it by hand, or take it again with pgadvise snapshot; docs/snapshot.md says what the format is"
             }
-            Self::TooLarge => {
-                "leave out what is not needed when taking it: --schema, --exclude, --no-values"
-            }
+            Self::TooLarge => "take it again with --no-values, which makes it smaller",
         }
     }
 }
@@ -227,7 +225,10 @@ pub fn content_hash(snapshot: &Snapshot) -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        text.push_str(&format!("{byte:02x}"));
+        text
+    })
 }
 
 /// Lays compact JSON out: members of objects and objects in lists on lines of
@@ -568,7 +569,7 @@ fn in_parts(
         #[serde(borrow, default)]
         relations: Vec<&'a RawValue>,
     }
-    let failed = |_| SnapshotFileError::Content { source };
+    let failed = |()| SnapshotFileError::Content { source };
     let Ok(mut members) =
         serde_json::from_str::<std::collections::BTreeMap<String, &RawValue>>(text)
     else {

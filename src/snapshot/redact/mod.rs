@@ -21,7 +21,7 @@ use super::{ObjectKind, Relation, Slot, Snapshot, Statistics, ValueList, Values}
 use family::Family;
 
 /// The last kind of slot that is PostgreSQL's own. What extensions keep in
-/// theirs (PostGIS: where geometries are) is not known to be free of values.
+/// theirs (`PostGIS`: where geometries are) is not known to be free of values.
 const LAST_KIND: i16 = 7;
 /// Most common elements, which are sorted by value.
 const ELEMENTS: i16 = 4;
@@ -173,8 +173,11 @@ pub fn redact(snapshot: &mut Snapshot) {
     );
 }
 
+/// The smallest and the largest value of an index, where they are known.
+type Ends<'a> = Option<&'a (String, String)>;
+
 /// For each index, the family of its leading column, and its ends.
-fn ends_of(relation: &Relation) -> Vec<(Option<Family>, Option<&(String, String)>)> {
+fn ends_of(relation: &Relation) -> Vec<(Option<Family>, Ends<'_>)> {
     relation
         .indexes
         .iter()
@@ -189,7 +192,7 @@ fn ends_of(relation: &Relation) -> Vec<(Option<Family>, Option<&(String, String)
 }
 
 /// The first key of an index, where it is a column.
-fn leading_column(definition: &str) -> Option<String> {
+pub fn leading_column(definition: &str) -> Option<String> {
     let (_, keys) = definition.split_once(" USING ")?.1.split_once('(')?;
     let (name, rest) = if let Some(quoted) = keys.strip_prefix('"') {
         let mut name = String::new();
