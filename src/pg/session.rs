@@ -247,7 +247,10 @@ impl Session {
     /// In a throw-away cluster: sends statements over the extended protocol, so
     /// that each stays one statement, all at once, and gives their outcomes in
     /// order. Outside a transaction each is one of its own.
-    pub(super) fn pipeline(&mut self, statements: &[&str]) -> Result<Vec<Result<(), Error>>, Error> {
+    pub(super) fn pipeline(
+        &mut self,
+        statements: &[&str],
+    ) -> Result<Vec<Result<(), Error>>, Error> {
         if self.kind != Kind::ThrowAway {
             return Err(Error::NotThrowAway);
         }

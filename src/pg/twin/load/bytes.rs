@@ -233,7 +233,10 @@ mod tests {
         let mut many = raw;
         many[8] = 255;
         assert_eq!(n_distinct(&many, &[1, 3], 0), None);
-        assert_eq!(n_distinct(&n_distinct_bytes(&[1, -1]), &[1], 1).map(|b| b.len()), Some(28));
+        assert_eq!(
+            n_distinct(&n_distinct_bytes(&[1, -1]), &[1], 1).map(|b| b.len()),
+            Some(28)
+        );
     }
 
     #[test]

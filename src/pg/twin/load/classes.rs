@@ -72,8 +72,5 @@ impl Loader<'_> {
 
 /// `int4` of the catalogue; pages above 2³¹ are kept as negative numbers there.
 fn clamp(number: i64) -> i32 {
-    u32::try_from(number).map_or_else(
-        |_| i32::try_from(number).unwrap_or(0),
-        u32::cast_signed,
-    )
+    u32::try_from(number).map_or_else(|_| i32::try_from(number).unwrap_or(0), u32::cast_signed)
 }

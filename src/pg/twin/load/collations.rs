@@ -148,7 +148,12 @@ fn mentioned(snapshot: &Snapshot) -> BTreeSet<String> {
             }
             texts.extend(column.default.as_deref());
         }
-        texts.extend(relation.constraints.iter().map(|one| one.definition.as_str()));
+        texts.extend(
+            relation
+                .constraints
+                .iter()
+                .map(|one| one.definition.as_str()),
+        );
         texts.extend(relation.indexes.iter().map(|one| one.definition.as_str()));
         texts.extend(
             relation

@@ -189,7 +189,10 @@ impl Loader<'_> {
             "0".to_owned(),
             "0".to_owned(),
             "false".to_owned(),
-            format!("{}::float4", text(Some(statistics.null_fraction.to_string()))),
+            format!(
+                "{}::float4",
+                text(Some(statistics.null_fraction.to_string()))
+            ),
             statistics.width.to_string(),
             format!("{}::float4", text(Some(statistics.distinct.to_string()))),
         ];
@@ -197,7 +200,13 @@ impl Loader<'_> {
         let each = |field: &dyn Fn(&Ready) -> String| -> Vec<String> {
             slots
                 .iter()
-                .map(|slot| if usable(slot) { field(slot) } else { field(&Ready::default()) })
+                .map(|slot| {
+                    if usable(slot) {
+                        field(slot)
+                    } else {
+                        field(&Ready::default())
+                    }
+                })
                 .collect()
         };
         fields.extend(each(&|slot| slot.kind.to_string()));
@@ -208,7 +217,10 @@ impl Loader<'_> {
             fields.push(format!("{}::float4[]", text(numbers)));
         }
         for slot in &slots {
-            let (oid, values) = slot.values.clone().map_or((0, None), |(oid, values)| (oid, Some(values)));
+            let (oid, values) = slot
+                .values
+                .clone()
+                .map_or((0, None), |(oid, values)| (oid, Some(values)));
             fields.push(format!(
                 "pg_catalog.array_in(pg_catalog.textout({}), {oid}::oid, -1)",
                 text(values)

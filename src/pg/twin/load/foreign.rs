@@ -49,7 +49,9 @@ impl Loader<'_> {
                 continue;
             }
             let is_postgres = object.create.contains("FOREIGN DATA WRAPPER postgres_fdw")
-                || object.create.contains("FOREIGN DATA WRAPPER \"postgres_fdw\"");
+                || object
+                    .create
+                    .contains("FOREIGN DATA WRAPPER \"postgres_fdw\"");
             if !is_postgres || present.is_empty() {
                 self.refuse(
                     objects::label(object),
@@ -124,7 +126,10 @@ impl Loader<'_> {
                 && constraint.validated
                 && let Some(definition) = self.constraint_text(relation, constraint)
             {
-                parts.push(format!("CONSTRAINT {} {definition}", quoted(&constraint.name)));
+                parts.push(format!(
+                    "CONSTRAINT {} {definition}",
+                    quoted(&constraint.name)
+                ));
             }
         }
         let mut options = Vec::new();

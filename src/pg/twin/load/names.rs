@@ -49,7 +49,10 @@ mod tests {
     fn printed_names_are_taken_apart() {
         assert_eq!(parts("public.a"), ["public", "a"]);
         assert_eq!(parts("\"a.b\".\"c\"\"d\""), ["a.b", "c\"d"]);
-        assert_eq!(parts("pg_catalog.\"en_US.utf8\""), ["pg_catalog", "en_US.utf8"]);
+        assert_eq!(
+            parts("pg_catalog.\"en_US.utf8\""),
+            ["pg_catalog", "en_US.utf8"]
+        );
         assert_eq!(qualified("a.b", "c\"d"), "\"a.b\".\"c\"\"d\"");
         assert_eq!(bare("pg_catalog.=(integer,integer)"), "=(integer,integer)");
     }

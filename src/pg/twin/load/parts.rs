@@ -124,7 +124,10 @@ impl Loader<'_> {
         relation: &Relation,
         constraint: &Constraint,
     ) -> Option<String> {
-        if !begins(&constraint.definition, shape::of_constraint(&constraint.kind)) {
+        if !begins(
+            &constraint.definition,
+            shape::of_constraint(&constraint.kind),
+        ) {
             self.refuse(
                 constraint_label(relation, constraint),
                 "its definition is not that of such a constraint",
@@ -168,7 +171,9 @@ impl Loader<'_> {
             }
         }
         let mut definition = self.constraint_text(relation, constraint)?;
-        if constraint.kind == "f" && !definition.ends_with(" NOT VALID") && !is_unenforced(constraint)
+        if constraint.kind == "f"
+            && !definition.ends_with(" NOT VALID")
+            && !is_unenforced(constraint)
         {
             // Nothing is there to be checked; it is marked as valid later. A
             // partitioned table takes this since 18 only.
@@ -209,10 +214,7 @@ impl Loader<'_> {
         for index in &relation.indexes {
             let object = index_label(relation, index);
             if !constraints.contains(index.name.as_str()) {
-                if !begins(
-                    &index.definition,
-                    &["CREATE [UNIQUE] INDEX"],
-                ) {
+                if !begins(&index.definition, &["CREATE [UNIQUE] INDEX"]) {
                     self.refuse(object, "its definition does not create an index");
                     continue;
                 }
@@ -278,7 +280,11 @@ impl Loader<'_> {
             ));
         }
         for policy in &relation.policies {
-            let object = format!("policy {} on {}", quote(&policy.name), label("table", relation));
+            let object = format!(
+                "policy {} on {}",
+                quote(&policy.name),
+                label("table", relation)
+            );
             match policy_text(policy, &table) {
                 Some(sql) => steps.push(Step::new(object, sql)),
                 None => self.refuse(object, "it is for no command that policies are for"),

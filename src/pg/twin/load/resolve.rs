@@ -145,7 +145,9 @@ impl Loader<'_> {
             &[(&collations, Type::NAME_ARRAY)],
         )? {
             let name: String = get(row, 1)?;
-            names.collations.insert(bare(&name).to_owned(), get(row, 0)?);
+            names
+                .collations
+                .insert(bare(&name).to_owned(), get(row, 0)?);
         }
         for row in &admin.query(
             "SELECT a.attrelid, a.attnum, a.atttypid, a.attcollation \

@@ -95,7 +95,9 @@ impl Loader<'_> {
             };
             if context != "user" {
                 if value != current && name != "jit_provider" {
-                    self.note(format!("{name} is {value} at the origin and {current} here"));
+                    self.note(format!(
+                        "{name} is {value} at the origin and {current} here"
+                    ));
                 }
                 continue;
             }

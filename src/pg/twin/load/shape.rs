@@ -105,10 +105,19 @@ mod tests {
 
     #[test]
     fn first_words_tell_the_kind() {
-        assert!(begins("CREATE UNIQUE INDEX a ON b (c)", &["CREATE [UNIQUE] INDEX"]));
-        assert!(begins("create index a on b (c)", &["CREATE [UNIQUE] INDEX"]));
+        assert!(begins(
+            "CREATE UNIQUE INDEX a ON b (c)",
+            &["CREATE [UNIQUE] INDEX"]
+        ));
+        assert!(begins(
+            "create index a on b (c)",
+            &["CREATE [UNIQUE] INDEX"]
+        ));
         assert!(!begins("DROP TABLE a", &["CREATE [UNIQUE] INDEX"]));
-        assert!(!begins("CREATE TABLE a (b int)", &["CREATE [UNIQUE] INDEX"]));
+        assert!(!begins(
+            "CREATE TABLE a (b int)",
+            &["CREATE [UNIQUE] INDEX"]
+        ));
         assert!(begins("CHECK((a > 0))", of_constraint("c")));
         assert!(!begins("FOREIGN KEY (a) REFERENCES b", of_constraint("c")));
         assert!(!begins("", of_constraint("c")));

@@ -1,8 +1,8 @@
 //! Tables: their columns, and the constraints that can be made with them.
 
+use super::super::Refused;
 use super::Loader;
 use super::names::{qualified, quoted};
-use super::super::Refused;
 use super::shape;
 use super::steps::Step;
 use crate::catalog::ident::{literal, quote};
@@ -148,7 +148,10 @@ impl Loader<'_> {
                     }
                     "STORED"
                 };
-                format!(" GENERATED ALWAYS AS ({}) {how}", bare_expression(expression))
+                format!(
+                    " GENERATED ALWAYS AS ({}) {how}",
+                    bare_expression(expression)
+                )
             }
             // A partition takes its parent's.
             (None, Some(_), _) if relation.partition_bound.is_some() => String::new(),
@@ -227,7 +230,11 @@ pub(super) enum Detail {
 
 /// `table public.orders`.
 pub(super) fn label(what: &str, relation: &Relation) -> String {
-    format!("{what} {}.{}", quote(&relation.schema), quote(&relation.name))
+    format!(
+        "{what} {}.{}",
+        quote(&relation.schema),
+        quote(&relation.name)
+    )
 }
 
 /// The name that stands for a dropped column until it is dropped here too.
