@@ -19,4 +19,5 @@ mod snapshots;
 mod sql;
 mod support;
 mod twins;
+mod what_if;
 mod why_not;

@@ -5,6 +5,7 @@ use pgadvise::advise::Analysis;
 use pgadvise::advise::explain::{AdviceOptions, analyse};
 use pgadvise::finding::{Change, Finding, Level, Verdict};
 use pgadvise::pg::{Limits, LivePlanner};
+use pgadvise::plan::PlanGraph;
 use pgadvise::source::SourceId;
 use pgadvise::sql;
 
@@ -111,7 +112,7 @@ fn costs_are_those_that_the_server_gives() {
             &format!("SELECT * FROM orders WHERE status = '{value}'"),
             &AdviceOptions::default(),
         );
-        let cost = own.plan.as_ref().and_then(|plan| plan.total_cost());
+        let cost = own.plan.as_ref().and_then(PlanGraph::total_cost);
         let tried = found
             .tried
             .iter()

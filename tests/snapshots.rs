@@ -8,7 +8,7 @@ use pgadvise::snapshot::file::{
 use pgadvise::snapshot::{
     Activity, Column, Constraint, ExtendedData, ExtendedStatistics, Extension, FORMAT, Index,
     IndexMeta, Object, ObjectKind, Origin, Relation, RelationKind, Size, Slot, Snapshot,
-    Statistics, ValueList, check,
+    Statistics, ValueList, Values, check, redact,
 };
 
 /// A snapshot with something of most kinds in it.
@@ -531,4 +531,152 @@ fn numbers_that_json_cannot_hold_are_left_out_when_writing() {
     );
     assert_eq!(decoded.snapshot.limits.len(), 1);
     assert!(decoded.snapshot.limits[0].contains("column status of public.orders"));
+}
+
+fn text_of(snapshot: &Snapshot) -> String {
+    String::from_utf8(encode(snapshot, Form::Plain)).unwrap()
+}
+
+#[test]
+fn no_value_is_left_when_they_are_left_out() {
+    let mut snapshot = sample();
+    snapshot.relations[0].columns[1].statistics[0]
+        .slots
+        .push(Slot {
+            // What PostGIS keeps: where geometries are, as numbers.
+            kind: 103,
+            numbers: Some(vec![7_654_321.0]),
+            ..Slot::default()
+        });
+    snapshot.relations[0].extended_statistics[0].data[0].most_common_values = Some("c0ffee".into());
+    redact::leave_out_values(&mut snapshot);
+    let text = text_of(&snapshot);
+    for value in ["paid", "to do", "7654321", "c0ffee", "100000\""] {
+        assert!(!text.contains(value), "{value} in {text}");
+    }
+    assert_eq!(snapshot.values, Values::LeftOut);
+    assert_eq!(snapshot.limits.len(), 1);
+    // Shape stays: frequencies, correlation, and what the schema says.
+    let row = &snapshot.relations[0].columns[1].statistics[0];
+    assert_eq!(row.slots.len(), 2);
+    assert_eq!(row.slots[0].numbers.as_ref().unwrap().len(), 3);
+    assert!(text.contains("'new'::text"));
+}
+
+/// Columns with slots of values.
+fn column(name: &str, type_name: &str, slots: &[(i16, &str)]) -> Column {
+    Column {
+        name: name.into(),
+        type_name: type_name.into(),
+        statistics: vec![Statistics {
+            slots: slots
+                .iter()
+                .map(|(kind, array)| Slot {
+                    kind: *kind,
+                    numbers: (*kind != 2).then(|| vec![0.5, 0.25, 0.125, 0.5, 0.1]),
+                    values: Some(ValueList {
+                        element: type_name.trim_end_matches("[]").replace("tsvector", "text"),
+                        array: (*array).into(),
+                    }),
+                    ..Slot::default()
+                })
+                .collect(),
+            ..Statistics::default()
+        }],
+        ..Column::default()
+    }
+}
+
+#[test]
+fn stand_ins_keep_order_and_equality_and_hide_values() {
+    let mut snapshot = sample();
+    let people = &mut snapshot.relations[0];
+    people.constraints[0].kind = "c".into();
+    people.constraints[0].definition =
+        "CHECK (state = ANY (ARRAY['open'::text, 'shut'::text]))".into();
+    people.columns = vec![
+        column("id", "bigint", &[(2, "{1,48213,90001,1000007}")]),
+        column("other", "integer", &[(1, "{90001,48213}")]),
+        column(
+            "name",
+            "character varying(40)",
+            &[(1, "{Zoe,Adam}"), (2, "{\"de Boer\",Li,Oğuz}")],
+        ),
+        column("nick", "text", &[(1, "{Adam,Zoe}")]),
+        column("state", "text", &[(1, "{open,secretly}")]),
+        column("born", "date", &[(2, "{1960-02-29,1987-06-05,2001-09-10}")]),
+        column("words", "tsvector", &[(4, "{horse,ox,zebra}")]),
+        column("mood", "public.mood", &[(1, "{happy,sad}")]),
+        column("place", "point", &[(1, "{\"(1,2)\"}")]),
+        column("yes", "boolean", &[(1, "{t,f}")]),
+    ];
+    for column in &mut people.columns {
+        // Types print without their size there.
+        for slot in &mut column.statistics[0].slots {
+            let values = slot.values.as_mut().unwrap();
+            values.element = values.element.replace("(40)", "");
+        }
+    }
+    people.indexes[0].ends = Some(("1".into(), "1000007".into()));
+    people.indexes[0].statistics.clear();
+    let mut redacted = snapshot.clone();
+    redact::redact(&mut redacted);
+    let mut again = snapshot;
+    redact::redact(&mut again);
+    assert_eq!(redacted, again, "the same stand-ins each time");
+
+    let values = |column: usize, slot: usize| -> Vec<String> {
+        redacted.relations[0].columns[column].statistics[0].slots[slot]
+            .values
+            .as_ref()
+            .unwrap()
+            .array
+            .trim_matches(['{', '}'])
+            .split(',')
+            .map(|value| value.trim_matches('"').to_owned())
+            .collect()
+    };
+    assert_eq!(values(0, 0), ["1", "40000", "90000", "1000000"]);
+    assert_eq!(
+        values(1, 0),
+        ["90000", "40000"],
+        "the same as in the other column"
+    );
+    assert_eq!(
+        redacted.relations[0].indexes[0].ends,
+        Some(("1".into(), "1000000".into()))
+    );
+    let (common, bounds) = (values(2, 0), values(2, 1));
+    assert!(common[1] < bounds[0] && bounds.is_sorted() && bounds[2] < common[0]);
+    assert_eq!(values(3, 0), [common[1].clone(), common[0].clone()]);
+    assert_eq!(bounds[0].len(), "de Boer".len());
+    assert_eq!(values(4, 0)[0], "open", "the schema says it anyway");
+    assert_eq!(values(5, 0), ["1960-01-01", "1987-01-01", "2001-01-01"]);
+    let lexemes = values(6, 0);
+    assert!(
+        lexemes.is_sorted_by_key(|word| (word.len(), word.clone())),
+        "{lexemes:?}"
+    );
+    assert_eq!(
+        redacted.relations[0].columns[6].statistics[0].slots[0].numbers,
+        Some(vec![0.25, 0.5, 0.125, 0.5, 0.1]),
+        "each with its frequency"
+    );
+    assert_eq!(values(7, 0), ["happy", "sad"]);
+    assert!(
+        redacted.relations[0].columns[8].statistics[0].slots[0]
+            .values
+            .is_none()
+    );
+    assert_eq!(values(9, 0), ["t", "f"]);
+    let text = text_of(&redacted);
+    for value in [
+        "48213", "90001", "1000007", "Zoe", "Adam", "Boer", "Oğuz", "secretly", "1987-06", "horse",
+        "zebra", "(1,2)",
+    ] {
+        assert!(!text.contains(value), "{value} in {text}");
+    }
+    assert_eq!(redacted.values, Values::Redacted);
+    assert_eq!(redacted.limits.len(), 1);
+    assert_eq!(decode(text.as_bytes()).unwrap().notes, Vec::<String>::new());
 }

@@ -13,6 +13,10 @@ use crate::verify::{Engine, PlanError, PlanOptions, Planned, Planner};
 
 /// How to advise.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a choice of its own, and none excludes another"
+)]
 pub struct AdviceOptions {
     /// Execute statements too (`--analyze`), rolled back.
     pub analyze: bool,

@@ -179,6 +179,10 @@ Example:
 
 /// Options of `explain`.
 #[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own"
+)]
 pub struct ExplainArgs {
     /// SQL files, each with one or more queries, or plans (JSON); - is standard input
     #[arg(value_name = "FILE", required_unless_present = "plan")]
@@ -303,6 +307,7 @@ pub enum EngineChoice {
 
 /// Options of `snapshot`.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct SnapshotArgs {
     /// With --verify: SQL files whose statements are planned on both; without, statements are made
     /// from the schema

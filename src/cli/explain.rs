@@ -156,6 +156,13 @@ fn choose(
             conninfo: Some(conninfo.clone()),
         });
     }
+    if let Some(file) = &args.planner.snapshot {
+        return Ok(Choice::Snapshot {
+            file: file.clone(),
+            engine: args.planner.engine.unwrap_or_default(),
+            pg_bin: args.planner.pg_bin.clone(),
+        });
+    }
     if !settings.schema.is_empty() {
         return Ok(Choice::Schema(settings.schema.clone()));
     }

@@ -11,6 +11,7 @@ mod planner;
 mod rules;
 mod settings;
 mod snapshot;
+mod twin;
 mod ui;
 mod why_not;
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Exit;
+use super::args::EngineChoice;
 use super::env::Environment;
 use super::failure::{Failure, Kind};
 use super::ui::Ui;
@@ -22,6 +23,15 @@ pub(super) enum Choice {
     Database {
         /// What the user gave for it; the environment says the rest.
         conninfo: Option<String>,
+    },
+    /// A twin of the server from which a snapshot was taken.
+    Snapshot {
+        /// The snapshot's file.
+        file: PathBuf,
+        /// On which server.
+        engine: EngineChoice,
+        /// Where the programs of an installed server are.
+        pg_bin: Option<PathBuf>,
     },
     /// None is at hand.
     None,
@@ -61,6 +71,21 @@ pub(super) fn start(
         Choice::Database { conninfo } => {
             let _progress = ui.progress("connecting to the database");
             live(conninfo.as_deref(), timeout, environment)
+        }
+        Choice::Snapshot {
+            file,
+            engine,
+            pg_bin,
+        } => {
+            let progress = ui.progress("reading the snapshot");
+            super::twin::start(
+                file,
+                *engine,
+                pg_bin.clone(),
+                timeout,
+                environment,
+                &progress,
+            )
         }
         Choice::None => Ok(Started::default()),
     }

@@ -38,7 +38,7 @@ crate::declare_rule! {
         id: "plan-depends-on-parameter",
         summary: "one plan cannot serve all values of a parameter",
         level: Warning,
-        needs: [Sql, Plan, Catalog, Statistics],
+        needs: [Sql, Plan, Statistics],
         since: "0.1.0",
     }
 }

@@ -38,18 +38,14 @@ pub fn bind(server_text: &str, values: &BTreeMap<u32, String>) -> Bound {
     let mut done = 0;
     for (start, end, number) in places {
         sql.push_str(server_text.get(done..start).unwrap_or(""));
-        match values.get(&number) {
-            Some(value) => {
-                // `limit$1` is two tokens, and `limit'5'` would be two as
-                // well, but `E'5'` is not.
-                sql.push('(');
-                sql.push_str(value);
-                sql.push(')');
-            }
-            None => {
-                let at = left.partition_point(|other| *other < number);
-                sql.push_str(&format!("${}", at + 1));
-            }
+        if let Some(value) = values.get(&number) {
+            // In parentheses, so that a cast behind it takes all of it.
+            sql.push('(');
+            sql.push_str(value);
+            sql.push(')');
+        } else {
+            let at = left.partition_point(|other| *other < number);
+            sql.push_str(&format!("${}", at + 1));
         }
         done = end;
     }

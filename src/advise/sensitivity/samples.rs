@@ -444,7 +444,8 @@ fn at_quantile<'a>(points: &[(&'a str, f64)], quantile: f64) -> Option<&'a str> 
     let mut seen = 0.0;
     for (value, share) in points {
         seen += share;
-        if seen >= quantile * total {
+        // Sums of shares end a little beside what they should be.
+        if seen + 1e-9 >= quantile * total {
             return Some(value);
         }
     }

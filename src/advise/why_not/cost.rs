@@ -288,6 +288,10 @@ fn stale(case: &Case<'_>) -> Option<Cause> {
 }
 
 /// The chosen plan reads the table by another index.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "one of a list of questions that may fail"
+)]
 fn another(
     case: &Case<'_>,
     numbers: &Numbers,

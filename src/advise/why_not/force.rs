@@ -130,8 +130,7 @@ impl Attempts {
                 .iter()
                 .map(|id| plan.node(*id))
                 .filter(|node| node.kind == NodeKind::BitmapIndexScan)
-                .filter_map(|node| node.estimate.map(|estimate| estimate.rows))
-                .next(),
+                .find_map(|node| node.estimate.map(|estimate| estimate.rows)),
             nodes,
             how: how.join(", "),
             plan,

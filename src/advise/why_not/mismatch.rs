@@ -172,6 +172,10 @@ fn seen_through(wrapper: &Wrapper, column: &Column) -> bool {
 }
 
 /// An index on an expression serves conditions on that expression alone.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "one of a list of judges that may fail"
+)]
 fn expression_key(case: &Case<'_>, found: &Found, key: &IndexKey) -> Result<Judged, PlanError> {
     let term = &found.term;
     let Some((left, other)) = sides(term) else {

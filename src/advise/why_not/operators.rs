@@ -91,11 +91,7 @@ fn btree(key: &IndexKey, column: Option<&Column>, operator: &str, other: Option<
                 }
             }
         }
-        "ilike" | "~*" => match other.map(|pattern| fixed_beginning(operator, pattern)) {
-            // Digits and the like have no case, so that a prefix of them can
-            // be looked up; seldom enough to leave it to the planner.
-            _ => Support::NoPrefix,
-        },
+        "ilike" | "~*" => Support::NoPrefix,
         _ => Support::No,
     }
 }

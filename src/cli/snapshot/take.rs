@@ -91,6 +91,14 @@ pub(super) fn snapshot(
         })
         .map_err(planner::refused)?;
     drop(progress);
+    if args.no_time {
+        for relation in &mut snapshot.relations {
+            relation.activity = None;
+            for index in &mut relation.indexes {
+                index.scans = None;
+            }
+        }
+    }
     if args.no_values {
         redact::leave_out_values(&mut snapshot);
     } else if args.redact {

@@ -562,8 +562,7 @@ fn template_name(options: &NativeOptions) -> String {
         .finalize()
         .iter()
         .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+        .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
     format!("{}-{hex}", options.installed.version)
 }
 

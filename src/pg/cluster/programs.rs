@@ -62,7 +62,7 @@ pub fn installed(search: &Search) -> Vec<Installed> {
         }
     }
     // The order of places decides between two of the same version.
-    found.sort_by(|a, b| (b.major, minor(&b.version)).cmp(&(a.major, minor(&a.version))));
+    found.sort_by_key(|one| std::cmp::Reverse((one.major, minor(&one.version))));
     found
 }
 

@@ -99,9 +99,11 @@ impl Reader<'_> {
                 continue;
             }
             let end = |operator: &str| {
+                // The cast stands outside: within, ORDER BY would take its
+                // output, which has the column's name, and sort texts.
                 format!(
-                    "(SELECT ({0})::text FROM ONLY {1}.{2} WHERE ({0}) IS NOT NULL \
-                     ORDER BY {0} USING {operator} LIMIT 1)",
+                    "(SELECT e.v::text FROM (SELECT {0} AS v FROM ONLY {1}.{2} \
+                       WHERE ({0}) IS NOT NULL ORDER BY {0} USING {operator} LIMIT 1) AS e)",
                     key.expression,
                     quote(&relation.schema),
                     quote(&relation.name),

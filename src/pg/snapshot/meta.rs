@@ -96,7 +96,8 @@ impl Reader<'_> {
         }
         if unknown > 0 {
             self.limit(format!(
-                "What {unknown} GIN {} of {} pages could not be read; that takes a superuser.",
+                "What {unknown} GIN {} of {} pages could not be read; that takes a superuser \
+                 and the extension pageinspect.",
                 if unknown == 1 {
                     "index says"
                 } else {
@@ -501,7 +502,8 @@ fn number(page: &[u8], at: usize) -> Option<u32> {
 fn gin_meta(page: &[u8]) -> Option<IndexMeta> {
     let version = number(page, 48)?;
     let entries = (u64::from(number(page, 44)?) << 32) | u64::from(number(page, 40)?);
-    if version > 2 {
+    // A page that was never written to the file is all zeros.
+    if version > 2 || number(page, 24)? == 0 {
         return None;
     }
     Some(IndexMeta::Gin {

@@ -103,8 +103,6 @@ struct Reader<'a> {
 /// What is known of a relation while it is read.
 #[derive(Debug, Clone, Copy, Default)]
 struct TableFacts {
-    /// The role may select from it, and sees all rows.
-    selectable: bool,
     /// Someone holds or wants it exclusively.
     locked: bool,
 }

@@ -54,7 +54,11 @@ impl Reader<'_> {
                  FROM pg_catalog.pg_cast AS k \
                  CROSS JOIN LATERAL (SELECT '(' || pg_catalog.format_type(k.castsource, NULL) || ' AS ' \
                    || pg_catalog.format_type(k.casttarget, NULL) || ')' AS name) AS q \
-                 WHERE k.oid >= {FIRST_OF_USERS} AND {} ORDER BY k.oid",
+                 WHERE k.oid >= {FIRST_OF_USERS} AND {} \
+                   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS i \
+                     WHERE i.classid = 'pg_catalog.pg_cast'::regclass AND i.objid = k.oid \
+                     AND i.deptype = 'i') \
+                 ORDER BY k.oid",
                 not_of_extension("pg_cast", "k.oid")
             ),
         )?;

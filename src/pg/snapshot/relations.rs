@@ -139,7 +139,6 @@ impl Reader<'_> {
             self.tables.insert(
                 oid,
                 TableFacts {
-                    selectable: get(row, 16)?,
                     locked: get(row, 17)?,
                 },
             );
@@ -372,11 +371,11 @@ impl Reader<'_> {
             }
         }
         for (oid, blocks) in sizes {
-            let size = match self.index_places.contains_key(&oid) {
-                true => self.index(oid).and_then(|index| index.size.as_mut()),
-                false => self
-                    .relation(oid)
-                    .and_then(|relation| relation.size.as_mut()),
+            let size = if self.index_places.contains_key(&oid) {
+                self.index(oid).and_then(|index| index.size.as_mut())
+            } else {
+                self.relation(oid)
+                    .and_then(|relation| relation.size.as_mut())
             };
             if let Some(size) = size {
                 size.blocks = blocks;

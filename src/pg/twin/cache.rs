@@ -380,8 +380,7 @@ impl Entry {
                     .finalize()
                     .iter()
                     .take(4)
-                    .map(|byte| format!("{byte:02x}"))
-                    .collect();
+                    .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
                 format!("native-{}-{build}", installed.version)
             }
         };

@@ -34,6 +34,9 @@ const ALTERNATIVE_TID: u16 = 0x2000;
 /// `INDEX_SIZE_MASK`.
 const SIZE: u16 = 0x1FFF;
 
+/// An index, as (schema, name), with its leaf.
+type Leaf = ((String, String), LeafPage);
+
 /// The leaf pages of the indexes whose ends are known, by schema and name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Prepared {
@@ -173,7 +176,7 @@ fn leaves(
     type_name: &str,
     indexes: &[&Wanted],
     file: &dyn Fn(&str) -> PathBuf,
-) -> Result<Vec<((String, String), LeafPage)>, Error> {
+) -> Result<Vec<Leaf>, Error> {
     let values: Vec<&str> = indexes
         .iter()
         .flat_map(|index| [index.smallest.as_str(), index.largest.as_str()])

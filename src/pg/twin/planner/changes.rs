@@ -146,7 +146,7 @@ pub(super) fn step(sql: &str) -> Step {
         | ("alter", "publication" | "subscription" | "event" | "tablespace" | "default") => {
             left_out(NO_PLAN)
         }
-        ("set" | "reset", "role") | ("set" | "reset", "session")
+        ("set" | "reset", "role" | "session")
             if word(1) == "role" || word(2) == "authorization" =>
         {
             left_out("the twin has no roles but its own")
@@ -157,7 +157,7 @@ pub(super) fn step(sql: &str) -> Step {
             "a tablespace changes a plan only by its own cost settings, which the twin does not have",
         ),
         ("alter", _) if has("finalize") => left_out(NO_PLAN),
-        ("create", "statistics") | ("alter", "statistics") => Step::Run {
+        ("create" | "alter", "statistics") => Step::Run {
             sql: sql.to_owned(),
             reads: Reads::Nothing,
             notes: vec![

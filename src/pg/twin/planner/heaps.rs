@@ -9,6 +9,8 @@ use std::io;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::SeekFrom;
+
 /// Bytes looked at and kept at a time.
 const PAGE: usize = 8192;
 
@@ -43,20 +45,30 @@ pub(super) fn empty(path: &Path) -> io::Result<Option<Emptied>> {
     }))
 }
 
+/// What a file holds beside its holes.
 fn content(file: &File, length: u64) -> io::Result<Vec<(u64, Vec<u8>)>> {
     let mut content = Vec::new();
     let mut page = vec![0; PAGE];
     let mut at = 0;
     while at < length {
-        let read = file.read_at(&mut page, at)?;
-        if read == 0 {
+        // The end of the file ends the search for data with an error.
+        let Ok(data) = rustix::fs::seek(file, SeekFrom::Data(at)) else {
             break;
+        };
+        let end =
+            rustix::fs::seek(file, SeekFrom::Hole(data)).map_or(length, |end| end.min(length));
+        at = data;
+        while at < end {
+            let read = file.read_at(&mut page, at)?;
+            if read == 0 {
+                return Ok(content);
+            }
+            let bytes = page.get(..read).unwrap_or_default();
+            if bytes.iter().any(|byte| *byte != 0) {
+                content.push((at, bytes.to_vec()));
+            }
+            at += read as u64;
         }
-        let bytes = page.get(..read).unwrap_or_default();
-        if bytes.iter().any(|byte| *byte != 0) {
-            content.push((at, bytes.to_vec()));
-        }
-        at += read as u64;
     }
     Ok(content)
 }

@@ -1,0 +1,362 @@
+//! Supposing changes on a twin: what the planner makes of them, and that
+//! nothing of them is left.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests look for an installed server in the environment"
+)]
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pgadvise::finding::{IndexSpec, IndexSpecKey};
+use pgadvise::pg::cluster::Cluster;
+use pgadvise::pg::cluster::native::{Locale, Native, NativeOptions};
+use pgadvise::pg::cluster::programs::{Search, installed};
+use pgadvise::pg::twin::planner::TwinPlanner;
+use pgadvise::pg::twin::{Loaded, PRIVILEGED_SCHEMA, lay};
+use pgadvise::plan::PlanGraph;
+use pgadvise::snapshot::{Origin, Snapshot};
+use pgadvise::verify::{
+    ChangeOutcome, PlanError, PlanOptions, Planned, Planner as _, Supposition, WhatIf,
+};
+
+/// Blocks of the large table: three segments.
+const BLOCKS: u64 = 300_000;
+
+const SCHEMA: &str = "\
+CREATE TABLE orders (id int PRIMARY KEY, customer int NOT NULL, status varchar(10) NOT NULL, \
+  created date NOT NULL); \
+INSERT INTO orders SELECT i, i % 1000, 's' || i % 7, date '2020-01-01' + i % 900 \
+  FROM generate_series(1, 20000) AS i; \
+CREATE INDEX orders_customer_idx ON orders (customer); \
+CREATE INDEX orders_status_idx ON orders (status); \
+CREATE TABLE events (at date NOT NULL, kind int NOT NULL) PARTITION BY RANGE (at); \
+CREATE TABLE events_1 PARTITION OF events FOR VALUES FROM ('2020-01-01') TO ('2021-01-01'); \
+CREATE TABLE events_2 PARTITION OF events FOR VALUES FROM ('2021-01-01') TO ('2022-01-01'); \
+INSERT INTO events SELECT date '2020-01-01' + i % 700, i FROM generate_series(1, 50000) AS i; \
+ANALYZE";
+
+struct Made {
+    planner: TwinPlanner,
+    _temp: tempfile::TempDir,
+}
+
+/// A cluster whose tables are made to look larger than they are, as a twin's
+/// are. `None` where no server is installed.
+fn twin() -> Option<Made> {
+    let search = Search {
+        pg_bin: std::env::var_os("PGADVISE_TEST_PG_BIN").map(PathBuf::from),
+        path: std::env::var_os("PATH")
+            .map(|path| std::env::split_paths(&path).collect())
+            .unwrap_or_default(),
+    };
+    let Some(found) = installed(&search).into_iter().next() else {
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "no PostgreSQL server for the tests"
+        );
+        println!("did nothing: no PostgreSQL server for the tests");
+        return None;
+    };
+    let temp = tempfile::Builder::new()
+        .prefix("pgadvise-test-")
+        .tempdir()
+        .unwrap();
+    std::fs::set_permissions(temp.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut cluster = Native::start(&NativeOptions {
+        program: PathBuf::from(env!("CARGO_BIN_EXE_pgadvise")),
+        installed: found,
+        locale: Locale::default(),
+        temp: temp.path().to_owned(),
+        cache: None,
+        statement_limit: Duration::from_secs(20),
+        settings: Vec::new(),
+    })
+    .unwrap();
+    cluster
+        .admin()
+        .unwrap()
+        .execute_script(&format!(
+            "CREATE SCHEMA {PRIVILEGED_SCHEMA}; GRANT USAGE ON SCHEMA {PRIVILEGED_SCHEMA} TO public; \
+             CREATE FUNCTION {PRIVILEGED_SCHEMA}.set_size(rel oid, pages int4, tuples float4, \
+             all_visible int4) RETURNS void LANGUAGE sql SECURITY DEFINER AS \
+             'UPDATE pg_catalog.pg_class SET relpages = $2, reltuples = $3, relallvisible = $4 \
+              WHERE oid = $1'"
+        ))
+        .unwrap();
+    let session = cluster.session().unwrap();
+    for statement in SCHEMA.split(';') {
+        session.execute_script(statement).unwrap();
+    }
+    session
+        .execute_script(&format!(
+            "SELECT {PRIVILEGED_SCHEMA}.set_size('orders'::regclass, {BLOCKS}, 3e7, 1000); \
+             SELECT {PRIVILEGED_SCHEMA}.set_size('orders_customer_idx'::regclass, 30000, 3e7, 0); \
+             SELECT {PRIVILEGED_SCHEMA}.set_size('orders_status_idx'::regclass, 30000, 3e7, 0); \
+             SELECT {PRIVILEGED_SCHEMA}.set_size('orders_pkey'::regclass, 90000, 3e7, 0)"
+        ))
+        .unwrap();
+    let files = lay::relation_files(cluster.session().unwrap()).unwrap();
+    cluster.stop().unwrap();
+    for (name, blocks) in [
+        ("orders", BLOCKS),
+        ("orders_customer_idx", 30_000),
+        ("orders_status_idx", 30_000),
+        ("orders_pkey", 90_000),
+    ] {
+        let file = files.iter().find(|file| file.name == name).unwrap();
+        lay::set_blocks(&cluster.file(&file.path), blocks).unwrap();
+    }
+    cluster.start().unwrap();
+    let snapshot = Snapshot {
+        origin: Origin {
+            version_num: 150_004,
+            version: "15.4".to_owned(),
+            database: "shop".to_owned(),
+            ..Origin::default()
+        },
+        ..Snapshot::default()
+    };
+    let planner = TwinPlanner::new(
+        Box::new(cluster),
+        Loaded::default(),
+        Arc::new(snapshot),
+        Duration::from_secs(20),
+    )
+    .unwrap();
+    Some(Made {
+        planner,
+        _temp: temp,
+    })
+}
+
+fn planned(sql: &str) -> Planned<'_> {
+    Planned { sql, parameters: 0 }
+}
+
+fn text(plan: &PlanGraph) -> String {
+    plan.document.to_string()
+}
+
+fn plan(planner: &mut TwinPlanner, sql: &str) -> PlanGraph {
+    planner.plan(planned(sql), PlanOptions::default()).unwrap()
+}
+
+fn sql(statements: &[&str]) -> Vec<Supposition> {
+    statements
+        .iter()
+        .map(|sql| Supposition::Sql((*sql).to_owned()))
+        .collect()
+}
+
+fn after(what_if: &WhatIf) -> String {
+    text(what_if.plans.first().unwrap().as_ref().unwrap())
+}
+
+fn index(table: &str, column: &str) -> IndexSpec {
+    IndexSpec {
+        schema: "public".to_owned(),
+        table: table.to_owned(),
+        name: format!("{table}_{column}_new"),
+        method: "btree".to_owned(),
+        keys: vec![IndexSpecKey::column(column)],
+        include: Vec::new(),
+        predicate: None,
+        with: None,
+        extension: None,
+        partitions: Vec::new(),
+    }
+}
+
+const BY_CUSTOMER: &str = "SELECT * FROM orders WHERE customer = 7";
+const BY_DATE: &str = "SELECT count(*) FROM orders WHERE created = date '2020-03-01'";
+const BY_STATUS: &str = "SELECT * FROM orders WHERE status = 's3' AND customer = 8";
+const OF_KIND: &str = "SELECT * FROM events WHERE kind = 700";
+const ALL: [&str; 5] = [
+    BY_CUSTOMER,
+    BY_DATE,
+    BY_STATUS,
+    OF_KIND,
+    "SELECT o.status, count(*) FROM orders o JOIN events e ON e.kind = o.id GROUP BY 1",
+];
+
+#[test]
+fn indexes_come_and_go_with_their_sizes() {
+    let Some(mut made) = twin() else { return };
+    let planner = &mut made.planner;
+    assert!(text(&plan(planner, BY_DATE)).contains("Seq Scan"));
+    let tried = planner
+        .what_if(
+            &[planned(BY_DATE)],
+            &[
+                Supposition::Index(index("orders", "created")),
+                Supposition::Index(index("orders", "no_such_column")),
+            ],
+        )
+        .unwrap();
+    assert!(
+        after(&tried).contains("orders_created_new"),
+        "{}",
+        after(&tried)
+    );
+    let supposed = tried.indexes.first().unwrap();
+    assert_eq!(supposed.how, "estimated from statistics");
+    // 30 million rows of 900 dates: about 6.5 bytes a row.
+    let bytes = supposed.bytes.unwrap();
+    assert!((150e6..320e6).contains(&bytes), "{bytes}");
+    let refused = tried.indexes.get(1).unwrap().refused.clone().unwrap();
+    assert!(refused.contains("no_such_column"), "{refused}");
+
+    // Another set within the same transaction: the first is hidden.
+    let tried = planner
+        .what_if(
+            &[planned(BY_DATE)],
+            &[Supposition::Index(index("orders", "status"))],
+        )
+        .unwrap();
+    assert!(!after(&tried).contains("orders_created_new"));
+
+    assert!(text(&plan(planner, BY_CUSTOMER)).contains("orders_customer_idx"));
+    let tried = planner
+        .what_if(
+            &[planned(BY_CUSTOMER)],
+            &sql(&["DROP INDEX CONCURRENTLY orders_customer_idx"]),
+        )
+        .unwrap();
+    assert!(after(&tried).contains("Seq Scan"), "{}", after(&tried));
+}
+
+#[test]
+fn a_partitioned_table_gets_its_parts() {
+    let Some(mut made) = twin() else { return };
+    let tried = made
+        .planner
+        .what_if(
+            &[planned(OF_KIND)],
+            &[Supposition::Index(index("events", "kind"))],
+        )
+        .unwrap();
+    let supposed = tried.indexes.first().unwrap();
+    assert_eq!(supposed.refused, None);
+    assert_eq!(supposed.parts.len(), 2, "{supposed:?}");
+    let plan = after(&tried);
+    assert!(
+        supposed.parts.iter().all(|part| plan.contains(part)),
+        "{plan}"
+    );
+}
+
+#[test]
+fn a_migration_is_tried_as_a_whole_and_what_cannot_be_is_named() {
+    let Some(mut made) = twin() else { return };
+    let planner = &mut made.planner;
+    let tried = planner
+        .what_if(
+            &[planned(BY_STATUS)],
+            &sql(&[
+                "BEGIN",
+                "ALTER TABLE orders ALTER COLUMN status TYPE text",
+                "ALTER TABLE orders ALTER COLUMN customer TYPE bigint",
+                "DROP INDEX nothing_of_that_name",
+                "ALTER TABLE orders ADD COLUMN note text",
+                "CREATE INDEX CONCURRENTLY ON orders (status, customer)",
+                "ALTER SYSTEM SET random_page_cost = 1.1",
+                "VACUUM orders",
+                "COMMIT",
+            ]),
+        )
+        .unwrap();
+    let outcomes: Vec<&ChangeOutcome> =
+        tried.changes.iter().map(|change| &change.outcome).collect();
+    assert!(
+        matches!(
+            outcomes.as_slice(),
+            [
+                ChangeOutcome::LeftOut { .. },
+                ChangeOutcome::Applied,
+                ChangeOutcome::Applied,
+                ChangeOutcome::Refused { .. },
+                ChangeOutcome::Applied,
+                ChangeOutcome::Applied,
+                ChangeOutcome::Applied,
+                ChangeOutcome::LeftOut { .. },
+                ChangeOutcome::LeftOut { .. },
+            ]
+        ),
+        "{outcomes:?}"
+    );
+    let new = tried.changes.get(5).unwrap().indexes.first().unwrap();
+    assert_eq!(new.name, "orders_status_customer_idx");
+    assert!(new.bytes.unwrap() > 50e6, "{new:?}");
+    let plan = after(&tried);
+    assert!(plan.contains("orders_status_customer_idx"), "{plan}");
+    assert!(plan.contains("random_page_cost"), "{plan}");
+}
+
+#[test]
+fn nothing_of_it_is_left() {
+    let Some(mut made) = twin() else { return };
+    let planner = &mut made.planner;
+    let plans = |planner: &mut TwinPlanner| -> Vec<String> {
+        ALL.iter().map(|sql| text(&plan(planner, sql))).collect()
+    };
+    let catalog =
+        |planner: &mut TwinPlanner| format!("{:?}", planner.session().unwrap().catalog().unwrap());
+    let (before, known) = (plans(planner), catalog(planner));
+    let statements: Vec<Planned<'_>> = ALL.iter().map(|sql| planned(sql)).collect();
+    for change in [
+        "CREATE INDEX ON orders (created, status)",
+        "CREATE INDEX ON orders USING gin ((ARRAY[status]))",
+        "CREATE INDEX ON orders USING brin (created)",
+        "CREATE INDEX ON orders USING hash (customer)",
+        "CREATE INDEX ON orders (lower(status)) WHERE customer > 5",
+        "DROP INDEX orders_status_idx",
+        "ALTER TABLE orders ALTER COLUMN id TYPE bigint",
+        "ALTER TABLE orders ALTER COLUMN status TYPE varchar(20)",
+        "ALTER TABLE orders ALTER COLUMN status TYPE char(40)",
+        "ALTER TABLE orders ADD CHECK (customer > 0)",
+        "ALTER TABLE orders ADD COLUMN x float DEFAULT random()",
+        "ALTER TABLE orders DROP COLUMN created",
+        "ALTER TABLE orders DROP CONSTRAINT orders_pkey",
+        "DROP TABLE orders CASCADE",
+        "CREATE TABLE events_3 PARTITION OF events FOR VALUES FROM ('2022-01-01') TO ('2023-01-01')",
+        "ALTER TABLE events DETACH PARTITION events_2",
+        "CREATE INDEX ON events (kind)",
+        "CREATE STATISTICS s ON customer, status FROM orders",
+        "SET work_mem = '1GB'",
+        "this is no SQL",
+    ] {
+        let tried = planner.what_if(&statements, &sql(&[change])).unwrap();
+        assert_eq!(tried.plans.len(), statements.len());
+    }
+    for column in ["created", "status", "customer"] {
+        planner
+            .what_if(&statements, &[Supposition::Index(index("orders", column))])
+            .unwrap();
+    }
+    assert_eq!(plans(planner), before);
+    assert_eq!(catalog(planner), known);
+}
+
+#[test]
+fn a_twin_says_what_it_is_and_executes_nothing() {
+    let Some(mut made) = twin() else { return };
+    let engine = made.planner.engine();
+    assert!(
+        engine
+            .description
+            .ends_with("(installed twin of shop, PostgreSQL 15.4)"),
+        "{}",
+        engine.description
+    );
+    let executed = made.planner.plan(
+        planned("SELECT 1"),
+        PlanOptions {
+            analyze: true,
+            allow_writes: false,
+        },
+    );
+    assert!(matches!(executed, Err(PlanError::Unsupported { .. })));
+}
