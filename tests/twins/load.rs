@@ -122,6 +122,14 @@ fn comparable(mut relations: Vec<Relation>) -> Vec<Relation> {
         }
         for column in &mut relation.columns {
             column.inherited_only = false;
+            // A domain's values are loaded as those of its base type.
+            for slot in column.statistics.iter_mut().flat_map(|row| &mut row.slots) {
+                if let Some(values) = &mut slot.values
+                    && values.element == "shop.email"
+                {
+                    values.element = "text".to_owned();
+                }
+            }
             // Some servers are built to keep options of their own there.
             column
                 .options
@@ -134,17 +142,15 @@ fn comparable(mut relations: Vec<Relation>) -> Vec<Relation> {
     relations
 }
 
-fn schema() -> String {
-    std::fs::read_to_string("tests/twins/load.sql").unwrap()
-}
+const SCHEMA: &str = include_str!("load.sql");
 
 #[test]
 fn the_snapshot_of_a_twin_is_the_snapshot() {
-    let (Some(origin), Some(mut twin)) = (origin("load_all", &schema()), twin()) else {
+    let (Some(origin), Some(mut twin)) = (origin("load_all", SCHEMA), twin()) else {
         return;
     };
     let result = loaded(&mut twin, &origin);
-    println!("{:#?}", result.notes);
+
     assert_eq!(result.refused, []);
     let copy = snapshot_of(twin.cluster.admin().unwrap());
     let (expected, found) = (comparable(origin.relations), comparable(copy.relations));

@@ -183,7 +183,7 @@ fn first_name(text: &str) -> &str {
             if c == '"' {
                 inside = !inside;
             }
-            !inside && !(c == '"' || c == '.' || c == '_' || c == '-' || c.is_alphanumeric())
+            !(inside || matches!(c, '"' | '.' | '_' | '-') || c.is_alphanumeric())
         })
         .map_or(text.len(), |(at, _)| at);
     text.get(..end).unwrap_or(text)

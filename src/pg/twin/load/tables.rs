@@ -120,6 +120,13 @@ impl Loader<'_> {
             text.push_str(&format!(" COLLATE {collation}"));
         }
         if column.not_null && !not_null_is_unproved(relation, column) {
+            // Such constraints have names since 18.
+            let definition = format!("NOT NULL {}", quote(&column.name));
+            if let Some(named) = relation.constraints.iter().find(|constraint| {
+                self.major >= 18 && constraint.kind == "n" && constraint.definition == definition
+            }) {
+                text.push_str(&format!(" CONSTRAINT {}", quoted(&named.name)));
+            }
             text.push_str(" NOT NULL");
         }
         if detail == Detail::Whole {
