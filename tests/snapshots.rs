@@ -251,7 +251,7 @@ fn a_newer_format_is_refused_with_both_versions() {
     for bytes in [
         newer.clone().into_bytes(),
         // Whatever the newer format looks like further on, and cut off too.
-        newer[..200].as_bytes().to_vec(),
+        newer.as_bytes().iter().copied().take(200).collect(),
         br#"{"pgadvise_snapshot": {"format": 7}, "tables": []}"#.to_vec(),
     ] {
         let error = decode(&bytes).unwrap_err();

@@ -179,10 +179,6 @@ Example:
 
 /// Options of `explain`.
 #[derive(Debug, Args)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is an option of its own"
-)]
 pub struct ExplainArgs {
     /// SQL files, each with one or more queries, or plans (JSON); - is standard input
     #[arg(value_name = "FILE", required_unless_present = "plan")]

@@ -9,33 +9,36 @@ use super::args::EngineChoice;
 use super::env::Environment;
 use super::failure::{Failure, Kind};
 use super::planner::{PlannerBox, Started};
-use super::ui::Progress;
+use super::ui::Ui;
 use crate::input;
+use crate::pg::cluster::ClusterError;
 use crate::pg::cluster::programs::Search;
+use crate::pg::twin::TwinError;
 use crate::pg::twin::cache::{self, EngineWish, OpenOptions};
 use crate::pg::twin::planner::TwinPlanner;
-use crate::pg::twin::{TwinError, lay, load};
 use crate::report::model;
-use crate::snapshot::file::content_hash;
+use crate::snapshot::file::{Decoded, content_hash};
 
-/// Opens the twin of the snapshot in a file.
+/// Opens the twin of a snapshot.
 pub(super) fn start(
     file: &Path,
     engine: EngineChoice,
     pg_bin: Option<PathBuf>,
     timeout: Duration,
     environment: &Environment,
-    progress: &Progress,
+    ui: &Ui,
 ) -> Result<Started, Failure> {
-    let decoded = input::read_snapshot(file)?;
-    let snapshot = Arc::new(decoded.snapshot);
+    let shown = ui.progress(format!("reading {}", file.display()));
+    let Decoded { snapshot, notes } = input::read_snapshot(file)?;
+    let hash = content_hash(&snapshot);
+    let snapshot = Arc::new(snapshot);
     let program = std::env::current_exe().map_err(|error| {
         Failure::new(Kind::Internal, error)
-            .hint("the program must be able to find itself, to start its server")
+            .hint("the program must be able to find itself, to start its servers")
     })?;
     let options = OpenOptions {
-        hash: content_hash(&snapshot),
         snapshot: Arc::clone(&snapshot),
+        hash,
         engine: match engine {
             EngineChoice::Auto => EngineWish::Auto,
             EngineChoice::Embedded => EngineWish::Embedded,
@@ -43,67 +46,67 @@ pub(super) fn start(
         },
         search: Search {
             pg_bin,
-            path: Vec::new(),
+            path: environment.path.clone(),
         },
-        cache: environment
-            .home
-            .as_ref()
-            .map(|home| home.join(".cache").join("pgadvise")),
+        cache: environment.cache.clone(),
         temp: std::env::temp_dir(),
         program,
         load_limit: timeout.max(Duration::from_mins(5)),
         statement_limit: timeout,
     };
-    let opened = cache::open(
-        &options,
-        &mut |cluster, snapshot, progress| {
-            let loaded = load::load(cluster, snapshot, progress)?;
-            let paths: Vec<_> = lay::relation_files(cluster.session()?)?;
-            let known: std::collections::BTreeMap<String, PathBuf> = paths
+    let twin = cache::open(&options, &mut cache::make, &mut |what, done, all| {
+        shown.say(if all > 1 {
+            format!("{what} ({done} of {all})")
+        } else {
+            what.to_owned()
+        });
+    })
+    .map_err(not_opened)?;
+    let problems = notes
+        .into_iter()
+        .map(|note| warning(note, None))
+        .chain(twin.loaded.refused.iter().map(|refused| {
+            warning(
+                format!("the twin lacks {}", refused.object),
+                Some(refused.message.clone()),
+            )
+        }))
+        .chain(
+            twin.loaded
+                .notes
                 .iter()
-                .map(|file| (file.path.clone(), cluster.file(&file.path)))
-                .collect();
-            let prepared = {
-                let base = base_of(&known);
-                let place = move |path: &str| base.join(path);
-                lay::prepare(cluster.session()?, snapshot, &place)?
-            };
-            cluster.stop()?;
-            lay::lay_all(&|path| cluster.file(path), &paths, snapshot, &prepared)?;
-            Ok(loaded)
-        },
-        &mut |what, done, of| progress.say(format!("{what} ({done} of {of})")),
-    )
-    .map_err(|error: TwinError| Failure::new(Kind::Database, error))?;
-    let planner = TwinPlanner::new(opened.cluster, opened.loaded, snapshot, timeout)
-        .map_err(|error| Failure::new(Kind::Database, error))?;
+                .map(|note| warning(note.clone(), None)),
+        )
+        .collect();
+    let origin = format!(
+        "it has the schema, statistics and sizes of {} (PostgreSQL {}), from {}",
+        snapshot.origin.database,
+        snapshot.origin.version,
+        file.display()
+    );
+    let planner = TwinPlanner::new(twin.cluster, twin.loaded, snapshot, timeout)
+        .map_err(|error| not_opened(error.into()))?;
     Ok(Started {
         planner: Some(PlannerBox(Box::new(planner))),
-        problems: decoded
-            .notes
-            .into_iter()
-            .map(|message| model::Problem {
-                kind: model::ProblemKind::Input,
-                severity: model::Severity::Warning,
-                message,
-                causes: Vec::new(),
-                place: None,
-                hints: Vec::new(),
-            })
-            .collect(),
-        note: None,
+        problems,
+        note: Some(origin),
     })
 }
 
-/// The folder that `pg_relation_filepath` is relative to.
-fn base_of(files: &std::collections::BTreeMap<String, PathBuf>) -> PathBuf {
-    files
-        .iter()
-        .next()
-        .and_then(|(relative, path)| {
-            let depth = Path::new(relative).components().count();
-            path.ancestors().nth(depth)
-        })
-        .map(Path::to_owned)
-        .unwrap_or_default()
+fn warning(message: String, hint: Option<String>) -> model::Problem {
+    let mut problem = Failure::new(Kind::Input, message).problem();
+    problem.severity = model::Severity::Warning;
+    problem.hints.extend(hint);
+    problem
+}
+
+fn not_opened(error: TwinError) -> Failure {
+    let not_found = matches!(error, TwinError::Cluster(ClusterError::NotFound { .. }));
+    let failure = Failure::new(Kind::Internal, error);
+    if not_found {
+        failure
+            .hint("name the folder of initdb and postgres with --pg-bin, or use --engine embedded")
+    } else {
+        failure
+    }
 }

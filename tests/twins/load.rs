@@ -8,7 +8,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pgadvise::pg::cluster::Cluster;
+use pgadvise::pg::cluster::Cluster as _;
 use pgadvise::pg::cluster::native::{Locale, Native, NativeOptions};
 use pgadvise::pg::cluster::programs::{Search, installed};
 use pgadvise::pg::snapshot::SnapshotOptions;

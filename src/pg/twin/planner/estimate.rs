@@ -26,7 +26,7 @@ impl Estimated {
         let size = sizes::estimate_index(relation, index, selectivity);
         Self {
             oid,
-            blocks: size.blocks.into(),
+            blocks: size.blocks,
             tuples: size.tuples as f32,
             height: size.height,
         }

@@ -82,7 +82,7 @@ impl TwinPlanner {
     /// The session in which plans are made, with nothing supposed.
     pub fn session(&mut self) -> Result<&mut Session, PlanError> {
         self.roll_back()?;
-        Ok(self.cluster.session().map_err(lost)?)
+        self.cluster.session().map_err(lost)
     }
 
     /// Brings a new session to the settings of the snapshot.

@@ -1,8 +1,6 @@
 //! Why an index does not match a statement: each condition on its table held
 //! against its first key.
 
-mod judges;
-
 use super::force::Attempts;
 use super::nothing::{held_back, hidden_behind, unused};
 use super::operators::{Support, served, support};
@@ -13,8 +11,6 @@ use crate::catalog::{Column, IndexKey, expression, ident};
 use crate::finding::{self, Applicability, Edit, Evidence, IndexSpecKey, Origin, Value};
 use crate::sql::{Clause, ColumnRef, Operand, Predicate, Wrapper};
 use crate::verify::{PlanError, Planner};
-use judges::*;
-pub(super) use judges::{is_table, without_aliases};
 
 /// What a condition is for the index.
 enum Judged {

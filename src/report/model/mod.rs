@@ -4,9 +4,15 @@
 //! They are a public contract with a version, apart from the types inside, so
 //! that a change inside cannot break anyone's scripts. Nothing here renders.
 
+mod parameters;
+mod why_not;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
+
+pub use parameters::{ComparedParameter, Parameters, PlanShape, TriedValue};
+pub use why_not::{AskedIndex, ForcedPlan, WhyNot, WhyNotCause, WhyNotChange, WhyNotReport};
 
 /// The version of the format. It grows when a field changes its meaning or
 /// goes away; new fields may appear without.
@@ -67,80 +73,6 @@ pub struct Statement {
     pub problems: Vec<Problem>,
     /// The statement could not be done in full: not planned, or not executed though that was asked for.
     pub failed: bool,
-}
-
-/// A statement with parameters, planned with values in their place.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct Parameters {
-    /// The comparisons whose parameters were given values.
-    pub compared: Vec<ComparedParameter>,
-    /// Parameters that stayed open in all plans.
-    pub open: Vec<String>,
-    /// The plan is another for some values.
-    pub flips: bool,
-    /// The plans that were seen, the generic plan's first.
-    pub shapes: Vec<PlanShape>,
-    /// The values, the largest share of executions first.
-    pub values: Vec<TriedValue>,
-    /// The generic plan's cost by its own estimate.
-    pub generic_cost: Option<f64>,
-    /// The average cost with a plan for each value, planning left out.
-    pub custom_average: Option<f64>,
-    /// The average cost with the generic plan; absent where it is not known
-    /// for every value.
-    pub generic_average: Option<f64>,
-    /// How likely a prepared statement takes the generic plan after its first
-    /// five executions, 0 to 1.
-    pub generic_after_five: Option<f64>,
-    /// The generic plan costs less than the average custom plan with its
-    /// planning, so that a prepared statement takes it sooner or later.
-    pub generic_at_last: Option<bool>,
-    /// Why nothing was tried.
-    pub skipped: Option<String>,
-}
-
-/// A comparison with parameters.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct ComparedParameter {
-    /// The parameters as written.
-    pub parameters: String,
-    /// The column, with its table.
-    pub column: String,
-    /// The operator.
-    pub operator: String,
-}
-
-/// A plan that some values have.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct PlanShape {
-    /// A letter; `A` is the generic plan's.
-    pub name: String,
-    /// What it does that not all of the others do.
-    pub text: String,
-    /// The share of executions with values whose own plan it is, 0 to 1.
-    pub share: f64,
-}
-
-/// Values in place of the parameters.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct TriedValue {
-    /// The values, one text for each comparison.
-    pub values: Vec<String>,
-    /// Where each comes from.
-    pub sources: Vec<String>,
-    /// The share of executions that they stand for, 0 to 1.
-    pub share: f64,
-    /// The name of their own plan's shape.
-    pub shape: String,
-    /// What their own plan costs.
-    pub own_cost: Option<f64>,
-    /// What the generic plan costs for them; absent where the planner could
-    /// not be brought to it.
-    pub generic_cost: Option<f64>,
-    /// By which factor the generic plan is dearer, where that matters.
-    pub hurt: Option<f64>,
-    /// What their own plan costs with the suggested indexes.
-    pub with_indexes: Option<f64>,
 }
 
 /// A range of characters in a file. All numbers start at 1; the end is the
@@ -622,104 +554,6 @@ pub struct RulePage {
     pub since: String,
     /// Its page, in Markdown.
     pub page: String,
-}
-
-/// What `pgadvise why-not` says in JSON.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-#[schemars(title = "pgadvise why-not")]
-pub struct WhyNotReport {
-    /// The version of this format.
-    pub schema_version: u32,
-    /// The program that wrote it.
-    pub tool: Tool,
-    /// The index as it was asked about.
-    pub index: String,
-    /// One answer a statement, in their order.
-    pub answers: Vec<WhyNot>,
-    /// Trouble that belongs to no statement.
-    pub problems: Vec<Problem>,
-}
-
-/// Why one statement's plan does not use the index.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct WhyNot {
-    /// Where the statement stands.
-    pub place: Option<Place>,
-    /// Its text as it was written.
-    pub sql: String,
-    /// The index that was found; absent when the statement was not planned.
-    pub index: Option<AskedIndex>,
-    /// The plan uses the index after all.
-    pub used: bool,
-    /// The nodes of the plan that use it.
-    pub used_by: Vec<NodeRef>,
-    /// The planner's cost of the plan that it chose.
-    pub cost: Option<f64>,
-    /// The cheapest plan with the index that could be had.
-    pub forced: Option<ForcedPlan>,
-    /// Why the index is not used, the weightiest first.
-    pub causes: Vec<WhyNotCause>,
-    /// The planner that answered.
-    pub engine: Option<Engine>,
-    /// Trouble with this statement.
-    pub problems: Vec<Problem>,
-    /// There is no answer.
-    pub failed: bool,
-}
-
-/// The index that was asked about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct AskedIndex {
-    /// Its schema.
-    pub schema: String,
-    /// Its name.
-    pub name: String,
-    /// Its table.
-    pub table: String,
-    /// `pg_get_indexdef`.
-    pub definition: String,
-}
-
-/// A plan with the index, had by switching off what the planner prefers.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct ForcedPlan {
-    /// Its cost, without penalties for what was switched off.
-    pub cost: Option<f64>,
-    /// The node that uses the index.
-    pub node: Option<String>,
-    /// The index finds rows by its first key there.
-    pub by_first_key: bool,
-    /// What was switched off.
-    pub how: String,
-}
-
-/// A reason why an index is not used.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct WhyNotCause {
-    /// Which: `implicit cast`, `not selective`.
-    pub kind: String,
-    /// What keeps the index from being used.
-    pub message: String,
-    /// How PostgreSQL comes to it.
-    pub why: String,
-    /// Where in the SQL.
-    pub place: Option<Place>,
-    /// Which node of the plan.
-    pub node: Option<NodeRef>,
-    /// What shows it.
-    pub evidence: Vec<Evidence>,
-    /// What would change it.
-    pub changes: Vec<WhyNotChange>,
-}
-
-/// A change, with what the planner said.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct WhyNotChange {
-    /// Whether the planner uses the index, or the changed one, with it; absent
-    /// when it was not tried.
-    pub used: Option<bool>,
-    /// The change.
-    pub suggestion: Suggestion,
 }
 
 /// The numbers of a run.
