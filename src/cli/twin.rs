@@ -71,12 +71,6 @@ pub(super) fn start(
                 Some(refused.message.clone()),
             )
         }))
-        .chain(
-            twin.loaded
-                .notes
-                .iter()
-                .map(|note| warning(note.clone(), None)),
-        )
         .collect();
     let origin = format!(
         "it has the schema, statistics and sizes of {} (PostgreSQL {}), from {}",

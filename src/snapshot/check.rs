@@ -407,7 +407,9 @@ fn key_trouble(key: u16) -> Option<String> {
 fn size_trouble(size: &Size) -> Option<String> {
     if size.blocks > MAX_BLOCKS || size.pages > MAX_BLOCKS.cast_signed() {
         Some("PostgreSQL has no relation of more than 4,294,967,295 blocks".to_owned())
-    } else if size.pages < 0 || size.all_visible < 0 || size.all_frozen.is_some_and(|n| n < 0) {
+    } else if
+    // Partitioned tables that were analysed have -1.
+    size.pages < -1 || size.all_visible < 0 || size.all_frozen.is_some_and(|n| n < 0) {
         Some("a number of blocks is negative".to_owned())
     } else if size.all_visible > MAX_BLOCKS.cast_signed() {
         Some("more blocks are all-visible than a relation can have".to_owned())

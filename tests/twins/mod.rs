@@ -3,6 +3,7 @@
 mod index_sizes;
 mod lay;
 mod load;
+mod proof;
 
 /// A folder for temporary files that the server's user may enter.
 fn temp() -> tempfile::TempDir {

@@ -99,8 +99,9 @@ mod tests {
         // Metapage; metapage and a leaf that is the root; a root over two
         // leaves.
         assert_eq!([height(1), height(2), height(4)], [0, 0, 1]);
-        // The root has room for 285 leaves.
-        assert_eq!([height(287), height(288)], [1, 2]);
+        // The root has room for 285 leaves; one more needs a second page of
+        // that level and a root above both.
+        assert_eq!([height(1 + 1 + 285), height(1 + 3 + 286)], [1, 2]);
         assert_eq!(height(100_000), 3);
     }
 }

@@ -265,6 +265,9 @@ impl Reader<'_> {
              ORDER BY a.attrelid, a.attnum"
         );
         for row in &self.over_relations(&sql)? {
+            let mut options: Vec<String> = get::<Option<_>>(row, 13)?.unwrap_or_default();
+            // Some servers keep numbers of their own there.
+            options.retain(|option| option.starts_with("n_distinct"));
             let column = Column {
                 name: get(row, 2)?,
                 type_name: get(row, 3)?,
@@ -277,7 +280,7 @@ impl Reader<'_> {
                 storage: get(row, 10)?,
                 compression: get(row, 11)?,
                 statistics_target: get(row, 12)?,
-                options: get::<Option<Vec<String>>>(row, 13)?.unwrap_or_default(),
+                options,
                 inherited_only: get(row, 14)?,
                 statistics: Vec::new(),
             };

@@ -139,10 +139,13 @@ impl Loader<'_> {
     }
 
     fn refuse(&mut self, object: impl Into<String>, message: impl Into<String>) {
-        self.loaded.refused.push(Refused {
+        let refused = Refused {
             object: object.into(),
             message: message.into(),
-        });
+        };
+        if !self.loaded.refused.contains(&refused) {
+            self.loaded.refused.push(refused);
+        }
     }
 
     fn note(&mut self, sentence: impl Into<String>) {

@@ -1,6 +1,8 @@
 //! Settings that planning depends on, and what differs between the origin and
 //! the twin.
 
+use std::collections::BTreeMap;
+
 use tokio_postgres::types::Type;
 
 use super::super::TwinError;
@@ -55,21 +57,46 @@ const PLANNING: &[&str] = &[
 /// Beginnings of the names of more such settings.
 const FAMILIES: [&str; 3] = ["enable_", "geqo", "jit"];
 
+/// Of those, settings that say nothing about plans.
+const NOT_PLANNING: [&str; 4] = [
+    "jit_debugging_support",
+    "jit_dump_bitcode",
+    "jit_profiling_support",
+    "jit_provider",
+];
+
+/// A setting that has another name since version 16: the old one and the new.
+const RENAMED: (&str, &str) = ("force_parallel_mode", "debug_parallel_query");
+
 fn is_planning(name: &str) -> bool {
     PLANNING
         .iter()
         .any(|known| known.eq_ignore_ascii_case(name))
-        || FAMILIES.iter().any(|family| name.starts_with(family))
+        || FAMILIES.iter().any(|family| name.starts_with(family)) && !NOT_PLANNING.contains(&name)
+}
+
+/// The name of a setting in that version.
+fn here(name: &str, major: u32) -> &str {
+    let (old, new) = RENAMED;
+    match name {
+        _ if name == old && major >= 16 => new,
+        _ if name == new && major < 16 => old,
+        _ => name,
+    }
 }
 
 impl Loader<'_> {
     /// Tries each setting and keeps those that the server takes.
     pub(super) fn choose_settings(&mut self) -> Result<(), TwinError> {
         let snapshot = self.snapshot;
-        let names: Vec<&str> = snapshot
+        let settings: BTreeMap<&str, &String> = snapshot
             .settings
+            .iter()
+            .map(|(name, value)| (here(name, self.major), value))
+            .collect();
+        let names: Vec<&str> = settings
             .keys()
-            .map(String::as_str)
+            .copied()
             .filter(|name| is_planning(name))
             .collect();
         let rows = self.cluster.session()?.query(
@@ -85,16 +112,15 @@ impl Loader<'_> {
             let context: String = get(row, 1)?;
             let current: String = get(row, 2)?;
             unknown.retain(|other| !other.eq_ignore_ascii_case(&name));
-            let Some(value) = snapshot
-                .settings
+            let Some(value) = settings
                 .iter()
                 .find(|(other, _)| other.eq_ignore_ascii_case(&name))
-                .map(|(_, value)| value.clone())
+                .map(|(_, value)| (*value).clone())
             else {
                 continue;
             };
             if context != "user" {
-                if value != current && name != "jit_provider" {
+                if value != current {
                     self.note(format!(
                         "{name} is {value} at the origin and {current} here"
                     ));
@@ -140,14 +166,6 @@ impl Loader<'_> {
     /// Notes on what differs between the servers.
     pub(super) fn compare_servers(&mut self) {
         let origin = &self.snapshot.origin;
-        let major = self.snapshot.major();
-        if major != self.major {
-            self.note(format!(
-                "the snapshot is of PostgreSQL {}; {} plans here",
-                origin.version,
-                self.cluster.description()
-            ));
-        }
         if origin.block_size != 0 && origin.block_size != 8192 {
             self.note(format!(
                 "the origin has blocks of {} bytes, and the twin of 8192",

@@ -19,6 +19,8 @@ pub(super) struct Step {
     pub instead: Vec<Self>,
     /// The statement's failure is not worth a word.
     pub quiet: bool,
+    /// Why there is no statement for it.
+    pub impossible: Option<&'static str>,
 }
 
 impl Step {
@@ -28,6 +30,15 @@ impl Step {
             sql: sql.into(),
             instead: Vec::new(),
             quiet: false,
+            impossible: None,
+        }
+    }
+
+    /// What cannot be made once this step's turn comes.
+    pub(super) fn impossible(object: impl Into<String>, why: &'static str) -> Self {
+        Self {
+            impossible: Some(why),
+            ..Self::new(object, "")
         }
     }
 
@@ -126,6 +137,11 @@ impl Loader<'_> {
             let some: Vec<Step> = steps.by_ref().take(AT_ONCE).collect();
             if some.is_empty() {
                 return Ok(failures);
+            }
+            let (some, impossible): (Vec<Step>, Vec<Step>) =
+                some.into_iter().partition(|step| step.impossible.is_none());
+            for step in impossible {
+                self.refuse(step.object, step.impossible.unwrap_or_default());
             }
             let texts: Vec<&str> = some.iter().map(|step| step.sql.as_str()).collect();
             let outcomes = self.cluster.session()?.pipeline(&texts)?;

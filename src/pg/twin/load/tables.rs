@@ -187,27 +187,26 @@ impl Loader<'_> {
             );
             let what = match (&column.generated, &column.identity, &column.default) {
                 (Some(_), _, _) => {
-                    steps.push(Step::new(
-                        format!("generation of column {of}"),
-                        format!(
-                            "ALTER TABLE ONLY {name} DROP COLUMN {column}, ADD COLUMN {column} {}{}",
-                            column.type_name,
-                            self.value_text(relation, column),
-                            column = quoted(&column.name),
-                        ),
-                    ));
+                    let object = format!("generation of column {of}");
                     // Only the last column keeps its number so.
-                    if relation
+                    let is_last = relation
                         .columns
                         .last()
-                        .is_none_or(|last| last.name != column.name)
-                    {
-                        steps.pop();
-                        self.refuse(
-                            format!("generation of column {of}"),
-                            "the table could not be made as it was",
-                        );
-                    }
+                        .is_some_and(|last| last.name == column.name);
+                    steps.push(if is_last {
+                        Step::new(
+                            object,
+                            format!(
+                                "ALTER TABLE ONLY {name} DROP COLUMN {column}, \
+                                 ADD COLUMN {column} {}{}",
+                                column.type_name,
+                                self.value_text(relation, column),
+                                column = quoted(&column.name),
+                            ),
+                        )
+                    } else {
+                        Step::impossible(object, "the table could not be made as it was")
+                    });
                     continue;
                 }
                 (None, Some(_), _) if relation.partition_bound.is_some() => continue,

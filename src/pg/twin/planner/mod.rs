@@ -19,6 +19,7 @@ use self::relations::Relations;
 use self::suppose::{Open, Twin, set_valid_function};
 use super::Loaded;
 use crate::catalog::Catalog;
+use crate::catalog::ident::literal;
 use crate::pg::Session;
 use crate::pg::cluster::{Cluster, ClusterError, ClusterKind};
 use crate::plan::PlanGraph;
@@ -92,16 +93,13 @@ impl TwinPlanner {
         let session = self.cluster.session()?;
         session.set_statement_limit(limit);
         for (name, value) in &settings {
-            let set = session.read_only(|session| {
-                session.query(
-                    "SELECT pg_catalog.set_config($1, $2, false)",
-                    &[
-                        (name, tokio_postgres::types::Type::TEXT),
-                        (value, tokio_postgres::types::Type::TEXT),
-                    ],
-                )
-            });
-            drop(set);
+            // Not in a transaction, which would take it back. The loader saw
+            // that this server has the setting and takes the value.
+            session.execute_script(&format!(
+                "SELECT pg_catalog.set_config({}, {}, false)",
+                literal(name),
+                literal(value)
+            ))?;
         }
         Ok(())
     }
