@@ -110,9 +110,9 @@ impl Embedded {
         let mut copied = Copied::default();
         if let Some(stored) = stored {
             copied =
-                copy::folder(stored, &private::data(folder.path()), None).map_err(|source| {
+                copy::unpack(stored, &private::data(folder.path()), None).map_err(|source| {
                     ClusterError::Folder {
-                        what: "copy",
+                        what: "unpack",
                         folder: stored.to_owned(),
                         source,
                     }
