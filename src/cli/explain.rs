@@ -121,7 +121,7 @@ fn report(
             Kind::Usage,
             "nothing could be checked: there is no plan, and no planner to ask for one",
         )
-        .hint("name a file that creates the tables with --schema, a database with -d, or a plan with --plan");
+        .hint("name a file that creates the tables with --schema, a database with -d, a snapshot with --snapshot, or a plan with --plan");
         inputs.problems.push(failure.problem());
     }
     Ok(report::build(&analyses, &inputs.sources, inputs.problems))
@@ -154,13 +154,13 @@ fn choose(
     if let Some(conninfo) = &args.planner.dbname {
         return Ok(Choice::Database {
             conninfo: Some(conninfo.clone()),
-            engine: args.planner.engine(),
+            engine: settings.engine.clone(),
         });
     }
-    if let Some(file) = &args.planner.snapshot {
+    if let Some(file) = &settings.snapshot {
         return Ok(Choice::Snapshot {
             file: file.clone(),
-            engine: args.planner.engine(),
+            engine: settings.engine.clone(),
         });
     }
     if !settings.schema.is_empty() {
@@ -174,7 +174,7 @@ fn choose(
         tracing::info!("{variable} is set: asking that database");
         return Ok(Choice::Database {
             conninfo: None,
-            engine: args.planner.engine(),
+            engine: settings.engine.clone(),
         });
     }
     if args.analyze {

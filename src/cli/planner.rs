@@ -4,11 +4,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::ValueEnum as _;
+
 use super::Exit;
 use super::args::{EngineChoice, PlannerArgs};
 use super::env::Environment;
 use super::failure::{Failure, Kind};
 use super::ui::Ui;
+use crate::input::config::Config;
 use crate::pg::{self, ConnectOptions, Error, Limits, LivePlanner, LiveWithTwin};
 use crate::report::model;
 use crate::source::Sources;
@@ -46,13 +49,24 @@ pub(super) struct Engine {
     pub(super) pg_bin: Option<PathBuf>,
 }
 
-impl PlannerArgs {
-    /// On which server a twin is to run.
-    pub(super) fn engine(&self) -> Engine {
-        Engine {
-            choice: self.engine.unwrap_or_default(),
-            pg_bin: self.pg_bin.clone(),
+impl Engine {
+    /// What the command line says, or else the configuration.
+    pub(super) fn new(args: &PlannerArgs, config: &Config) -> Self {
+        let configured = config
+            .engine
+            .as_deref()
+            .and_then(|name| EngineChoice::from_str(name, false).ok());
+        Self {
+            choice: args.engine.or(configured).unwrap_or_default(),
+            pg_bin: args.pg_bin.clone().or_else(|| config.pg_bin.clone()),
         }
+    }
+}
+
+impl PlannerArgs {
+    /// Whether the command line says where plans come from.
+    pub(super) fn is_given(&self) -> bool {
+        self.dbname.is_some() || self.snapshot.is_some() || !self.schema.is_empty()
     }
 }
 
