@@ -663,3 +663,19 @@ fn the_page_of_the_command_line_is_up_to_date() {
 fn the_schema_of_the_report_is_up_to_date() {
     ensure("docs/report.schema.json", &pgadvise::report::json::schema());
 }
+
+#[test]
+fn the_schema_of_answers_is_up_to_date() {
+    ensure(
+        "docs/why-not.schema.json",
+        &pgadvise::report::why_not::schema(),
+    );
+}
+
+#[test]
+fn the_schema_of_snapshots_is_up_to_date() {
+    ensure(
+        "docs/snapshot.schema.json",
+        &pgadvise::snapshot::file::schema(),
+    );
+}

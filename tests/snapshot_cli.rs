@@ -93,6 +93,7 @@ fn one_is_taken_shown_and_compared() {
     let shown = run(&desk, &["snapshot", "--show", "shop.pgsnap"]);
     shown.assert(0, &["\"database\": \"cli_snapshot\"", "zweifelhaft"], &[]);
     assert_eq!(shown.err, "");
+    shown.json_of(&pgadvise::snapshot::file::schema());
     for text in [&taken.err, &shown.out] {
         assert!(!text.contains("hunter2"), "{text}");
     }
@@ -383,7 +384,7 @@ fn why_not_asks_a_snapshot_or_a_schema() {
             .collect();
         run(&desk, &args).assert(0, &["orders_status_idx is not used", "not selective"], &[]);
         let args: Vec<&str> = args.into_iter().chain(["--format", "json"]).collect();
-        let document: Value = serde_json::from_str(&run(&desk, &args).out).unwrap();
+        let document = run(&desk, &args).json_of(&pgadvise::report::why_not::schema());
         assert_eq!(document["answers"][0]["used"], false, "{document:#}");
         let args = [
             "why-not",

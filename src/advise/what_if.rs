@@ -11,7 +11,8 @@ use crate::plan::compare::{Comparison, compare};
 use crate::sql::Statement;
 use crate::verify::compare::{indexes_used, plan_change};
 use crate::verify::{
-    ChangeOutcome, Engine, PlanError, Planned, Planner, SupposedChange, SupposedIndex, Supposition,
+    ChangeOutcome, Engine, PlanError, PlanOptions, Planned, Planner, SupposedChange, SupposedIndex,
+    Supposition,
 };
 
 /// What became of a change and of the statements' plans.
@@ -124,7 +125,7 @@ pub fn what_if(
         before.push(match statement {
             None => None,
             // Why it has no plan was said where it was planned.
-            Some(statement) => match planner.what_if_baseline(Planned::from(*statement)) {
+            Some(statement) => match baseline(planner, Planned::from(*statement)) {
                 Ok(plan) => Some((*statement, plan)),
                 Err(error @ PlanError::Lost { .. }) => return Err(error),
                 Err(_) => None,
@@ -157,6 +158,14 @@ pub fn what_if(
         statements,
         writes,
     })
+}
+
+/// The plan without the change, by the planner that supposes it.
+fn baseline(planner: &mut dyn Planner, statement: Planned<'_>) -> Result<PlanGraph, PlanError> {
+    match planner.what_if_baseline(statement)? {
+        Some(plan) => Ok(plan),
+        None => planner.plan(statement, PlanOptions::default()),
+    }
 }
 
 fn after(before: &PlanGraph, plan: PlanGraph) -> After {

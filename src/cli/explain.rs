@@ -164,6 +164,7 @@ fn choose(
         return Ok(Choice::Database {
             conninfo: Some(conninfo.clone()),
             engine: settings.engine.clone(),
+            on_twin: !args.what_if.is_empty(),
         });
     }
     if let Some(file) = &settings.snapshot {
@@ -184,6 +185,7 @@ fn choose(
         return Ok(Choice::Database {
             conninfo: None,
             engine: settings.engine.clone(),
+            on_twin: !args.what_if.is_empty(),
         });
     }
     if args.analyze {

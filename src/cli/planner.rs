@@ -28,6 +28,9 @@ pub(super) enum Choice {
         conninfo: Option<String>,
         /// Where what it cannot suppose is supposed.
         engine: Engine,
+        /// Whether everything is supposed there: changes of any kind are asked
+        /// for.
+        on_twin: bool,
     },
     /// A throw-away server with what a snapshot knows of another.
     Snapshot {
@@ -101,9 +104,13 @@ pub(super) fn start(
             let _progress = ui.progress("executing the schema on the embedded PostgreSQL");
             embedded::start(files, timeout, sources)
         }
-        Choice::Database { conninfo, engine } => {
+        Choice::Database {
+            conninfo,
+            engine,
+            on_twin,
+        } => {
             let _progress = ui.progress("connecting to the database");
-            live(conninfo.as_deref(), engine, timeout, environment)
+            live(conninfo.as_deref(), engine, *on_twin, timeout, environment)
         }
         Choice::Snapshot { file, engine } => {
             super::twin::start(file, engine, timeout, environment, ui)
@@ -115,6 +122,7 @@ pub(super) fn start(
 fn live(
     conninfo: Option<&str>,
     engine: &Engine,
+    on_twin: bool,
     timeout: Duration,
     environment: &Environment,
 ) -> Result<Started, Failure> {
@@ -132,10 +140,10 @@ fn live(
     let target = planner.session().target().to_owned();
     tracing::info!("connected to {target}");
     Ok(Started {
-        planner: Some(PlannerBox(Box::new(LiveWithTwin::new(
-            planner,
-            super::twin::opener(engine, timeout, environment),
-        )))),
+        planner: Some(PlannerBox(Box::new(
+            LiveWithTwin::new(planner, super::twin::opener(engine, timeout, environment))
+                .without_hypopg(on_twin),
+        ))),
         problems: Vec::new(),
         note: Some(format!("the database asked: {target}")),
     })

@@ -168,7 +168,11 @@ fn choose(
         };
         tracing::info!("{variable} is set: asking that database");
     }
-    Ok(Choice::Database { conninfo, engine })
+    Ok(Choice::Database {
+        conninfo,
+        engine,
+        on_twin: false,
+    })
 }
 
 /// The configuration, which may say where plans come from.

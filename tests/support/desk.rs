@@ -111,12 +111,18 @@ impl Ended {
         self
     }
 
+    /// The report on standard output.
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
+        self.json_of(&pgadvise::report::json::schema())
+    }
+
+    /// The document on standard output, which is as that schema says.
+    #[track_caller]
+    pub(crate) fn json_of(&self, schema: &str) -> Value {
         let document: Value = serde_json::from_str(&self.out)
             .unwrap_or_else(|error| panic!("{error}:\n{}\n{}", self.out, self.err));
-        let schema: Value =
-            serde_json::from_str(&pgadvise::report::json::schema()).expect("the schema");
+        let schema: Value = serde_json::from_str(schema).expect("the schema");
         if let Err(error) = jsonschema::validate(&schema, &document) {
             panic!("{error}:\n{}", self.out);
         }
