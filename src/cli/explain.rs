@@ -125,7 +125,7 @@ fn report(
             Kind::Usage,
             "nothing could be checked: there is no plan, and no planner to ask for one",
         )
-        .hint("name a file that creates the tables with --schema, a database with -d, or a plan with --plan");
+        .hint("name a file that creates the tables with --schema, a database with -d, a snapshot with --snapshot, or a plan with --plan");
         inputs.problems.push(failure.problem());
     }
     let mut report = report::build(&analyses, &inputs.sources, inputs.problems);
@@ -163,13 +163,14 @@ fn choose(
     if let Some(conninfo) = &args.planner.dbname {
         return Ok(Choice::Database {
             conninfo: Some(conninfo.clone()),
-            engine: args.planner.engine(),
+            engine: settings.engine.clone(),
+            on_twin: !args.what_if.is_empty(),
         });
     }
-    if let Some(file) = &args.planner.snapshot {
+    if let Some(file) = &settings.snapshot {
         return Ok(Choice::Snapshot {
             file: file.clone(),
-            engine: args.planner.engine(),
+            engine: settings.engine.clone(),
         });
     }
     if !settings.schema.is_empty() {
@@ -183,7 +184,8 @@ fn choose(
         tracing::info!("{variable} is set: asking that database");
         return Ok(Choice::Database {
             conninfo: None,
-            engine: args.planner.engine(),
+            engine: settings.engine.clone(),
+            on_twin: !args.what_if.is_empty(),
         });
     }
     if args.analyze {

@@ -92,6 +92,7 @@ pub(super) fn run(
     let mut server = start(&Choice::Database {
         conninfo: args.dbname.clone(),
         engine: Engine::default(),
+        on_twin: false,
     })?;
     let mut twin = start(&Choice::Snapshot {
         file: path.to_owned(),
