@@ -237,6 +237,17 @@ impl EmbeddedPlanner {
         statements: &[Planned<'_>],
         suppositions: &[Supposition],
     ) -> Result<WhatIf, PlanError> {
+        if suppositions
+            .iter()
+            .any(|supposition| matches!(supposition, Supposition::Sql(_)))
+        {
+            return Err(PlanError::Unsupported {
+                what: "the embedded PostgreSQL of --schema tries indexes only; add the change to \
+                       the schema with a second --schema FILE, or take a snapshot and give it \
+                       with --snapshot"
+                    .to_owned(),
+            });
+        }
         let specs = Supposition::indexes(suppositions);
         self.show_only(&specs)?;
         let plans = self.supposing(suppositions, |planner| {

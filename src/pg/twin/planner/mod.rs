@@ -8,6 +8,7 @@ mod carry;
 mod changes;
 mod estimate;
 mod heaps;
+mod outcome;
 mod overlay;
 mod relations;
 mod suppose;
