@@ -269,9 +269,8 @@ impl Cluster for Embedded {
     }
 
     fn file(&self, relative: &str) -> PathBuf {
-        private::data(self.folder.path())
-            .join("tmp/pglite/base")
-            .join(relative)
+        let root = private::data(self.folder.path()).join("tmp/pglite/base");
+        private::inside(self.folder.path(), &root, relative)
     }
 
     fn stop(&mut self) -> Result<(), ClusterError> {

@@ -23,6 +23,9 @@ use crate::pg::{Limits, Session};
 const PORT: u16 = 5432;
 /// The file of a template that has the prepared cluster.
 const PACKED: &str = "data.tar";
+/// What the superuser's session has from its first statement on: no function
+/// or operator of others may stand in for the server's own.
+const GUARDED: &str = "-c search_path=pg_catalog -c standard_conforming_strings=on";
 /// How long the keeper may take to remove everything.
 const LEAVE: Duration = Duration::from_secs(10);
 
@@ -242,12 +245,13 @@ impl Native {
     }
 
     fn connect(&self, role: &str) -> Result<Session, ClusterError> {
-        Ok(Session::throw_away(
+        Ok(Session::throw_away_with(
             self.folder.path(),
             PORT,
             role,
             DATABASE,
             self.limits,
+            (role == SUPERUSER).then_some(GUARDED),
         )?)
     }
 
@@ -287,7 +291,7 @@ impl Cluster for Native {
     }
 
     fn file(&self, relative: &str) -> PathBuf {
-        self.data().join(relative)
+        private::inside(self.folder.path(), &self.data(), relative)
     }
 
     fn stop(&mut self) -> Result<(), ClusterError> {

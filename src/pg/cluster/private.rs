@@ -171,6 +171,45 @@ pub fn data(folder: &Path) -> PathBuf {
     folder.join("data")
 }
 
+/// The file of a relation in a data folder, by what the server says is its
+/// path. Code of a snapshot may have taught the server to say anything, so
+/// that whatever does not name a relation's file within the private folder
+/// becomes the path of a file that is not there.
+pub fn inside(folder: &Path, root: &Path, relative: &str) -> PathBuf {
+    let path = root.join(relative);
+    if relative.is_empty() || is_relation(relative) && !has_link(folder, &path) {
+        path
+    } else {
+        folder.join("no-relation")
+    }
+}
+
+/// `base/5/16384`, as `pg_relation_filepath` prints it.
+fn is_relation(relative: &str) -> bool {
+    let number = |part: Option<&str>| {
+        part.is_some_and(|part| {
+            !part.is_empty() && part.len() < 11 && part.bytes().all(|byte| byte.is_ascii_digit())
+        })
+    };
+    let mut parts = relative.split('/');
+    parts.next() == Some("base")
+        && number(parts.next())
+        && number(parts.next())
+        && parts.next().is_none()
+}
+
+/// Whether a part of the path below the folder is a link, or the file has
+/// another name elsewhere.
+fn has_link(folder: &Path, path: &Path) -> bool {
+    path.ancestors()
+        .take_while(|part| *part != folder)
+        .any(|part| {
+            std::fs::symlink_metadata(part).is_ok_and(|found| {
+                found.is_symlink() || (!found.is_dir() && (found.nlink() > 1 || !found.is_file()))
+            })
+        })
+}
+
 /// Ends an installed server whose data is in that folder, should it run.
 pub fn end_server(folder: &Path) {
     let Some(pid) = postmaster(folder) else {
@@ -227,4 +266,39 @@ pub(in crate::pg) fn text_of(path: &Path) -> Option<String> {
     let mut bytes = Vec::new();
     File::open(path).ok()?.read_to_end(&mut bytes).ok()?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_files_of_relations_are_reached() {
+        let made = tempfile::tempdir().unwrap();
+        let folder = made.path();
+        let root = folder.join("data");
+        make_private(&root.join("base/5")).unwrap();
+        File::create(root.join("base/5/16384")).unwrap();
+        File::create(folder.join("victim")).unwrap();
+        let reached = |relative| inside(folder, &root, relative);
+        assert_eq!(reached("base/5/16384"), root.join("base/5/16384"));
+        assert_eq!(reached("base/5/16385"), root.join("base/5/16385"));
+        for other in [
+            "../victim",
+            "/etc/passwd",
+            "base/5/../../../victim",
+            "base/5",
+            "global/1262",
+            "pg_tblspc/1/PG_15/5/16384",
+            "base/5/16384/1",
+        ] {
+            assert_eq!(reached(other), folder.join("no-relation"), "{other}");
+        }
+        std::os::unix::fs::symlink(folder.join("victim"), root.join("base/5/1")).unwrap();
+        std::fs::hard_link(folder.join("victim"), root.join("base/5/2")).unwrap();
+        std::os::unix::fs::symlink(root.join("base/5"), root.join("base/6")).unwrap();
+        for linked in ["base/5/1", "base/5/2", "base/6/16384"] {
+            assert_eq!(reached(linked), folder.join("no-relation"), "{linked}");
+        }
+    }
 }

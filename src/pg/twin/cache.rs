@@ -104,8 +104,8 @@ pub fn make(
     progress("laying files", 0, 1);
     // The session needs the cluster, and so do paths: these are looked up
     // where the server was told to keep its data.
-    let base = cluster.file("");
-    let file = |relative: &str| base.join(relative);
+    let (folder, base) = (cluster.folder().to_owned(), cluster.file(""));
+    let file = |relative: &str| private::inside(&folder, &base, relative);
     let session = cluster.session()?;
     let files = lay::relation_files(session)?;
     let prepared = lay::prepare(session, snapshot, &file)?;
