@@ -16,6 +16,7 @@ mod explain;
 pub mod live;
 #[cfg(feature = "embedded")]
 mod load;
+pub mod sample;
 pub mod session;
 pub mod snapshot;
 mod tls;
