@@ -1,5 +1,7 @@
 //! What rules find, and what is suggested about it.
 
+use std::collections::BTreeMap;
+
 use crate::plan::NodeId;
 use crate::source::Span;
 
@@ -190,9 +192,22 @@ pub struct IndexSpec {
     /// An extension that must be created first: `pg_trgm` for its operator
     /// classes.
     pub extension: Option<String>,
-    /// The leaf partitions, as (schema, name), when the table is partitioned:
+    /// All partitions, each behind its parent, when the table is partitioned:
     /// an index on it cannot be built concurrently in one statement.
-    pub partitions: Vec<(String, String)>,
+    pub partitions: Vec<SpecPartition>,
+}
+
+/// A partition of the table that an index is for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SpecPartition {
+    /// Schema.
+    pub schema: String,
+    /// Name.
+    pub table: String,
+    /// Schema and name of the partitioned table that it is a partition of.
+    pub parent: (String, String),
+    /// It has partitions itself.
+    pub is_partitioned: bool,
 }
 
 /// One key of an index to build.
@@ -284,44 +299,55 @@ impl IndexSpec {
             ));
         }
         if self.partitions.is_empty() {
-            statements.push(self.sql("CREATE INDEX CONCURRENTLY"));
+            statements.push(self.sql("CREATE INDEX CONCURRENTLY", "ON"));
         } else {
-            statements.push(format!(
-                "CREATE INDEX {} ON ONLY {}.{}{}",
-                quote(&self.name),
-                quote(&self.schema),
-                quote(&self.table),
-                self.body()
-            ));
-            for (number, (schema, table)) in self.partitions.iter().enumerate() {
-                let name = shorten(&format!("{table}_{}", self.name), number + 1);
-                let part = Self {
-                    schema: schema.clone(),
-                    table: table.clone(),
-                    name: name.clone(),
-                    extension: None,
-                    partitions: Vec::new(),
-                    ..self.clone()
-                };
-                statements.push(part.sql("CREATE INDEX CONCURRENTLY"));
-                statements.push(format!(
-                    "ALTER INDEX {}.{} ATTACH PARTITION {}.{}",
-                    quote(&self.schema),
-                    quote(&self.name),
-                    quote(schema),
-                    quote(&name)
-                ));
-            }
+            self.push_partitioned(&mut statements);
         }
         statements.join(";\n")
     }
 
-    /// The statement for a throw-away cluster.
-    pub fn plain_sql(&self) -> String {
-        self.sql("CREATE INDEX")
+    /// The parents' indexes first, which are only definitions, each followed
+    /// by its partitions' that are built and attached.
+    fn push_partitioned(&self, statements: &mut Vec<String>) {
+        use crate::catalog::ident::quote;
+        statements.push(self.sql("CREATE INDEX", "ON ONLY"));
+        let mut names = BTreeMap::from([((&self.schema, &self.table), self.name.clone())]);
+        for (number, partition) in self.partitions.iter().enumerate() {
+            let SpecPartition { schema, table, .. } = partition;
+            let name = shorten(&format!("{table}_{}", self.name), number + 1);
+            let part = Self {
+                schema: schema.clone(),
+                table: table.clone(),
+                name: name.clone(),
+                extension: None,
+                partitions: Vec::new(),
+                ..self.clone()
+            };
+            statements.push(if partition.is_partitioned {
+                part.sql("CREATE INDEX", "ON ONLY")
+            } else {
+                part.sql("CREATE INDEX CONCURRENTLY", "ON")
+            });
+            let (parent_schema, parent_table) = &partition.parent;
+            if let Some(parent) = names.get(&(parent_schema, parent_table)) {
+                statements.push(format!(
+                    "ALTER INDEX {}.{} ATTACH PARTITION {}.{}",
+                    quote(parent_schema),
+                    quote(parent),
+                    quote(schema),
+                    quote(&name)
+                ));
+            }
+            names.insert((schema, table), name);
+        }
     }
 
-    fn sql(&self, verb: &str) -> String {
+    /// The statement for a throw-away cluster.
+    pub fn plain_sql(&self) -> String {
+        self.sql("CREATE INDEX", "ON")
+    }
+
+    fn sql(&self, verb: &str, on: &str) -> String {
         use crate::catalog::ident::quote;
         // A plan without VERBOSE does not say the schema.
         let schema = if self.schema.is_empty() {
@@ -330,7 +356,7 @@ impl IndexSpec {
             format!("{}.", quote(&self.schema))
         };
         format!(
-            "{verb} {} ON {schema}{}{}",
+            "{verb} {} {on} {schema}{}{}",
             quote(&self.name),
             quote(&self.table),
             self.body()

@@ -256,27 +256,45 @@ fn a_substring_search_gets_trigrams_and_the_extension() {
 
 #[test]
 fn a_partitioned_table_is_indexed_partition_by_partition() {
-    let mut planner = planner(
-        "CREATE TABLE events (id int, device int, at date) PARTITION BY RANGE (at);
+    let schema = "CREATE TABLE events (id int, device int, at date) PARTITION BY RANGE (at);
          CREATE TABLE events_1 PARTITION OF events FOR VALUES FROM ('2024-01-01') TO ('2024-02-01');
-         CREATE TABLE events_2 PARTITION OF events FOR VALUES FROM ('2024-02-01') TO ('2024-03-01');
+         CREATE TABLE events_2 PARTITION OF events FOR VALUES FROM ('2024-02-01') TO ('2024-03-01')
+             PARTITION BY LIST (id);
+         CREATE TABLE events_2_rest PARTITION OF events_2 DEFAULT;
          INSERT INTO events SELECT n, n % 5000, date '2024-01-01' + n % 60
          FROM generate_series(1, 60000) n;
-         ANALYZE;",
-    );
+         ANALYZE;";
+    let mut planner = planner(schema);
     let ddl = indexes(&advice(
         &mut planner,
         "SELECT * FROM events WHERE device = 17;",
     ));
     assert_eq!(ddl.len(), 1, "{ddl:?}");
-    assert!(ddl[0].starts_with("CREATE INDEX events_device_idx ON ONLY public.events (device);"));
-    for partition in ["events_1", "events_2"] {
+    for parent in ["events", "events_2"] {
         assert!(
-            ddl[0].contains(&format!("ON public.{partition} (device);")),
+            ddl[0].contains(&format!("ON ONLY public.{parent} (device);")),
             "{ddl:?}"
         );
     }
-    assert_eq!(ddl[0].matches("ATTACH PARTITION").count(), 2);
+    for partition in ["events_1", "events_2_rest"] {
+        assert!(
+            ddl[0].contains(&format!(
+                "CREATE INDEX CONCURRENTLY {partition}_events_device_idx ON public.{partition} (device);"
+            )),
+            "{ddl:?}"
+        );
+    }
+    // The whole does what it should: the parent's index is valid.
+    let mut planner = self::planner(&format!("{schema} {};", ddl[0]));
+    assert!(planner.take_problems().is_empty());
+    let catalog = planner.catalog().unwrap();
+    for table in ["events", "events_2", "events_1", "events_2_rest"] {
+        let relation = catalog.relation(Some("public"), table).unwrap();
+        assert!(
+            relation.indexes.len() == 1 && relation.indexes.iter().all(|index| index.valid),
+            "{table}"
+        );
+    }
 }
 
 #[test]

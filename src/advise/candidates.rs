@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::usage::{Comparison, Usage};
 use crate::catalog::{Catalog, Index, Relation, RelationKind, ident};
-use crate::finding::{IndexSpec, IndexSpecKey};
+use crate::finding::{IndexSpec, IndexSpecKey, SpecPartition};
 
 /// A column that fewer than this share of rows pass is worth a key of its
 /// own; one that lets more pass only filters.
@@ -260,7 +260,7 @@ impl Maker<'_> {
         extension: Option<&str>,
     ) -> IndexSpec {
         let partitions = if relation.kind == RelationKind::PartitionedTable {
-            leaves(self.catalog, relation)
+            partitions(self.catalog, relation)
         } else {
             Vec::new()
         };
@@ -437,19 +437,25 @@ pub fn free_name(catalog: &Catalog, taken: &BTreeSet<String>, spec: &IndexSpec) 
         .unwrap_or_else(|| spec.name.clone())
 }
 
-pub(super) fn leaves(catalog: &Catalog, parent: &Relation) -> Vec<(String, String)> {
+/// All partitions of a table, each behind its parent.
+pub(super) fn partitions(catalog: &Catalog, parent: &Relation) -> Vec<SpecPartition> {
     let mut found = Vec::new();
     for relation in &catalog.relations {
-        if relation
-            .parent
-            .as_ref()
-            .is_some_and(|(schema, name)| *schema == parent.schema && *name == parent.name)
-        {
-            if relation.kind == RelationKind::PartitionedTable {
-                found.extend(leaves(catalog, relation));
-            } else {
-                found.push((relation.schema.clone(), relation.name.clone()));
-            }
+        let Some((schema, name)) = &relation.parent else {
+            continue;
+        };
+        if *schema != parent.schema || *name != parent.name {
+            continue;
+        }
+        let is_partitioned = relation.kind == RelationKind::PartitionedTable;
+        found.push(SpecPartition {
+            schema: relation.schema.clone(),
+            table: relation.name.clone(),
+            parent: (schema.clone(), name.clone()),
+            is_partitioned,
+        });
+        if is_partitioned {
+            found.extend(partitions(catalog, relation));
         }
     }
     found

@@ -89,7 +89,7 @@ pub(super) fn new_index(case: &Case<'_>, method: &str, keys: Vec<IndexSpecKey>) 
         predicate: None,
         with: None,
         extension: None,
-        partitions: candidates::leaves(case.catalog, case.relation),
+        partitions: candidates::partitions(case.catalog, case.relation),
     };
     spec.name = candidates::base_name(&spec);
     spec.name = free_name(case, &spec);

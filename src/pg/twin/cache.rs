@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -130,14 +130,40 @@ pub fn open(
     progress: Progress<'_>,
 ) -> Result<OpenTwin, TwinError> {
     let chosen = choose(options)?;
-    match open_on(options, &chosen, build, progress) {
+    // What each part took is told to whoever wants to know (`-vv`).
+    let (mut last, mut since) = (String::new(), Instant::now());
+    let mut timed = |what: &str, done: usize, all: usize| {
+        if what != last {
+            if !last.is_empty() {
+                tracing::debug!("{last}: {} ms", since.elapsed().as_millis());
+            }
+            since = Instant::now();
+            what.clone_into(&mut last);
+        }
+        progress(what, done, all);
+    };
+    let progress: Progress<'_> = &mut timed;
+    let opened = open_either(options, &chosen, build, progress);
+    progress("open", 1, 1);
+    opened
+}
+
+/// Opens it on the chosen server, or on the embedded one where the chosen one
+/// does not run.
+fn open_either(
+    options: &OpenOptions,
+    chosen: &Chosen,
+    build: Build<'_>,
+    progress: Progress<'_>,
+) -> Result<OpenTwin, TwinError> {
+    match open_on(options, chosen, build, progress) {
         // An installed server that cannot be run here is a reason to take the
         // other one, when the user did not ask for it.
         #[cfg(feature = "embedded")]
         Err(TwinError::Cluster(error))
             if options.engine == EngineWish::Auto
                 && options.search.pg_bin.is_none()
-                && chosen != Chosen::Embedded =>
+                && *chosen != Chosen::Embedded =>
         {
             let mut twin = open_on(options, &Chosen::Embedded, build, progress)?;
             twin.loaded.notes.push(format!(
@@ -195,13 +221,16 @@ fn open_on(
     let mut started = start(options, chosen, None)?;
     let mut loaded = build(started.cluster(), &options.snapshot, progress)?;
     loaded.notes.extend(started.notes());
+    progress("stopping the server", 0, 1);
     started.cluster().stop()?;
+    progress("keeping the twin", 0, 1);
     if let Some(entry) = &entry
         && let Err(error) = entry.store(&started, &loaded)
     {
         // Only the next run's speed depends on it.
         tracing::debug!("no twin kept in {}: {error}", entry.folder.display());
     }
+    progress("starting the twin", 0, 1);
     started.cluster().start()?;
     Ok(OpenTwin {
         cluster: started.boxed(options),

@@ -13,7 +13,7 @@ mod relations;
 mod suppose;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use self::relations::Relations;
 use self::suppose::{Open, Twin, set_valid_function};
@@ -145,7 +145,9 @@ impl TwinPlanner {
                 .map_err(lost)?
                 .execute_script(&set_valid_function())?;
             let session = self.cluster.session().map_err(lost)?;
+            let since = Instant::now();
             self.relations = Some(Relations::read(session)?);
+            tracing::debug!("the twin's relations: {} ms", since.elapsed().as_millis());
         }
         Ok(())
     }
@@ -320,13 +322,19 @@ fn engine(cluster: &dyn Cluster, loaded: &Loaded, snapshot: &Snapshot) -> Engine
             "the heights of {reckoned} B-tree indexes are reckoned from their sizes"
         ));
     }
-    Engine {
-        description: format!(
-            "PostgreSQL {} ({kind} twin of {}, PostgreSQL {})",
-            dotted(version),
+    // The same version is not said twice.
+    let of = if origin.version_num == version {
+        origin.database.clone()
+    } else {
+        let origin_version = origin.version.split_whitespace().next();
+        format!(
+            "{}, PostgreSQL {}",
             origin.database,
-            origin.version
-        ),
+            origin_version.unwrap_or_default()
+        )
+    };
+    Engine {
+        description: format!("PostgreSQL {} ({kind} twin of {of})", dotted(version)),
         version_num: version,
         notes,
     }
@@ -342,11 +350,13 @@ impl Planner for TwinPlanner {
             return Ok(catalog.clone());
         }
         self.roll_back()?;
+        let since = Instant::now();
         let read = match self.cluster.session() {
             Ok(session) => session.catalog().map_err(PlanError::from),
             Err(error) => Err(lost(error)),
         };
         let mut catalog = self.settle(read)?;
+        tracing::debug!("the twin's catalogue: {} ms", since.elapsed().as_millis());
         overlay::overlay(&mut catalog, &self.snapshot);
         for name in FOR_SUGGESTIONS {
             let known = catalog
