@@ -85,7 +85,11 @@ pub fn advisors(
                 choice: Some(choice),
                 judged: Vec::new(),
             },
-            None => choose(context, &accepted.statement, &accepted.plan, planner)?,
+            None => match choose(context, &accepted.statement, &accepted.plan, planner) {
+                // The rewrite was planned, and stands without an index.
+                Err(PlanError::Unsupported { .. }) => Outcome::default(),
+                other => other?,
+            },
         };
         (accepted.statement, accepted.plan, outcome)
     } else {
@@ -99,13 +103,17 @@ pub fn advisors(
         (context.statement.clone(), before, outcome)
     };
     let mut choice = outcome.choice;
-    if choice.is_none()
-        && let Some(cost) = base.total_cost()
-    {
+    if choice.is_none() {
         // A view hides its tables from the statement's text, not from the plan.
         let hidden = super::untested::candidates_of(&base, findings, context.catalog);
         let least = context.options.min_gain;
-        choice = indexes::among(hidden, &statement, cost, context.catalog, planner, least)?;
+        choice = match indexes::among(hidden, &statement, &base, context.catalog, planner, least) {
+            Err(PlanError::Unsupported { what }) => {
+                untried(context, findings, &what);
+                return Ok(());
+            }
+            other => other?,
+        };
     }
     let Some(choice) = choice else {
         without_help(context, &outcome.judged, findings);

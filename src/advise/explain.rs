@@ -348,7 +348,8 @@ fn advise(
     analysis.suppressed = applied.silenced;
     analysis.problems.extend(applied.problems);
     analysis.outcomes = outcomes;
-    analysis.engine = engine;
+    let tried = planner.and_then(|planner| planner.what_if_engine());
+    analysis.engine = engine.map(|engine| engine.with_tried(tried));
 }
 
 fn untested_reason(engine: Option<&Engine>, options: &AdviceOptions) -> &'static str {

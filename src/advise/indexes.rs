@@ -16,6 +16,7 @@ use crate::finding::{
 use crate::plan::PlanGraph;
 use crate::sql::Statement;
 use crate::verify::compare::{indexes_used, plan_change};
+use crate::verify::elsewhere::Elsewhere;
 use crate::verify::{PlanError, Planned, Planner, SupposedIndex, Supposition};
 
 /// A statement cheaper than this, in planner cost units, is left alone: it
@@ -58,6 +59,9 @@ pub struct Choice {
     pub after: f64,
     /// The plan with all of them.
     pub plan: PlanGraph,
+    /// The plan without them, where another planner supposed them than the one
+    /// that plans the statement; both costs are then of that planner.
+    pub elsewhere: Option<Elsewhere>,
 }
 
 /// One index of a choice.
@@ -102,7 +106,7 @@ pub fn choose(
     planner: &mut dyn Planner,
     min_gain: f64,
 ) -> Result<Outcome, PlanError> {
-    let (Some(query), Some(cost)) = (&statement.query, before.total_cost()) else {
+    let Some(query) = &statement.query else {
         return Ok(Outcome::default());
     };
     let usages = usage::usages(query, &statement.text, statement.span.start, catalog);
@@ -112,23 +116,29 @@ pub fn choose(
         .map(|usage| (usage.relation.schema.clone(), usage.relation.name.clone()))
         .collect();
     let all = candidates::candidates(&usages, catalog);
-    let choice = among(all, statement, cost, catalog, planner, min_gain)?;
+    let choice = among(all, statement, before, catalog, planner, min_gain)?;
     Ok(Outcome { choice, judged })
 }
 
-/// Chooses among given candidates those that help the statement, which costs
-/// `cost` without them.
+/// Chooses among given candidates those that help the statement, whose plan is
+/// `before` without them.
 pub fn among(
     all: Vec<Candidate>,
     statement: &Statement,
-    cost: f64,
+    before: &PlanGraph,
     catalog: &Catalog,
     planner: &mut dyn Planner,
     min_gain: f64,
 ) -> Result<Option<Choice>, PlanError> {
+    let cost = before.total_cost().unwrap_or(0.0);
     if all.is_empty() || cost < CHEAP {
         return Ok(None);
     }
+    let elsewhere = Elsewhere::of(planner, Planned::from(statement), before)?;
+    let cost = elsewhere
+        .as_ref()
+        .and_then(|there| there.plan.total_cost())
+        .unwrap_or(cost);
     let mut search = Search {
         planned: Planned::from(statement),
         planner,
@@ -207,6 +217,7 @@ pub fn among(
         before: cost,
         after: tried.cost,
         plan: tried.plan,
+        elsewhere,
     }))
 }
 
@@ -489,6 +500,13 @@ pub fn suggestion(
             chosen.without
         ));
     }
+    if let Some(there) = &choice.elsewhere {
+        checked.extend(there.said.iter().cloned());
+    }
+    let (before, engine) = match &choice.elsewhere {
+        Some(there) => (&there.plan, there.engine.as_str()),
+        None => (before, engine),
+    };
     Some(Suggestion {
         title: title(spec),
         side_effects: side_effects(chosen, relation),

@@ -12,6 +12,7 @@ use crate::source::Span;
 use crate::sql::{self, Statement};
 use crate::subject::Subject;
 use crate::verify::compare::verdict;
+use crate::verify::elsewhere::Elsewhere;
 use crate::verify::{PlanError, PlanOptions, Planned, Planner};
 
 /// Rules whose findings a rewrite at the same place can mend.
@@ -142,14 +143,29 @@ fn tried(
         };
         return Ok(Some((cost, accepted)));
     }
-    let choice = indexes::choose(
+    let choice = match indexes::choose(
         &statement,
         &plan,
         context.catalog,
         planner,
         context.options.min_gain,
-    )?
-    .choice;
+    ) {
+        // What it would be with an index nobody can say.
+        Err(PlanError::Unsupported { .. }) => return Ok(None),
+        other => other?.choice,
+    };
+    // The statement as it was, on the planner that supposed the indexes.
+    let there = match &choice {
+        Some(_) => Elsewhere::of(planner, context.planned(), before)?,
+        None => None,
+    };
+    let (before, engine) = match &there {
+        Some(there) => (&there.plan, there.engine.as_str()),
+        None => (before, context.engine),
+    };
+    let enough = before
+        .total_cost()
+        .map_or(enough, |cost| cost * (1.0 - context.options.min_gain));
     match choice {
         Some(choice) if choice.after <= enough => {
             let names: Vec<&str> = choice
@@ -157,11 +173,13 @@ fn tried(
                 .iter()
                 .map(|chosen| chosen.spec.name.as_str())
                 .collect();
-            let Verdict::Better(mut comparison) =
-                verdict(before, &choice.plan, context.engine, checked)
+            let Verdict::Better(mut comparison) = verdict(before, &choice.plan, engine, checked)
             else {
                 return Ok(None);
             };
+            comparison
+                .checked
+                .extend(there.iter().flat_map(|there| there.said.iter().cloned()));
             comparison.checked.push(format!(
                 "only together with the suggested index {}: alone the rewrite saves too little",
                 names.join(" and ")

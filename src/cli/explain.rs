@@ -154,13 +154,13 @@ fn choose(
     if let Some(conninfo) = &args.planner.dbname {
         return Ok(Choice::Database {
             conninfo: Some(conninfo.clone()),
+            engine: args.planner.engine(),
         });
     }
     if let Some(file) = &args.planner.snapshot {
         return Ok(Choice::Snapshot {
             file: file.clone(),
-            engine: args.planner.engine.unwrap_or_default(),
-            pg_bin: args.planner.pg_bin.clone(),
+            engine: args.planner.engine(),
         });
     }
     if !settings.schema.is_empty() {
@@ -172,7 +172,10 @@ fn choose(
         .any(|input| input.plans.is_empty() && input.statements.iter().any(is_planned));
     if waiting && let Some(variable) = environment.names_database() {
         tracing::info!("{variable} is set: asking that database");
-        return Ok(Choice::Database { conninfo: None });
+        return Ok(Choice::Database {
+            conninfo: None,
+            engine: args.planner.engine(),
+        });
     }
     if args.analyze {
         return Err(

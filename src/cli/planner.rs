@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Exit;
-use super::args::EngineChoice;
+use super::args::{EngineChoice, PlannerArgs};
 use super::env::Environment;
 use super::failure::{Failure, Kind};
 use super::ui::Ui;
-use crate::pg::{self, ConnectOptions, Error, Limits, LivePlanner};
+use crate::pg::{self, ConnectOptions, Error, Limits, LivePlanner, LiveWithTwin};
 use crate::report::model;
 use crate::source::Sources;
 use crate::verify::Planner;
@@ -23,18 +23,37 @@ pub(super) enum Choice {
     Database {
         /// What the user gave for it; the environment says the rest.
         conninfo: Option<String>,
+        /// Where what it cannot suppose is supposed.
+        engine: Engine,
     },
     /// A throw-away server with what a snapshot knows of another.
     Snapshot {
         /// The snapshot's file.
         file: PathBuf,
         /// On which server.
-        engine: EngineChoice,
-        /// Where an installed server's programs are.
-        pg_bin: Option<PathBuf>,
+        engine: Engine,
     },
     /// None is at hand.
     None,
+}
+
+/// On which server a twin runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Engine {
+    /// Which kind.
+    pub(super) choice: EngineChoice,
+    /// Where an installed server's programs are.
+    pub(super) pg_bin: Option<PathBuf>,
+}
+
+impl PlannerArgs {
+    /// On which server a twin is to run.
+    pub(super) fn engine(&self) -> Engine {
+        Engine {
+            choice: self.engine.unwrap_or_default(),
+            pg_bin: self.pg_bin.clone(),
+        }
+    }
 }
 
 /// A planner that is up, with trouble on the way that did not stop it.
@@ -68,31 +87,29 @@ pub(super) fn start(
             let _progress = ui.progress("executing the schema on the embedded PostgreSQL");
             embedded::start(files, timeout, sources)
         }
-        Choice::Database { conninfo } => {
+        Choice::Database { conninfo, engine } => {
             let _progress = ui.progress("connecting to the database");
-            live(conninfo.as_deref(), timeout, environment)
+            live(conninfo.as_deref(), engine, timeout, environment)
         }
-        Choice::Snapshot {
-            file,
-            engine,
-            pg_bin,
-        } => super::twin::start(file, *engine, pg_bin.clone(), timeout, environment, ui),
+        Choice::Snapshot { file, engine } => {
+            super::twin::start(file, engine, timeout, environment, ui)
+        }
         Choice::None => Ok(Started::default()),
     }
 }
 
 fn live(
     conninfo: Option<&str>,
+    engine: &Engine,
     timeout: Duration,
     environment: &Environment,
 ) -> Result<Started, Failure> {
-    let environment = pg::Environment {
+    let known = pg::Environment {
         vars: environment.pg.clone(),
         home: environment.home.clone(),
         user: environment.user.clone(),
     };
-    let options =
-        ConnectOptions::new(conninfo, &environment).map_err(|error| refused(error.into()))?;
+    let options = ConnectOptions::new(conninfo, &known).map_err(|error| refused(error.into()))?;
     let limits = Limits {
         statement: timeout,
         ..Limits::default()
@@ -101,7 +118,10 @@ fn live(
     let target = planner.session().target().to_owned();
     tracing::info!("connected to {target}");
     Ok(Started {
-        planner: Some(PlannerBox(Box::new(planner))),
+        planner: Some(PlannerBox(Box::new(LiveWithTwin::new(
+            planner,
+            super::twin::opener(engine, timeout, environment),
+        )))),
         problems: Vec::new(),
         note: Some(format!("the database asked: {target}")),
     })

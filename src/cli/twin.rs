@@ -1,29 +1,30 @@
 //! Opening the twin of a snapshot: the file, the server, and what is kept for
 //! the next run.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::args::EngineChoice;
 use super::env::Environment;
 use super::failure::{Failure, Kind};
-use super::planner::{PlannerBox, Started};
+use super::planner::{Engine, PlannerBox, Started};
 use super::ui::Ui;
 use crate::input;
 use crate::pg::cluster::ClusterError;
 use crate::pg::cluster::programs::Search;
+use crate::pg::live_twin::Opener;
 use crate::pg::twin::TwinError;
 use crate::pg::twin::cache::{self, EngineWish, OpenOptions};
 use crate::pg::twin::planner::TwinPlanner;
 use crate::report::model;
+use crate::snapshot::Snapshot;
 use crate::snapshot::file::{Decoded, content_hash};
 
 /// Opens the twin of a snapshot.
 pub(super) fn start(
     file: &Path,
-    engine: EngineChoice,
-    pg_bin: Option<PathBuf>,
+    engine: &Engine,
     timeout: Duration,
     environment: &Environment,
     ui: &Ui,
@@ -32,28 +33,8 @@ pub(super) fn start(
     let Decoded { snapshot, notes } = input::read_snapshot(file)?;
     let hash = content_hash(&snapshot);
     let snapshot = Arc::new(snapshot);
-    let program = std::env::current_exe().map_err(|error| {
-        Failure::new(Kind::Internal, error)
-            .hint("the program must be able to find itself, to start its servers")
-    })?;
-    let options = OpenOptions {
-        snapshot: Arc::clone(&snapshot),
-        hash,
-        engine: match engine {
-            EngineChoice::Auto => EngineWish::Auto,
-            EngineChoice::Embedded => EngineWish::Embedded,
-            EngineChoice::Native => EngineWish::Native,
-        },
-        search: Search {
-            pg_bin,
-            path: environment.path.clone(),
-        },
-        cache: environment.cache.clone(),
-        temp: std::env::temp_dir(),
-        program,
-        load_limit: timeout.max(Duration::from_mins(5)),
-        statement_limit: timeout,
-    };
+    let options = options(&snapshot, hash, engine, timeout, environment)
+        .map_err(|why| Failure::new(Kind::Internal, why))?;
     let twin = cache::open(&options, &mut cache::make, &mut |what, done, all| {
         shown.say(if all > 1 {
             format!("{what} ({done} of {all})")
@@ -85,6 +66,69 @@ pub(super) fn start(
         problems,
         note: Some(origin),
     })
+}
+
+/// How to open the twin of a snapshot; one without a hash is not kept.
+fn options(
+    snapshot: &Arc<Snapshot>,
+    hash: String,
+    engine: &Engine,
+    timeout: Duration,
+    environment: &Environment,
+) -> Result<OpenOptions, String> {
+    let program = std::env::current_exe().map_err(|error| {
+        format!(
+            "the program must be able to find itself, to start its servers, and cannot: {error}"
+        )
+    })?;
+    Ok(OpenOptions {
+        snapshot: Arc::clone(snapshot),
+        hash,
+        engine: match engine.choice {
+            EngineChoice::Auto => EngineWish::Auto,
+            EngineChoice::Embedded => EngineWish::Embedded,
+            EngineChoice::Native => EngineWish::Native,
+        },
+        search: Search {
+            pg_bin: engine.pg_bin.clone(),
+            path: environment.path.clone(),
+        },
+        cache: environment.cache.clone(),
+        temp: std::env::temp_dir(),
+        program,
+        load_limit: timeout.max(Duration::from_mins(5)),
+        statement_limit: timeout,
+    })
+}
+
+/// Opens the twin of a live server, of a snapshot in memory. It is thrown away
+/// with the run.
+pub(super) fn opener(engine: &Engine, timeout: Duration, environment: &Environment) -> Opener {
+    let (engine, environment) = (engine.clone(), environment.clone());
+    Box::new(move |snapshot| {
+        let snapshot = Arc::new(snapshot);
+        let options = options(&snapshot, String::new(), &engine, timeout, &environment)?;
+        let twin = cache::open(&options, &mut cache::make, &mut |what, done, all| {
+            tracing::debug!("{what} ({done} of {all})");
+        })
+        .map_err(|error| with_causes(&error))?;
+        TwinPlanner::new(twin.cluster, twin.loaded, snapshot, timeout)
+            .map_err(|error| with_causes(&error))
+    })
+}
+
+/// An error with what it comes from.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
 }
 
 fn warning(message: String, hint: Option<String>) -> model::Problem {

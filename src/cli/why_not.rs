@@ -107,7 +107,7 @@ fn report(
         problems.extend(sql::resolve(&mut statement, &catalog));
         given.push(match why_not(&statement, &args.index, &mut *planner) {
             Ok(answer) => {
-                let mut engine = planner.engine();
+                let mut engine = planner.engine().with_tried(planner.what_if_engine());
                 engine.notes.splice(0..0, started.note.clone());
                 let mut shown = answers::answered(&statement, &answer, &engine, &inputs.sources);
                 shown.problems.extend(problems.iter().map(|problem| {
@@ -148,13 +148,13 @@ fn choose(
     if let Some(file) = &args.snapshot {
         return Ok(Choice::Snapshot {
             file: file.clone(),
-            engine: args.engine.unwrap_or_default(),
-            pg_bin: args.pg_bin.clone(),
+            engine: args.engine(),
         });
     }
     if let Some(conninfo) = &args.dbname {
         return Ok(Choice::Database {
             conninfo: Some(conninfo.clone()),
+            engine: args.engine(),
         });
     }
     if !args.schema.is_empty() {
@@ -172,7 +172,10 @@ fn choose(
     }
     if let Some(variable) = environment.names_database() {
         tracing::info!("{variable} is set: asking that database");
-        return Ok(Choice::Database { conninfo: None });
+        return Ok(Choice::Database {
+            conninfo: None,
+            engine: args.engine(),
+        });
     }
     Err(nothing_to_ask())
 }

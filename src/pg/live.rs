@@ -8,10 +8,12 @@ use tokio_postgres::types::Type;
 use super::conninfo::ConnectOptions;
 use super::error::Error;
 use super::session::{Limits, Session};
+use super::snapshot::SnapshotOptions;
 use crate::catalog::Catalog;
 use crate::catalog::ident::quote;
 use crate::finding::IndexSpec;
 use crate::plan::PlanGraph;
+use crate::snapshot::Snapshot;
 use crate::verify::{
     Engine, PlanError, PlanOptions, Planned, Planner, SupposedIndex, Supposition, WhatIf,
 };
@@ -80,6 +82,11 @@ impl LivePlanner {
             };
         }
         Ok(matches!(self.hypopg, Hypopg::In(_)))
+    }
+
+    /// Takes a snapshot of the database in one read-only transaction.
+    pub fn snapshot(&mut self, options: &SnapshotOptions) -> Result<Snapshot, Error> {
+        self.session.snapshot(options, &mut |_, _, _| ())
     }
 
     /// Size by our own formula, which knows deduplication; `None` without

@@ -14,6 +14,7 @@ pub mod embedded;
 mod error;
 mod explain;
 pub mod live;
+pub mod live_twin;
 #[cfg(feature = "embedded")]
 mod load;
 pub mod sample;
@@ -25,5 +26,6 @@ pub mod twin;
 pub use conninfo::{ConnectOptions, ConninfoError, Environment};
 pub use error::{Error, Refusal};
 pub use live::LivePlanner;
+pub use live_twin::LiveWithTwin;
 pub use session::{Limits, Session};
 pub use tls::TlsError;

@@ -4,6 +4,7 @@
 //! does no I/O itself.
 
 pub mod compare;
+pub mod elsewhere;
 pub mod recorded;
 
 use crate::catalog::Catalog;
@@ -21,6 +22,21 @@ pub struct Engine {
     /// Things to know about its answers, as sentences: no rows in the tables,
     /// another major version than the plan's.
     pub notes: Vec<String>,
+}
+
+impl Engine {
+    /// The same with a word about another planner that supposes for it.
+    #[must_use]
+    pub fn with_tried(mut self, other: Option<Self>) -> Self {
+        if let Some(other) = other {
+            self.notes.push(format!(
+                "suggestions are tried on another planner: {}",
+                other.description
+            ));
+            self.notes.extend(other.notes);
+        }
+        self
+    }
 }
 
 /// A statement to plan: the text for the server, and how many `$n` it has.
@@ -177,14 +193,18 @@ pub trait Planner {
         suppositions: &[Supposition],
     ) -> Result<WhatIf, PlanError>;
 
-    /// The plan that a [`Planner::what_if`] is to be compared with. It is
-    /// another than that of [`Planner::plan`] where another planner supposes
-    /// than the one that plans.
-    fn what_if_baseline(&mut self, statement: Planned<'_>) -> Result<PlanGraph, PlanError> {
-        self.plan(statement, PlanOptions::default())
+    /// The plan that a [`Planner::what_if`] is to be compared with, where
+    /// another planner supposes than the one that plans; `None` where it is
+    /// that of [`Planner::plan`]. Asking for it brings that other planner up.
+    fn what_if_baseline(
+        &mut self,
+        _statement: Planned<'_>,
+    ) -> Result<Option<PlanGraph>, PlanError> {
+        Ok(None)
     }
 
-    /// The planner that supposes, where it is another than the one that plans.
+    /// The planner that supposes, where it is another than the one that plans
+    /// and was needed so far.
     fn what_if_engine(&self) -> Option<Engine> {
         None
     }

@@ -1,6 +1,7 @@
 //! Against a real server: what is read, what is planned, and that nothing is
 //! changed, locked or given away.
 
+mod beside;
 mod catalog;
 mod connecting;
 mod snapshot;

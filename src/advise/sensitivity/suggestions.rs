@@ -6,6 +6,7 @@ use super::shape::{Shape, cost_without_penalty, steering};
 use crate::advise::attach::Context;
 use crate::finding::{Change, Comparison, Finding, IndexSpec, Suggestion, Verdict};
 use crate::plan::PlanGraph;
+use crate::verify::elsewhere::is_same;
 use crate::verify::{PlanError, Planned, Planner, SupposedIndex, Supposition};
 
 /// Costs that differ by less count as the same.
@@ -60,6 +61,7 @@ pub(super) fn judge(
         return Ok(());
     };
     let generic_shape = Shape::of(&generic, context.catalog);
+    let was = without(planner, trials)?;
     let mut after = Vec::new();
     for (trial, plan) in trials.iter_mut().zip(plans) {
         let Ok(plan) = plan else { return Ok(()) };
@@ -84,7 +86,7 @@ pub(super) fn judge(
         before.planning,
         generic.total_cost().unwrap_or(before.generic_cost),
     );
-    let judgement = Judgement::of(trials, &after, before, settled);
+    let judgement = Judgement::of(trials, &was, &after, before, settled);
     for suggestion in findings
         .iter_mut()
         .flat_map(|finding| &mut finding.suggestions)
@@ -166,6 +168,28 @@ struct After {
     shared: Option<f64>,
 }
 
+/// The costs of each value without the indexes, on the planner that supposes
+/// them.
+fn without(planner: &mut dyn Planner, trials: &[Trial]) -> Result<Vec<After>, PlanError> {
+    let mut costs = Vec::new();
+    for trial in trials {
+        let there = planner
+            .what_if_baseline(trial.planned())?
+            .and_then(|plan| plan.total_cost());
+        let (own, shared) = (trial.tried.own_cost, trial.tried.generic_cost);
+        costs.push(match there {
+            // The planner that supposes reckons otherwise than the one that
+            // forced the generic plan, so that its cost cannot be compared.
+            Some(cost) if !is_same(cost, own) => After {
+                own: cost,
+                shared: (trial.tried.shape == 0).then_some(cost),
+            },
+            _ => After { own, shared },
+        });
+    }
+    Ok(costs)
+}
+
 /// What the indexes do to the values.
 struct Judgement {
     sentences: Vec<String>,
@@ -174,17 +198,23 @@ struct Judgement {
 }
 
 impl Judgement {
-    fn of(trials: &[Trial], after: &[After], before: &Before, settled: Settled) -> Self {
-        let own: Vec<(f64, f64)> = trials
+    fn of(
+        trials: &[Trial],
+        was: &[After],
+        after: &[After],
+        before: &Before,
+        settled: Settled,
+    ) -> Self {
+        let own: Vec<(f64, f64)> = was
             .iter()
             .zip(after)
-            .map(|(trial, after)| (trial.tried.own_cost, after.own))
+            .map(|(was, after)| (was.own, after.own))
             .collect();
         let mut sentences = vec![format!("planned for its value: {}", summary(trials, &own))];
-        let shared: Option<Vec<(f64, f64)>> = trials
+        let shared: Option<Vec<(f64, f64)>> = was
             .iter()
             .zip(after)
-            .map(|(trial, after)| Some((trial.tried.generic_cost?, after.shared?)))
+            .map(|(was, after)| Some((was.shared?, after.shared?)))
             .collect();
         if let Some(shared) = &shared
             && shared

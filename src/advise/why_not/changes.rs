@@ -12,6 +12,7 @@ use crate::rewrite::{self, Proposal};
 use crate::sql;
 use crate::subject::Subject;
 use crate::verify::compare::{indexes_used, verdict};
+use crate::verify::elsewhere::Elsewhere;
 use crate::verify::{PlanError, PlanOptions, Planned, Planner, Supposition};
 
 /// What was checked of a change that alters the statement.
@@ -149,12 +150,29 @@ pub(super) fn instead(
                     }
                 }
                 used = Some(indexes_used(&plan).contains(&spec.name));
-                suggestion.verdict = verdict(case.plan, &plan, &case.engine, Vec::new());
+                suggestion.verdict = supposed(case, planner, &plan, Vec::new())?;
             }
         }
         Err(error) => suggestion.verdict = untested(error)?,
     }
     Ok(Change { suggestion, used })
+}
+
+/// The verdict on a plan with suppositions: compared with the plan of the
+/// planner that supposed them.
+pub(super) fn supposed(
+    case: &Case<'_>,
+    planner: &mut dyn Planner,
+    plan: &PlanGraph,
+    mut checked: Vec<String>,
+) -> Result<Verdict, PlanError> {
+    Ok(match Elsewhere::of(planner, case.planned(), case.plan)? {
+        Some(there) => {
+            checked.extend(there.said);
+            verdict(&there.plan, plan, &there.engine, checked)
+        }
+        None => verdict(case.plan, plan, &case.engine, checked),
+    })
 }
 
 /// Tries settings.

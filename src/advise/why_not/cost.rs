@@ -285,10 +285,6 @@ fn stale(case: &Case<'_>) -> Option<Cause> {
 }
 
 /// The chosen plan reads the table by another index.
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "one of a list of questions that may fail"
-)]
 fn another(
     case: &Case<'_>,
     numbers: &Numbers,
@@ -332,12 +328,12 @@ fn another(
             },
         );
         change.used = Some(case.uses(&plan));
-        change.suggestion.verdict = crate::verify::compare::verdict(
-            case.plan,
+        change.suggestion.verdict = changes::supposed(
+            case,
+            planner,
             &plan,
-            &case.engine,
             vec!["told for comparison only: dropping it is no advice".to_owned()],
-        );
+        )?;
         list.push(change);
     }
     let why = if limited && !sorted && top.kind != NodeKind::BitmapHeapScan {

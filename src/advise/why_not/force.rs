@@ -59,7 +59,7 @@ pub(super) fn attempts(case: &Case<'_>, planner: &mut dyn Planner) -> Result<Att
     for set in SETS {
         let settings = settings(set);
         let plan = planner.plan_with(case.planned(), &settings);
-        attempts.take(case, plan, set, false)?;
+        attempts.take(case, plan, set, None)?;
     }
     if attempts
         .best
@@ -83,8 +83,15 @@ pub(super) fn attempts(case: &Case<'_>, planner: &mut dyn Planner) -> Result<Att
         match planner.what_if(&[case.planned()], &suppositions) {
             Ok(mut what_if) => {
                 attempts.others_hidden = true;
+                let hidden = match planner.what_if_engine() {
+                    Some(engine) => format!(
+                        "other indexes of the table hidden on {}",
+                        engine.description
+                    ),
+                    None => "other indexes of the table hidden".to_owned(),
+                };
                 if let Some(plan) = what_if.plans.pop() {
-                    attempts.take(case, plan, set, true)?;
+                    attempts.take(case, plan, set, Some(hidden))?;
                 }
             }
             Err(error @ (PlanError::Lost { .. } | PlanError::TimedOut { .. })) => {
@@ -103,7 +110,7 @@ impl Attempts {
         case: &Case<'_>,
         plan: Result<PlanGraph, PlanError>,
         set: &[&str],
-        hidden: bool,
+        hidden: Option<String>,
     ) -> Result<(), PlanError> {
         self.tried += 1;
         let plan = match plan {
@@ -118,9 +125,7 @@ impl Attempts {
             return Ok(());
         }
         let mut how: Vec<String> = set.iter().map(|name| format!("{name} = off")).collect();
-        if hidden {
-            how.push("other indexes of the table hidden".to_owned());
-        }
+        how.extend(hidden);
         let forced = Forced {
             cost: without_penalties(case, &plan),
             by_first_key: nodes

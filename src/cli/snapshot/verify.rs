@@ -11,7 +11,7 @@ use super::super::args::SnapshotArgs;
 use super::super::env::Environment;
 use super::super::failure::{Failure, Kind};
 use super::super::inputs::{Inputs, is_planned};
-use super::super::planner::{self, Choice, Started};
+use super::super::planner::{self, Choice, Engine, Started};
 use super::super::ui::{Ui, Written};
 use super::{counted, note};
 use crate::catalog::ident;
@@ -93,11 +93,14 @@ pub(super) fn run(
     };
     let mut server = start(&Choice::Database {
         conninfo: args.dbname.clone(),
+        engine: Engine::default(),
     })?;
     let mut twin = start(&Choice::Snapshot {
         file: path.to_owned(),
-        engine: args.engine.unwrap_or_default(),
-        pg_bin: args.pg_bin.clone(),
+        engine: Engine {
+            choice: args.engine.unwrap_or_default(),
+            pg_bin: args.pg_bin.clone(),
+        },
     })?;
     let (on_server, on_twin) = (server.engine(), twin.engine());
     let same_major = on_server.version_num / 10_000 == on_twin.version_num / 10_000;

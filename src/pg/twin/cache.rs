@@ -58,7 +58,8 @@ pub enum EngineWish {
 pub struct OpenOptions {
     /// What it is a twin of.
     pub snapshot: Arc<Snapshot>,
-    /// The snapshot's content, hashed, in hexadecimal digits.
+    /// The snapshot's content, hashed, in hexadecimal digits. Empty where the
+    /// twin is not to be kept: of a snapshot that nobody wrote to a file.
     pub hash: String,
     /// On which server.
     pub engine: EngineWish,
@@ -193,6 +194,7 @@ fn open_on(
     let entry = options
         .cache
         .as_ref()
+        .filter(|_| !options.hash.is_empty())
         .map(|cache| Entry::new(cache, options, chosen));
     if let Some(entry) = &entry
         && let Some(index) = entry.index()
