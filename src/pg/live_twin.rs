@@ -6,6 +6,7 @@
 //! when the first supposition is asked for, and that stays in memory.
 
 use super::live::LivePlanner;
+use super::sample;
 use super::snapshot::SnapshotOptions;
 use super::twin::planner::TwinPlanner;
 use crate::catalog::Catalog;
@@ -74,10 +75,13 @@ impl LiveWithTwin {
     }
 
     fn make(&mut self) -> Result<Twin, PlanError> {
+        let because = if self.is_elsewhere()? {
+            "hypopg is not installed in the database"
+        } else {
+            "no statistics can be supposed in the database"
+        };
         let failed = |what: &str, why: &str| {
-            Twin::Failed(format!(
-                "hypopg is not installed in the database, and {what} to try it on instead: {why}"
-            ))
+            Twin::Failed(format!("{because}, and {what} to try it on instead: {why}"))
         };
         let snapshot = match self.live.snapshot(&SnapshotOptions::default()) {
             Ok(snapshot) => snapshot,
@@ -93,11 +97,10 @@ impl LiveWithTwin {
                 };
             }
         };
-        let mut notes = vec![
-            "hypopg is not installed in the database: they are tried on a twin, made of a \
-             snapshot of the whole database (no rows) that was held in memory"
-                .to_owned(),
-        ];
+        let mut notes = vec![format!(
+            "{because}: they are tried on a twin, made of a snapshot of the whole database (no \
+             rows) that was held in memory"
+        )];
         notes.extend(
             snapshot
                 .limits
@@ -150,10 +153,25 @@ impl Planner for LiveWithTwin {
         statements: &[Planned<'_>],
         suppositions: &[Supposition],
     ) -> Result<WhatIf, PlanError> {
+        // Statistics are computed from rows, and a twin has none: the server
+        // gives a sample of its own.
+        if let [
+            Supposition::Statistics {
+                statements: changes,
+                relations,
+            },
+        ] = suppositions
+        {
+            self.twin()?;
+            let Twin::Open { planner, .. } = &mut self.twin else {
+                return self.live.what_if(statements, suppositions);
+            };
+            let live = self.live.session_mut();
+            return sample::what_if(live, planner, statements, changes, relations);
+        }
         let of_rows = suppositions
             .iter()
             .any(|one| matches!(one, Supposition::Statistics { .. }));
-        // Statistics are computed from rows, and a twin has none.
         if of_rows || !self.is_elsewhere()? {
             return self.live.what_if(statements, suppositions);
         }

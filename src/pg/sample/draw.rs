@@ -17,7 +17,7 @@ const ROWS_OF_TARGET: f64 = 300.0;
 /// No more blocks than this are read: 240 MB.
 const MOST_BLOCKS: f64 = 30_000.0;
 /// No more text than this is fetched.
-const MOST_BYTES: i64 = 32 << 20;
+const MOST_BYTES: usize = 32 << 20;
 /// Texts wider than this are cut; ANALYZE does not look at those wider than
 /// 1,024 bytes.
 const WIDE: usize = 1_100;
@@ -157,7 +157,7 @@ fn rows(
     facts: &Facts,
 ) -> Result<Sample, SampleError> {
     let goal = ROWS_OF_TARGET * f64::from(wanted.highest_target(facts.default_target).max(1));
-    let most_rows = (goal * 1.25) as i64 + 1_000;
+    let most_rows = (goal * 1.25) as usize + 1_000;
     let blocks = facts.blocks.max(1.0);
     let density = if facts.pages > 0.0 {
         facts.tuples / facts.pages
@@ -192,8 +192,8 @@ fn rows(
                 column.push(value);
             }
         }
-        let too_many = rows.len() as i64 >= most_rows;
-        if too_many || bytes as i64 >= MOST_BYTES {
+        let too_many = rows.len() >= most_rows;
+        if too_many || bytes >= MOST_BYTES {
             // What was read is the beginning of the table only.
             keep *= if too_many { 0.3 } else { 0.5 };
             continue;
@@ -214,7 +214,7 @@ fn rows(
     refuse(name, "its rows are too wide")
 }
 
-fn statement(wanted: &Wanted, name: &str, share: f64, keep: f64, most_rows: i64) -> String {
+fn statement(wanted: &Wanted, name: &str, share: f64, keep: f64, most_rows: usize) -> String {
     let values: Vec<String> = wanted
         .columns
         .iter()

@@ -23,7 +23,7 @@ const EXPRESSIONS: &str =
 /// Gives a column the statistics of a column of the same type; where `trim`
 /// says so, with these most common values and histogram bounds.
 const ADOPT: &str = "\
-adopt(given oid, wanting oid, number int2, inherited bool, n_distinct float4, trim bool, \
+adopt(given oid, wanting oid, number int2, inherited bool, n_distinct float4, trimmed bool, \
 common anyarray, frequencies float4[], bounds anyarray) RETURNS void LANGUAGE plpgsql";
 
 /// Everything, as one script for the superuser.

@@ -116,7 +116,7 @@ fn load(twin: &mut Session, wanted: &Wanted, sample: &Sample) -> Result<(), Erro
     let names: Vec<String> = wanted
         .columns
         .iter()
-        .map(|column| quote(&column.name).to_string())
+        .map(|column| quote(&column.name))
         .collect();
     let values: Vec<String> = wanted
         .columns
@@ -172,7 +172,7 @@ fn analyze(twin: &mut Session, wanted: &Wanted, sample: &Sample) -> Result<(), E
             // Only looked at for the statistics objects.
             1
         };
-        let name = quote(&column.name).to_string();
+        let name = quote(&column.name);
         targets.push(format!("ALTER {name} SET STATISTICS {target}"));
         names.push(name);
     }

@@ -16,9 +16,7 @@ mod wanted;
 use super::error::Error;
 use super::session::Session;
 use super::twin::planner::TwinPlanner;
-use crate::verify::{
-    ChangeOutcome, PlanError, PlanOptions, Planned, SupposedChange, Supposition, WhatIf,
-};
+use crate::verify::{ChangeOutcome, PlanError, PlanOptions, Planned, SupposedChange, WhatIf};
 
 /// The temporary table of the sample.
 const SAMPLE: &str = "pg_temp.pgadvise_sample";
@@ -89,26 +87,6 @@ pub fn what_if(
         })
     })?;
     Ok(what_if)
-}
-
-/// [`what_if`] where the suppositions are statistics alone; `None` where there
-/// are others.
-pub fn what_if_of(
-    live: &mut Session,
-    twin: &mut TwinPlanner,
-    statements: &[Planned<'_>],
-    suppositions: &[Supposition],
-) -> Option<Result<WhatIf, PlanError>> {
-    let [
-        Supposition::Statistics {
-            statements: changes,
-            relations,
-        },
-    ] = suppositions
-    else {
-        return None;
-    };
-    Some(what_if(live, twin, statements, changes, relations))
 }
 
 /// Makes the changes and gathers, within a transaction of the twin's.

@@ -42,7 +42,7 @@ pub(super) fn prepare<'a>(
             .iter()
             .filter_map(|number| {
                 let column = wanted.column(*number)?;
-                Some((*number, quote(&column.name).to_string()))
+                Some((*number, quote(&column.name)))
             })
             .collect();
         for (number, expression) in (1..).zip(&object.expressions) {

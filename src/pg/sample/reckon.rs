@@ -63,7 +63,7 @@ impl Seen {
         let values = self.rows - self.nulls;
         let found = if self.multiple == 0.0 {
             return -(1.0 - self.null_fraction());
-        } else if self.wide == 0.0 && self.multiple == self.distinct {
+        } else if self.wide == 0.0 && self.multiple >= self.distinct {
             self.distinct
         } else {
             let once = self.distinct - self.multiple + self.wide;
@@ -81,7 +81,7 @@ impl Seen {
     pub(super) fn kept(&self, n_distinct: f64) -> usize {
         let tracked = self.counts.len();
         // Every value was seen more than once, and all of them fit.
-        if self.multiple == self.distinct
+        if self.multiple >= self.distinct
             && self.wide == 0.0
             && n_distinct > 0.0
             && tracked as f64 >= self.distinct

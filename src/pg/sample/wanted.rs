@@ -31,6 +31,10 @@ pub(super) struct Wanted {
 
 /// A column of the sample.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts that have nothing to do with each other"
+)]
 pub(super) struct Column {
     pub number: i16,
     pub name: String,
@@ -107,7 +111,7 @@ pub(super) fn read(
 ) -> Result<Wanted, SampleError> {
     let (schema, name) = relation;
     let name = if schema.is_empty() {
-        quote(name).to_string()
+        quote(name)
     } else {
         format!("{}.{}", quote(schema), quote(name))
     };
