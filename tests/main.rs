@@ -6,6 +6,7 @@ mod clusters;
 mod conventions;
 mod docs;
 mod embedded;
+mod gathered;
 mod generated;
 mod indexes;
 mod layers;

@@ -1,10 +1,10 @@
 //! Statistics advice, tried: the objects are created and the tables analysed
-//! on a throw-away cluster, and the estimates before and after compared with
-//! what was measured.
+//! on a throw-away cluster, over its own rows or a sample of a live server's,
+//! and the estimates before and after compared with what was measured.
 
 use super::attach::Context;
 use crate::finding::{Change, Comparison, Finding, Level, Verdict};
-use crate::plan::{NodeId, PlanGraph};
+use crate::plan::{NodeId, PlanGraph, PlanNode};
 use crate::source::SourceId;
 use crate::verify::compare::plan_change;
 use crate::verify::{PlanError, Planner, Supposition};
@@ -37,7 +37,14 @@ pub fn verify(context: &Context<'_>, findings: &mut [Finding], planner: &mut dyn
             match planner.what_if(&[context.planned()], &[supposition]) {
                 Ok(mut what_if) => match what_if.plans.pop() {
                     Some(Ok(after)) => {
-                        suggestion.verdict = judge(plan, &after, node, context.engine);
+                        let before = elsewhere(context, planner, relation);
+                        let mut verdict =
+                            judge(plan, before.as_ref(), &after, node, context.engine);
+                        if let Verdict::BetterEstimate(comparison) = &mut verdict {
+                            let notes = what_if.changes.into_iter().flat_map(|made| made.notes);
+                            comparison.checked.extend(notes);
+                        }
+                        suggestion.verdict = verdict;
                         if matches!(suggestion.verdict, Verdict::NoChange(_)) {
                             useless.push(at);
                         }
@@ -63,6 +70,23 @@ pub fn verify(context: &Context<'_>, findings: &mut [Finding], planner: &mut dyn
     }
 }
 
+/// The statement as another planner plans it with nothing changed, where that
+/// one tries the statistics; and its name.
+fn elsewhere(
+    context: &Context<'_>,
+    planner: &mut dyn Planner,
+    relation: &(String, String),
+) -> Option<(PlanGraph, String)> {
+    let engine = planner.what_if_engine()?;
+    let nothing = Supposition::Statistics {
+        statements: Vec::new(),
+        relations: vec![relation.clone()],
+    };
+    let what_if = planner.what_if(&[context.planned()], &[nothing]);
+    let plan = what_if.ok()?.plans.pop()?.ok()?;
+    Some((plan, engine.description))
+}
+
 fn untested(error: &PlanError) -> Verdict {
     Verdict::Untested {
         why: match error {
@@ -74,7 +98,17 @@ fn untested(error: &PlanError) -> Verdict {
 
 /// Compares the estimates of the node, found again in the new plan by what it
 /// reads, with the rows that were measured.
-fn judge(before: &PlanGraph, after: &PlanGraph, node: Option<NodeId>, engine: &str) -> Verdict {
+fn judge(
+    given: &PlanGraph,
+    elsewhere: Option<&(PlanGraph, String)>,
+    after: &PlanGraph,
+    node: Option<NodeId>,
+    engine: &str,
+) -> Verdict {
+    let (before, engine) = match elsewhere {
+        Some((plan, engine)) => (plan, engine.as_str()),
+        None => (given, engine),
+    };
     let (Some(before_cost), Some(after_cost)) = (before.total_cost(), after.total_cost()) else {
         return Verdict::Untested {
             why: "the plans have no costs".to_owned(),
@@ -88,24 +122,19 @@ fn judge(before: &PlanGraph, after: &PlanGraph, node: Option<NodeId>, engine: &s
         checked: Vec::new(),
         measured_ms: None,
     };
-    let Some(old) = node.map(|id| before.node(id)) else {
+    let Some(old) = node.map(|id| given.node(id)) else {
         return if comparison.plan_change.is_some() {
             Verdict::BetterEstimate(comparison)
         } else {
             Verdict::NoChange(comparison)
         };
     };
-    let same = after
-        .nodes()
-        .map(|(_, new)| new)
-        .filter(|new| {
-            new.relation.alias == old.relation.alias
-                && (new.relation.alias.is_some() || new.kind == old.kind)
-        })
-        // A bitmap's heap and index scans have the same alias or none; the
-        // node of the same kind is the better match.
-        .max_by_key(|new| new.kind == old.kind);
-    let (Some(was), Some(is)) = (old.estimate, same.and_then(|new| new.estimate)) else {
+    let was = match elsewhere {
+        Some((plan, _)) => again(plan, old).and_then(|same| same.estimate),
+        None => old.estimate,
+    };
+    let is = again(after, old).and_then(|same| same.estimate);
+    let (Some(was), Some(is)) = (was, is) else {
         return Verdict::NoChange(comparison);
     };
     if let Some(actual) = old.actual {
@@ -135,6 +164,19 @@ fn judge(before: &PlanGraph, after: &PlanGraph, node: Option<NodeId>, engine: &s
             Verdict::NoChange(comparison)
         }
     }
+}
+
+/// The node in another plan that does what that one does.
+fn again<'a>(plan: &'a PlanGraph, old: &PlanNode) -> Option<&'a PlanNode> {
+    plan.nodes()
+        .map(|(_, new)| new)
+        .filter(|new| {
+            new.relation.alias == old.relation.alias
+                && (new.relation.alias.is_some() || new.kind == old.kind)
+        })
+        // A bitmap's heap and index scans have the same alias or none; the
+        // node of the same kind is the better match.
+        .max_by_key(|new| new.kind == old.kind)
 }
 
 fn error(estimate: f64, rows: f64) -> f64 {

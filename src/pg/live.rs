@@ -60,6 +60,11 @@ impl LivePlanner {
         &self.session
     }
 
+    /// The connection, to read rows from.
+    pub(super) fn session_mut(&mut self) -> &mut Session {
+        &mut self.session
+    }
+
     /// Changes the time limit of each statement that follows.
     pub fn set_statement_limit(&mut self, limit: Duration) {
         self.session.set_statement_limit(limit);

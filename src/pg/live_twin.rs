@@ -6,6 +6,7 @@
 //! when the first supposition is asked for, and that stays in memory.
 
 use super::live::LivePlanner;
+use super::sample;
 use super::snapshot::SnapshotOptions;
 use super::twin::planner::TwinPlanner;
 use crate::catalog::Catalog;
@@ -85,18 +86,20 @@ impl LiveWithTwin {
     }
 
     /// Why a twin is needed.
-    fn reason(&self) -> &'static str {
-        if self.without_hypopg {
+    fn reason(&mut self) -> Result<&'static str, PlanError> {
+        Ok(if self.without_hypopg {
             "nothing is changed on a live server"
-        } else {
+        } else if self.is_elsewhere()? {
             "hypopg is not installed in the database"
-        }
+        } else {
+            "no statistics can be supposed in the database"
+        })
     }
 
     fn make(&mut self) -> Result<Twin, PlanError> {
-        let reason = self.reason();
+        let because = self.reason()?;
         let failed = |what: &str, why: &str| {
-            Twin::Failed(format!("{reason}, and {what} to try it on: {why}"))
+            Twin::Failed(format!("{because}, and {what} to try it on: {why}"))
         };
         let snapshot = match self.live.snapshot(&SnapshotOptions::default()) {
             Ok(snapshot) => snapshot,
@@ -113,8 +116,8 @@ impl LiveWithTwin {
             }
         };
         let mut notes = vec![format!(
-            "{reason}: they are tried on a twin, made of a snapshot of the whole database (no rows) \
-             that was held in memory"
+            "{because}: they are tried on a twin, made of a snapshot of the whole database (no \
+             rows) that was held in memory"
         )];
         notes.extend(
             snapshot
@@ -165,10 +168,25 @@ impl Planner for LiveWithTwin {
         statements: &[Planned<'_>],
         suppositions: &[Supposition],
     ) -> Result<WhatIf, PlanError> {
+        // Statistics are computed from rows, and a twin has none: the server
+        // gives a sample of its own.
+        if let [
+            Supposition::Statistics {
+                statements: changes,
+                relations,
+            },
+        ] = suppositions
+        {
+            self.twin()?;
+            let Twin::Open { planner, .. } = &mut self.twin else {
+                return self.live.what_if(statements, suppositions);
+            };
+            let live = self.live.session_mut();
+            return sample::what_if(live, planner, statements, changes, relations);
+        }
         let of_rows = suppositions
             .iter()
             .any(|one| matches!(one, Supposition::Statistics { .. }));
-        // Statistics are computed from rows, and a twin has none.
         if of_rows || !self.is_elsewhere()? {
             return self.live.what_if(statements, suppositions);
         }
@@ -179,7 +197,7 @@ impl Planner for LiveWithTwin {
         if !self.is_elsewhere()? {
             return Ok(None);
         }
-        let reason = self.reason();
+        let reason = self.reason()?;
         self.twin()?
             .plan(statement, PlanOptions::default())
             .map(Some)

@@ -19,6 +19,7 @@ pub mod live;
 pub mod live_twin;
 #[cfg(feature = "embedded")]
 mod load;
+pub mod sample;
 pub mod session;
 pub mod snapshot;
 mod tls;

@@ -87,6 +87,28 @@ impl TwinPlanner {
         self.cluster.session().map_err(lost)
     }
 
+    /// The superuser's session, with nothing supposed.
+    pub(in crate::pg) fn admin(&mut self) -> Result<&mut Session, PlanError> {
+        self.roll_back()?;
+        self.cluster.admin().map_err(lost)
+    }
+
+    /// Does the work in a transaction of the session's, and takes back
+    /// whatever it did.
+    pub(in crate::pg) fn aside<T, E: From<crate::pg::Error> + From<PlanError>>(
+        &mut self,
+        work: impl FnOnce(&mut Session) -> Result<T, E>,
+    ) -> Result<T, PlanError>
+    where
+        PlanError: From<E>,
+    {
+        self.calls += 1;
+        let done = self
+            .session()
+            .and_then(|session| session.and_roll_back(work).map_err(PlanError::from));
+        self.settle(done)
+    }
+
     /// Brings a new session to the settings of the snapshot.
     fn settle_in(&mut self) -> Result<(), ClusterError> {
         let limit = self.limit;

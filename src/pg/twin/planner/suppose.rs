@@ -540,7 +540,8 @@ fn statistics_step(twin: &mut Twin<'_>, sql: &str, step: &Step) -> Result<(), Su
     }
     match step {
         Step::LeftOut { .. } | Step::Reset { .. } => Err(SupposeError::Unsupported(
-            "the twin has no rows to gather statistics from",
+            "a snapshot holds no rows to gather statistics from; with -d a sample of the database's \
+             is taken",
         )),
         Step::Run { sql, .. } => {
             twin.cluster.session()?.query(sql, &[])?;
