@@ -83,6 +83,9 @@ Examples:
   # Without any value of any row
   pgadvise snapshot -d service=shop -o shop.pgsnap --no-values
 
+  # Two schemas, without the tables of logs
+  pgadvise snapshot -d service=shop -o shop.pgsnap --schema shop --schema 'app_*' --exclude '*.log_*'
+
   # To be committed: the same bytes until something that plans depend on changes
   pgadvise snapshot -d service=shop -o shop.pgsnap --no-time
 
@@ -350,6 +353,16 @@ pub struct SnapshotArgs {
     /// precision is in the snapshot and in docs/snapshot.md.
     #[arg(long, help_heading = "What it holds", conflicts_with_all = ["show", "verify"])]
     pub redact: bool,
+    /// Take only tables of schemas of that name; * is any letters, ? is one. May be repeated
+    ///
+    /// As in psql, capital letters count as small ones outside double quotes. Partitions go with
+    /// their table. Types, functions and other objects are taken all the same.
+    #[arg(short = 'n', long, value_name = "PATTERN", help_heading = "What it holds", conflicts_with_all = ["show", "verify"])]
+    pub schema: Vec<String>,
+    /// Leave out tables of that name (schema.table, or table in any schema); * is any letters, ?
+    /// is one. May be repeated
+    #[arg(long, value_name = "PATTERN", help_heading = "What it holds", conflicts_with_all = ["show", "verify"])]
+    pub exclude: Vec<String>,
     /// Leave out when it was taken and what was counted, for bytes that change only when plans may
     #[arg(long, help_heading = "What it holds", conflicts_with_all = ["show", "verify"])]
     pub no_time: bool,
