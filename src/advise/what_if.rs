@@ -218,10 +218,11 @@ fn writes(changes: &[SupposedChange], catalog: &Catalog) -> Vec<Writes> {
                 .collect();
             no_longer_hot.sort();
             no_longer_hot.dedup();
-            Some(Writes {
+            let after = (before + made).saturating_sub(dropped);
+            (before != after || !no_longer_hot.is_empty()).then_some(Writes {
                 table,
                 before,
-                after: (before + made).saturating_sub(dropped),
+                after,
                 no_longer_hot,
             })
         })

@@ -334,10 +334,10 @@ pub(super) fn outcome(change: &WhatIfChange, statements: usize) -> Vec<String> {
             None => format!("refused: {message}"),
         },
     }];
-    said.extend(change.hints.iter().cloned());
+    said.extend(change.hints.iter().map(|hint| format!("hint: {hint}")));
     for index in &change.indexes {
         let size = index.bytes.map_or_else(
-            || "of unknown size".to_owned(),
+            || "its size is not known".to_owned(),
             |bytes| format!("{}, {}", format::bytes(bytes), index.size_from),
         );
         let used = match (index.used_by, statements) {
@@ -365,18 +365,22 @@ pub(super) fn outcome(change: &WhatIfChange, statements: usize) -> Vec<String> {
 /// What the change means to those who write to a table.
 pub(super) fn writes(writes: &WhatIfWrites) -> String {
     let (before, after) = (writes.indexes_before, writes.indexes_after);
-    let mut text = format!(
-        "each INSERT into {} writes {} instead of {before}",
-        writes.table,
-        plural(after, "index entry", "index entries")
-    );
+    let mut parts = Vec::new();
+    if before != after {
+        parts.push(format!(
+            "each INSERT into {} writes {} instead of {before}",
+            writes.table,
+            plural(after, "index entry", "index entries")
+        ));
+    }
     if !writes.no_longer_hot.is_empty() {
-        text.push_str(&format!(
-            "; an UPDATE that sets {} can no longer be a HOT update",
+        parts.push(format!(
+            "an UPDATE of {} that sets {} can no longer be a HOT update",
+            writes.table,
             writes.no_longer_hot.join(" or ")
         ));
     }
-    text
+    parts.join("; ")
 }
 
 /// All statements together; `None` for fewer than two.

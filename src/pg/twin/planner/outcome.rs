@@ -6,24 +6,30 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::types::Type;
 
 use super::relations::{Known, Relations};
+use crate::catalog::ident::quote;
 use crate::pg::catalog::get;
 use crate::pg::{Error, Session};
 use crate::verify::{ChangeOutcome, ChangedTable};
 
+/// What to know of an index on an expression.
+pub(in crate::pg) const EXPRESSION: &str = "an index on an expression has no statistics before \
+     the next ANALYZE: until then PostgreSQL guesses how many rows the expression keeps, and so \
+     do these plans";
+
 /// An index that was dropped.
-pub(super) struct Dropped {
+pub(in crate::pg) struct Dropped {
     table: u32,
     name: String,
 }
 
 /// The server's words, with the place in the text that was given. What was
 /// sent may be another form of it, which has the same end or the same start.
-pub(super) fn refused(given: &str, sent: &str, error: &Error) -> ChangeOutcome {
+pub(in crate::pg) fn refused(given: &str, sent: &str, error: &Error) -> ChangeOutcome {
     let Error::Refused(refusal) = error else {
         return ChangeOutcome::Refused {
             message: error.to_string(),
             detail: None,
-            hint: error.hint(),
+            hint: None,
             position: None,
         };
     };
@@ -55,7 +61,7 @@ fn offset(given: &str, sent: &str, position: u32) -> Option<usize> {
 
 /// Indexes of the twin that are not there any more, though their tables are,
 /// beside those known to be gone.
-pub(super) fn dropped(
+pub(in crate::pg) fn dropped(
     session: &mut Session,
     relations: &Relations,
     gone: &mut BTreeSet<u32>,
@@ -69,7 +75,8 @@ pub(super) fn dropped(
     let rows = session.query(
         "SELECT o.oid, t.oid FROM pg_catalog.unnest($1) WITH ORDINALITY AS o (oid, at) \
          JOIN pg_catalog.unnest($2) WITH ORDINALITY AS t (oid, at) USING (at) \
-         WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.oid = o.oid)",
+         WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.oid = o.oid) \
+           AND EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.oid = t.oid)",
         &[
             (&indexes, Type::OID_ARRAY),
             (
@@ -95,9 +102,65 @@ pub(super) fn dropped(
     Ok(dropped)
 }
 
+/// The settings that a session may change, as they are now.
+pub(in crate::pg) fn settings(session: &mut Session) -> Result<BTreeMap<String, String>, Error> {
+    session
+        .query(
+            "SELECT s.name, pg_catalog.current_setting(s.name) FROM pg_catalog.pg_settings AS s \
+             WHERE s.context IN ('user', 'superuser')",
+            &[],
+        )?
+        .iter()
+        .map(|row| Ok((get(row, 0)?, get(row, 1)?)))
+        .collect()
+}
+
+/// Brings a setting back to what it was, or all that are others now.
+pub(in crate::pg) fn reset(
+    session: &mut Session,
+    before: &BTreeMap<String, String>,
+    name: Option<&str>,
+) -> Result<(), Error> {
+    if let Some(name) = name
+        && !before.contains_key(name)
+    {
+        // The server knows whether there is such a setting.
+        return session
+            .query(&format!("RESET {}", quote(name)), &[])
+            .map(drop);
+    }
+    let now = settings(session)?;
+    for (known, value) in before {
+        if name.is_none_or(|name| name == known) && now.get(known) != Some(value) {
+            session.query(
+                "SELECT pg_catalog.set_config($1, $2, false)",
+                &[(known, Type::TEXT), (value, Type::TEXT)],
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether one of these indexes is on an expression.
+pub(in crate::pg) fn has_expression(
+    session: &mut Session,
+    indexes: &[&Known],
+) -> Result<bool, Error> {
+    if indexes.is_empty() {
+        return Ok(false);
+    }
+    let oids: Vec<u32> = indexes.iter().map(|index| index.oid).collect();
+    let rows = session.query(
+        "SELECT FROM pg_catalog.pg_index AS i \
+         WHERE i.indexrelid = ANY ($1) AND i.indexprs IS NOT NULL LIMIT 1",
+        &[(&oids, Type::OID_ARRAY)],
+    )?;
+    Ok(!rows.is_empty())
+}
+
 /// The tables whose indexes a change made or dropped. One that was made again
 /// is neither.
-pub(super) fn tables(
+pub(in crate::pg) fn tables(
     session: &mut Session,
     relations: &Relations,
     now: &BTreeMap<u32, &Known>,

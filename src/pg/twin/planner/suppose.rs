@@ -354,6 +354,15 @@ impl Open {
         let mut made = Vec::new();
         let mut seen = BTreeSet::new();
         let mut gone = BTreeSet::new();
+        let resets = suppositions.iter().any(|supposition| {
+            matches!(supposition, Supposition::Sql(sql)
+                if matches!(changes::step(sql), Step::Reset { .. }))
+        });
+        let settings = if resets {
+            outcome::settings(twin.cluster.session()?)?
+        } else {
+            BTreeMap::new()
+        };
         for supposition in suppositions {
             let (sql, is_change) = match supposition {
                 Supposition::Sql(sql) => (vec![sql.as_str()], true),
@@ -375,6 +384,16 @@ impl Open {
                         },
                         Vec::new(),
                     ),
+                    Step::Reset { name } => {
+                        let session = twin.cluster.session()?;
+                        let outcome = match part(session, |session| {
+                            outcome::reset(session, &settings, name.as_deref())
+                        })? {
+                            Ok(()) => ChangeOutcome::Applied,
+                            Err(error) => outcome::refused(sql.trim(), sql.trim(), &error),
+                        };
+                        (outcome, Vec::new())
+                    }
                     Step::Run {
                         sql: sent,
                         reads,
@@ -488,6 +507,9 @@ impl Open {
                     });
                 }
             }
+            if outcome::has_expression(twin.cluster.session()?, &others)? {
+                change.notes.push(outcome::EXPRESSION.to_owned());
+            }
             change.tables = outcome::tables(
                 twin.cluster.session()?,
                 twin.relations,
@@ -517,7 +539,7 @@ fn statistics_step(twin: &mut Twin<'_>, sql: &str, step: &Step) -> Result<(), Su
         return Ok(());
     }
     match step {
-        Step::LeftOut { .. } => Err(SupposeError::Unsupported(
+        Step::LeftOut { .. } | Step::Reset { .. } => Err(SupposeError::Unsupported(
             "the twin has no rows to gather statistics from",
         )),
         Step::Run { sql, .. } => {
