@@ -275,7 +275,9 @@ pub struct PlannerArgs {
     /// The usual PG* environment variables, the password file and service files are used as psql
     /// does. When neither this nor --schema nor --plan is given, but PGDATABASE, PGHOST or
     /// PGSERVICE is set, that database is asked. All is read in read-only transactions with time
-    /// limits; nothing is created, and no lock above ACCESS SHARE is taken.
+    /// limits; nothing is created, and no lock above ACCESS SHARE is taken. Indexes are tried with
+    /// hypopg where the database has it, else on a throw-away PostgreSQL on this machine that is
+    /// given the database's schema, statistics and sizes.
     #[arg(
         short = 'd',
         long,
@@ -296,8 +298,8 @@ pub struct PlannerArgs {
     )]
     pub snapshot: Option<PathBuf>,
 
-    /// Which PostgreSQL plans for a snapshot [default: auto: an installed one of the snapshot's
-    /// major version, else the embedded one]
+    /// Which PostgreSQL plans for a snapshot, and tries suggestions for a database without hypopg
+    /// [default: auto: an installed one of the same major version, else the embedded one]
     #[arg(long, value_name = "ENGINE", help_heading = "Where plans come from")]
     pub engine: Option<EngineChoice>,
 
