@@ -11,7 +11,9 @@ use super::twin::planner::TwinPlanner;
 use crate::catalog::Catalog;
 use crate::plan::PlanGraph;
 use crate::snapshot::Snapshot;
-use crate::verify::{Engine, PlanError, PlanOptions, Planned, Planner, Supposition, WhatIf};
+use crate::verify::{
+    Engine, PlanError, PlanOptions, Planned, Planner, Supposition, TriedChange, WhatIf,
+};
 
 /// Makes a twin of a snapshot; an error says in a sentence why there is none.
 pub type Opener = Box<dyn FnMut(Snapshot) -> Result<TwinPlanner, String>>;
@@ -74,10 +76,13 @@ impl LiveWithTwin {
     }
 
     fn make(&mut self) -> Result<Twin, PlanError> {
+        let reason = if self.live.has_hypopg()? {
+            "nothing is changed in the database itself"
+        } else {
+            "hypopg is not installed in the database"
+        };
         let failed = |what: &str, why: &str| {
-            Twin::Failed(format!(
-                "hypopg is not installed in the database, and {what} to try it on instead: {why}"
-            ))
+            Twin::Failed(format!("{reason}, and {what} to try it on instead: {why}"))
         };
         let snapshot = match self.live.snapshot(&SnapshotOptions::default()) {
             Ok(snapshot) => snapshot,
@@ -93,11 +98,10 @@ impl LiveWithTwin {
                 };
             }
         };
-        let mut notes = vec![
-            "hypopg is not installed in the database: they are tried on a twin, made of a \
-             snapshot of the whole database (no rows) that was held in memory"
-                .to_owned(),
-        ];
+        let mut notes = vec![format!(
+            "{reason}: they are tried on a twin, made of a snapshot of the whole database (no \
+             rows) that was held in memory"
+        )];
         notes.extend(
             snapshot
                 .limits
@@ -177,6 +181,19 @@ impl Planner for LiveWithTwin {
         let mut engine = planner.engine();
         engine.notes.splice(0..0, notes.iter().cloned());
         Some(engine)
+    }
+
+    fn try_change(
+        &mut self,
+        statements: &[Planned<'_>],
+        change: &[Supposition],
+    ) -> Result<TriedChange, PlanError> {
+        // hypopg supposes indexes; a change is more than that.
+        let mut tried = self.twin()?.try_change(statements, change)?;
+        if let Some(engine) = self.what_if_engine() {
+            tried.engine = engine;
+        }
+        Ok(tried)
     }
 
     fn plan_with(
