@@ -226,7 +226,8 @@ pub struct ExplainArgs {
     /// All of it is tried together, in order, on a throw-away PostgreSQL that is put back afterwards:
     /// CREATE and DROP INDEX, ALTER TABLE, CREATE STATISTICS, SET and whatever else a migration
     /// holds. For each query the cost and the plan are compared before and after. @- reads standard
-    /// input. It needs a planner that can be changed: --snapshot. docs/what-if.md says more.
+    /// input. A database is never changed: the change is tried on its twin, made of a snapshot. A
+    /// statement that the server refuses makes the exit code 2. docs/what-if.md says more.
     #[arg(long, value_name = "SQL", help_heading = "What if")]
     pub what_if: Vec<String>,
 

@@ -12,7 +12,9 @@ use super::twin::planner::TwinPlanner;
 use crate::catalog::Catalog;
 use crate::plan::PlanGraph;
 use crate::snapshot::Snapshot;
-use crate::verify::{Engine, PlanError, PlanOptions, Planned, Planner, Supposition, WhatIf};
+use crate::verify::{
+    Engine, PlanError, PlanOptions, Planned, Planner, Supposition, TriedChange, WhatIf,
+};
 
 /// Makes a twin of a snapshot; an error says in a sentence why there is none.
 pub type Opener = Box<dyn FnMut(Snapshot) -> Result<TwinPlanner, String>>;
@@ -87,19 +89,17 @@ impl LiveWithTwin {
 
     /// Why a twin is needed.
     fn reason(&mut self) -> Result<&'static str, PlanError> {
-        Ok(if self.without_hypopg {
-            "nothing is changed on a live server"
-        } else if self.is_elsewhere()? {
-            "hypopg is not installed in the database"
+        Ok(if self.live.has_hypopg()? {
+            "nothing is changed in the database itself"
         } else {
-            "no statistics can be supposed in the database"
+            "hypopg is not installed in the database"
         })
     }
 
     fn make(&mut self) -> Result<Twin, PlanError> {
-        let because = self.reason()?;
+        let reason = self.reason()?;
         let failed = |what: &str, why: &str| {
-            Twin::Failed(format!("{because}, and {what} to try it on: {why}"))
+            Twin::Failed(format!("{reason}, and {what} to try it on instead: {why}"))
         };
         let snapshot = match self.live.snapshot(&SnapshotOptions::default()) {
             Ok(snapshot) => snapshot,
@@ -116,7 +116,7 @@ impl LiveWithTwin {
             }
         };
         let mut notes = vec![format!(
-            "{because}: they are tried on a twin, made of a snapshot of the whole database (no \
+            "{reason}: they are tried on a twin, made of a snapshot of the whole database (no \
              rows) that was held in memory"
         )];
         notes.extend(
@@ -211,6 +211,19 @@ impl Planner for LiveWithTwin {
         let mut engine = planner.engine();
         engine.notes.splice(0..0, notes.iter().cloned());
         Some(engine)
+    }
+
+    fn try_change(
+        &mut self,
+        statements: &[Planned<'_>],
+        change: &[Supposition],
+    ) -> Result<TriedChange, PlanError> {
+        // hypopg supposes indexes; a change is more than that.
+        let mut tried = self.twin()?.try_change(statements, change)?;
+        if let Some(engine) = self.what_if_engine() {
+            tried.engine = engine;
+        }
+        Ok(tried)
     }
 
     fn plan_with(
