@@ -4,6 +4,7 @@
 
 use super::attach::Context;
 use crate::finding::{Change, Comparison, Finding, Level, Verdict};
+use crate::plan::metrics::rows_of_all;
 use crate::plan::{NodeId, PlanGraph, PlanNode};
 use crate::source::SourceId;
 use crate::verify::compare::plan_change;
@@ -122,61 +123,56 @@ fn judge(
         checked: Vec::new(),
         measured_ms: None,
     };
-    let Some(old) = node.map(|id| given.node(id)) else {
+    let Some(id) = node else {
         return if comparison.plan_change.is_some() {
             Verdict::BetterEstimate(comparison)
         } else {
             Verdict::NoChange(comparison)
         };
     };
-    let was = match elsewhere {
-        Some((plan, _)) => again(plan, old).and_then(|same| same.estimate),
-        None => old.estimate,
+    let old = given.node(id);
+    let estimate = |plan: &PlanGraph| rows_of_all(plan, again(plan, old)?).0;
+    let (was, actual) = match elsewhere {
+        Some((plan, _)) => (estimate(plan), rows_of_all(given, id).1),
+        None => rows_of_all(given, id),
     };
-    let is = again(after, old).and_then(|same| same.estimate);
-    let (Some(was), Some(is)) = (was, is) else {
+    let (Some(was), Some(is)) = (was, estimate(after)) else {
         return Verdict::NoChange(comparison);
     };
-    if let Some(actual) = old.actual {
-        let rows = actual.rows_per_loop;
-        comparison.checked.push(format!(
-            "the estimate of {} goes from {:.0} to {:.0} rows; {:.0} were measured",
-            old.label(),
-            was.rows,
-            is.rows,
-            rows
-        ));
-        if error(was.rows, rows) >= MENDED * error(is.rows, rows) {
-            Verdict::BetterEstimate(comparison)
-        } else {
-            Verdict::NoChange(comparison)
+    let told = format!(
+        "the estimate of {} goes from {was:.0} to {is:.0} rows",
+        old.label()
+    );
+    let is_mended = match actual {
+        Some(rows) => {
+            comparison
+                .checked
+                .push(format!("{told}; {rows:.0} were measured"));
+            error(was, rows) >= MENDED * error(is, rows)
         }
+        None => {
+            comparison.checked.push(told);
+            error(was, is) >= MENDED || comparison.plan_change.is_some()
+        }
+    };
+    if is_mended {
+        Verdict::BetterEstimate(comparison)
     } else {
-        comparison.checked.push(format!(
-            "the estimate of {} goes from {:.0} to {:.0} rows",
-            old.label(),
-            was.rows,
-            is.rows
-        ));
-        if error(was.rows, is.rows) >= MENDED || comparison.plan_change.is_some() {
-            Verdict::BetterEstimate(comparison)
-        } else {
-            Verdict::NoChange(comparison)
-        }
+        Verdict::NoChange(comparison)
     }
 }
 
 /// The node in another plan that does what that one does.
-fn again<'a>(plan: &'a PlanGraph, old: &PlanNode) -> Option<&'a PlanNode> {
+fn again(plan: &PlanGraph, old: &PlanNode) -> Option<NodeId> {
     plan.nodes()
-        .map(|(_, new)| new)
-        .filter(|new| {
+        .filter(|(_, new)| {
             new.relation.alias == old.relation.alias
                 && (new.relation.alias.is_some() || new.kind == old.kind)
         })
         // A bitmap's heap and index scans have the same alias or none; the
         // node of the same kind is the better match.
-        .max_by_key(|new| new.kind == old.kind)
+        .max_by_key(|(_, new)| new.kind == old.kind)
+        .map(|(id, _)| id)
 }
 
 fn error(estimate: f64, rows: f64) -> f64 {
