@@ -143,17 +143,14 @@ fn judge(
         "the estimate of {} goes from {was:.0} to {is:.0} rows",
         old.label()
     );
-    let is_mended = match actual {
-        Some(rows) => {
-            comparison
-                .checked
-                .push(format!("{told}; {rows:.0} were measured"));
-            error(was, rows) >= MENDED * error(is, rows)
-        }
-        None => {
-            comparison.checked.push(told);
-            error(was, is) >= MENDED || comparison.plan_change.is_some()
-        }
+    let is_mended = if let Some(rows) = actual {
+        comparison
+            .checked
+            .push(format!("{told}; {rows:.0} were measured"));
+        error(was, rows) >= MENDED * error(is, rows)
+    } else {
+        comparison.checked.push(told);
+        error(was, is) >= MENDED || comparison.plan_change.is_some()
     };
     if is_mended {
         Verdict::BetterEstimate(comparison)
