@@ -5,12 +5,13 @@
 )]
 
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::io::Read as _;
+use std::path::Path;
+use std::process::Stdio;
 
 use serde_json::Value;
-use tempfile::TempDir;
+
+use crate::support::desk::{Desk, ended};
 
 /// A sequential scan that keeps 5 of 200,000 rows.
 const PLAN: &str = r#"[{"Plan": {"Node Type": "Seq Scan", "Parallel Aware": false, "Async Capable": false,
@@ -20,118 +21,6 @@ const PLAN: &str = r#"[{"Plan": {"Node Type": "Seq Scan", "Parallel Aware": fals
   "Rows Removed by Filter": 199995, "Shared Hit Blocks": 1637, "Shared Read Blocks": 0},
   "Planning Time": 0.100, "Triggers": [], "Execution Time": 20.000}]"#;
 const QUERY: &str = "SELECT o.id\nFROM orders AS o\nWHERE o.customer_id = 4711;\n";
-
-/// A folder of its own for one test.
-struct Desk {
-    folder: TempDir,
-}
-
-/// How the program ended.
-struct Ended {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-impl Desk {
-    fn new() -> Self {
-        Self {
-            folder: tempfile::tempdir().expect("a temporary folder"),
-        }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn write(&self, name: &str, content: impl AsRef<[u8]>) -> &Self {
-        let path = self.path(name);
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).expect("a folder");
-        }
-        fs::write(path, content).expect("a file");
-        self
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pgadvise"));
-        command.args(args).current_dir(self.folder.path());
-        for (name, _) in std::env::vars_os() {
-            let known = name.to_string_lossy().into_owned();
-            if known.starts_with("PG") || known.starts_with("CLICOLOR") {
-                command.env_remove(name);
-            }
-        }
-        command
-            .env_remove("NO_COLOR")
-            .env_remove("COLUMNS")
-            .stdin(Stdio::null());
-        command
-    }
-
-    fn run(&self, args: &[&str]) -> Ended {
-        ended(&self.command(args).output().expect("the program runs"))
-    }
-
-    fn run_with_input(&self, args: &[&str], input: &str) -> Ended {
-        let mut child = self
-            .command(args)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
-        let mut stdin = child.stdin.take().expect("its input");
-        // A program that has no use for its input may end without reading it.
-        let written = stdin.write_all(input.as_bytes());
-        if let Err(error) = written {
-            assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe);
-        }
-        drop(stdin);
-        ended(&child.wait_with_output().expect("it ends"))
-    }
-}
-
-fn ended(output: &Output) -> Ended {
-    Ended {
-        code: output.status.code(),
-        out: String::from_utf8(output.stdout.clone()).expect("UTF-8"),
-        err: String::from_utf8(output.stderr.clone()).expect("UTF-8"),
-    }
-}
-
-impl Ended {
-    #[track_caller]
-    fn assert(&self, code: i32, out: &[&str], err: &[&str]) -> &Self {
-        let both = format!("--- out\n{}\n--- err\n{}", self.out, self.err);
-        assert_eq!(self.code, Some(code), "{both}");
-        for piece in out {
-            assert!(
-                self.out.contains(piece),
-                "no {piece:?} in the output:\n{both}"
-            );
-        }
-        for piece in err {
-            assert!(
-                self.err.contains(piece),
-                "no {piece:?} in the errors:\n{both}"
-            );
-        }
-        self
-    }
-
-    #[track_caller]
-    fn json(&self) -> Value {
-        let document: Value = serde_json::from_str(&self.out)
-            .unwrap_or_else(|error| panic!("{error}:\n{}\n{}", self.out, self.err));
-        let schema: Value =
-            serde_json::from_str(&pgadvise::report::json::schema()).expect("the schema");
-        if let Err(error) = jsonschema::validate(&schema, &document) {
-            panic!("{error}:\n{}", self.out);
-        }
-        document
-    }
-}
 
 /// Inputs of which nothing can be made: each is named with what to do, and
 /// nothing is printed that looks like a result.
@@ -773,4 +662,20 @@ fn the_page_of_the_command_line_is_up_to_date() {
 #[test]
 fn the_schema_of_the_report_is_up_to_date() {
     ensure("docs/report.schema.json", &pgadvise::report::json::schema());
+}
+
+#[test]
+fn the_schema_of_answers_is_up_to_date() {
+    ensure(
+        "docs/why-not.schema.json",
+        &pgadvise::report::why_not::schema(),
+    );
+}
+
+#[test]
+fn the_schema_of_snapshots_is_up_to_date() {
+    ensure(
+        "docs/snapshot.schema.json",
+        &pgadvise::snapshot::file::schema(),
+    );
 }

@@ -86,12 +86,24 @@ fn readme_shows_what_its_first_command_says() {
 #[test]
 fn commands_in_the_docs_are_understood() {
     let mut seen = 0;
-    for path in ["README.md", "docs/configuration.md", "docs/contributing.md"] {
+    for path in [
+        "README.md",
+        "docs/configuration.md",
+        "docs/contributing.md",
+        "docs/parameters.md",
+        "docs/snapshot.md",
+        "docs/why-not.md",
+    ] {
         let text = read(path);
         for block in blocks(&text, "sh") {
             for line in block.lines() {
                 let line = line.split(" | ").last().unwrap_or(line).trim();
-                let Some(rest) = line.strip_prefix("pgadvise ") else {
+                // Git is told a command in quotes.
+                let Some(rest) = line
+                    .split_once("pgadvise ")
+                    .filter(|(before, _)| before.is_empty() || before.ends_with('"'))
+                    .map(|(_, rest)| rest.trim_end_matches('"'))
+                else {
                     continue;
                 };
                 seen += 1;
@@ -125,7 +137,117 @@ fn commands_in_the_docs_are_understood() {
             }
         }
     }
-    assert!(seen >= 8, "README shows commands: {seen}");
+    assert!(seen >= 16, "the docs show commands: {seen}");
+}
+
+/// The configuration that the docs show is one that the program takes, and
+/// names every key.
+#[test]
+fn the_configuration_in_the_docs_is_understood() {
+    let page = read("docs/configuration.md");
+    let shown = blocks(&page, "toml").remove(0);
+    let rules: Vec<&str> = pgadvise::rules::ALL
+        .iter()
+        .map(|rule| rule.meta().id)
+        .collect();
+    let parse = |text: &str| {
+        pgadvise::input::config::parse(Path::new("pgadvise.toml"), text, &rules)
+            .unwrap_or_else(|error| panic!("{error}\n{text}"))
+    };
+    parse(&shown);
+    // What stands in a comment, as it cannot stand beside another key.
+    let other = shown
+        .replace("schema   =", "# schema   =")
+        .replace("# snapshot =", "snapshot =");
+    assert!(parse(&other).snapshot.is_some());
+}
+
+/// Runs the program in a folder with these files.
+#[cfg(feature = "embedded")]
+fn said(files: &[(&str, &str)], arguments: &str) -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, text) in files {
+        #[expect(clippy::disallowed_methods, reason = "the program reads it")]
+        std::fs::write(folder.path().join(name), text).expect("a file");
+    }
+    let output = Command::new(env!("CARGO_BIN_EXE_pgadvise"))
+        .args(arguments.split_whitespace())
+        .current_dir(folder.path())
+        .env("COLUMNS", "100")
+        .output()
+        .expect("the program runs");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Words in which every number, whatever its length, is 0.
+#[cfg(feature = "embedded")]
+fn without_numbers(text: &str) -> String {
+    let mut out = String::new();
+    let text = words(text);
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        let in_number = out.ends_with('0');
+        let goes_on = c == '0' || (matches!(c, '.' | ',') && rest.peek() == Some(&'0'));
+        if !(in_number && goes_on) {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// Each part of what a page shows, between blank lines, is said.
+#[cfg(feature = "embedded")]
+fn assert_said(shown: &str, said: &str) {
+    let said = without_numbers(said);
+    for part in shown.split("\n\n") {
+        assert!(
+            said.contains(&without_numbers(part)),
+            "the page shows\n{part}\nbut the program says\n{said}"
+        );
+    }
+}
+
+#[cfg(feature = "embedded")]
+#[test]
+fn the_page_on_why_not_shows_what_is_said() {
+    let page = read("docs/why-not.md");
+    let said = said(
+        &[
+            ("query.sql", &blocks(&page, "sql").remove(0)),
+            ("schema.sql", &read("fixtures/shop/schema.sql")),
+        ],
+        "why-not orders_created_at_idx query.sql --schema schema.sql",
+    );
+    assert_said(&blocks(&page, "text").remove(0), &said);
+}
+
+/// The page's table has 300,000 orders: nearly all are done, some new, few
+/// failed.
+#[cfg(feature = "embedded")]
+#[test]
+fn the_page_on_parameters_shows_what_is_said() {
+    let page = read("docs/parameters.md");
+    let schema = "
+        CREATE TABLE orders (id bigint PRIMARY KEY, status text NOT NULL, note text NOT NULL);
+        INSERT INTO orders
+            SELECT i, CASE WHEN i % 2500 = 0 THEN 'failed' WHEN i % 48 = 0 THEN 'new' ELSE 'done' END,
+                   repeat('x', 120)
+            FROM generate_series(1, 300000) i;
+        CREATE INDEX orders_status_idx ON orders (status);
+        ANALYZE;";
+    let said = said(
+        &[
+            ("query.sql", "SELECT * FROM orders WHERE status = $1;"),
+            ("schema.sql", schema),
+        ],
+        "explain query.sql --schema schema.sql",
+    );
+    assert_said(&blocks(&page, "text").remove(0), &said);
 }
 
 /// Links to files of the repository lead somewhere.

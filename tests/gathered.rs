@@ -458,3 +458,82 @@ fn a_sample_mends_estimates_that_were_far_off() {
         assert!(error(estimates(tried)[0], 80.0) < 1.1);
     }
 }
+
+/// Through the program: the advice, its verdict, and what it rests on. On the
+/// embedded server too, whatever version the live one is of.
+#[cfg(feature = "embedded")]
+#[test]
+fn the_program_proves_statistics_on_a_live_server() {
+    let Some(server) = crate::support::server::shared() else {
+        return;
+    };
+    drop(server.database(
+        "statistics_proved",
+        "CREATE TABLE people (id int, town text, code text); \
+         INSERT INTO people SELECT i, 't' || i % 80, 'c' || i % 80 \
+           FROM generate_series(1, 200000) AS i; \
+         CREATE INDEX ON people (town); \
+         CREATE TABLE detail (id int PRIMARY KEY, person int, body text); \
+         INSERT INTO detail SELECT i, i, repeat('d', 30) FROM generate_series(1, 200000) AS i; \
+         CREATE INDEX ON detail (person); ANALYZE",
+    ));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("query.sql");
+    #[expect(clippy::disallowed_methods, reason = "the test's own file")]
+    std::fs::write(
+        &file,
+        "SELECT * FROM people p JOIN detail d ON d.person = p.id \
+         WHERE town = 't7' AND code = 'c7';",
+    )
+    .unwrap();
+    let conninfo = format!(
+        "host={} dbname=statistics_proved user=postgres application_name=prover",
+        server.folder().display()
+    );
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_pgadvise"))
+        .args([
+            "explain",
+            "--analyze",
+            "--format",
+            "json",
+            "--engine",
+            "embedded",
+        ])
+        .arg(&file)
+        .args(["-d", &conninfo])
+        .env_clear()
+        .env("HOME", folder.path())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let report: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let statement = &report["statements"][0];
+    let verdict = statement["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|finding| finding["rule"] == "row-estimate-far-off")
+        .flat_map(|finding| finding["suggestions"].as_array().unwrap())
+        .map(|suggestion| &suggestion["verdict"])
+        .next()
+        .unwrap_or_else(|| panic!("{statement:#}"));
+    let told = verdict.to_string();
+    assert!(told.contains("twin of statistics_proved"), "{told}");
+    assert!(told.contains("2500 were measured"), "{told}");
+    assert!(told.contains("from a sample of 30,"), "{told}");
+    let estimate: f64 = told
+        .split_once(" to ")
+        .and_then(|(_, rest)| rest.split_once(" rows"))
+        .and_then(|(number, _)| number.parse().ok())
+        .unwrap_or_else(|| panic!("{told}"));
+    assert!(error(estimate, 2500.0) < 1.5, "{told}");
+    for line in server.logged("statistics_proved", "prover") {
+        let sql = line.split_once(": ").map_or("", |(_, sql)| sql.trim());
+        assert!(
+            !["CREATE", "ALTER", "ANALYZE", "INSERT"]
+                .iter()
+                .any(|verb| sql.starts_with(verb)),
+            "{line}"
+        );
+    }
+}

@@ -191,6 +191,7 @@ fn report() -> Report {
             nodes: vec![node(1, None, "Gather", 0.03), filter],
         }),
         parameters: None,
+        what_if: None,
         findings: vec![slow, finding(Level::Note, "a second, smaller finding")],
         suppressed: vec![Suppressed {
             reason: Some("known".to_owned()),
@@ -220,6 +221,7 @@ fn report() -> Report {
             name: "pgadvise".to_owned(),
             version: "0.0.0".to_owned(),
         },
+        what_if: None,
         statements: vec![statement],
         problems: vec![Problem {
             kind: ProblemKind::Input,

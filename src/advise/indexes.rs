@@ -634,8 +634,8 @@ fn depends_on(spec: &IndexSpec, column: &str) -> bool {
         })
 }
 
-/// The same of an index that is there.
-fn has_column(index: &Index, column: &str) -> bool {
+/// Whether an UPDATE of the column concerns an index that is there.
+pub(super) fn has_column(index: &Index, column: &str) -> bool {
     let in_text = |text: &str| names(text, column);
     index.include.iter().any(|name| name == column)
         || index.predicate.as_deref().is_some_and(in_text)

@@ -14,6 +14,7 @@ pub mod statistics;
 pub mod suppress;
 pub mod untested;
 pub mod usage;
+pub mod what_if;
 pub mod why_not;
 
 use crate::finding::Finding;

@@ -55,6 +55,10 @@ Examples:
   # Standard input: a query or a plan
   psql -XAtc 'EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) SELECT …' | pgadvise explain -
 
+  # What a change would do to the plan; nothing is changed
+  pgadvise explain orders.sql --snapshot shop.pgsnap --what-if 'create index on orders (status)'
+  pgadvise explain queries/*.sql --snapshot shop.pgsnap --what-if @migration.sql
+
   # In CI: fail on warnings, keep the report
   pgadvise explain queries/*.sql --schema schema.sql --fail-on warning --format json -o report.json
 
@@ -212,6 +216,16 @@ pub struct ExplainArgs {
     /// Give up on a statement after so many seconds [default: 60]
     #[arg(long, value_name = "SECONDS", help_heading = "Where plans come from", value_parser = clap::value_parser!(u64).range(1..=86400))]
     pub timeout: Option<u64>,
+
+    /// Plan as if this SQL had been executed: indexes, constraints, settings, a whole migration.
+    /// May be repeated; @FILE reads it from a file
+    ///
+    /// All of it is tried together, in order, on a throw-away PostgreSQL that is put back afterwards:
+    /// CREATE and DROP INDEX, ALTER TABLE, CREATE STATISTICS, SET and whatever else a migration
+    /// holds. For each query the cost and the plan are compared before and after. @- reads standard
+    /// input. It needs a planner that can be changed: --snapshot. docs/what-if.md says more.
+    #[arg(long, value_name = "SQL", help_heading = "What if")]
+    pub what_if: Vec<String>,
 
     /// Apply the rules only; do not try suggestions on the planner
     #[arg(long, help_heading = "What is suggested")]

@@ -21,6 +21,8 @@ pub struct Environment {
     /// The folder for what is kept between runs: `pgadvise` in
     /// `XDG_CACHE_HOME`, or in `.cache` of the home folder.
     pub cache: Option<PathBuf>,
+    /// `TMPDIR`, where it is set: the user's own choice.
+    pub temp: Option<PathBuf>,
 }
 
 impl std::fmt::Debug for Environment {
@@ -56,6 +58,7 @@ impl Environment {
             path: variable("PATH")
                 .map(|path| std::env::split_paths(&path).collect())
                 .unwrap_or_default(),
+            temp: variable("TMPDIR").map(PathBuf::from),
             cache: variable("XDG_CACHE_HOME")
                 .map(PathBuf::from)
                 .filter(|folder| folder.is_absolute())

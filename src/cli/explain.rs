@@ -9,8 +9,10 @@ use super::inputs::{Inputs, is_planned};
 use super::planner::{self, Choice};
 use super::settings::Settings;
 use super::ui::{Ui, Written};
+use super::what_if::{self, Changes};
 use crate::advise::explain::{AdviceOptions, analyse};
 use crate::advise::suppress::ConfiguredSuppression;
+use crate::advise::what_if::Tried;
 use crate::advise::{Analysis, Outcome, belongs};
 
 use crate::report::{self, FORMATS, Render, model};
@@ -100,10 +102,12 @@ fn report(
     if let Some(plan) = &args.plan {
         inputs.give_plans(plan)?;
     }
+    let changes = Changes::read(&args.what_if, &mut inputs.sources)?;
     let mut analyses = Vec::new();
+    let mut tried = None;
     if !inputs.files.is_empty() {
-        match advise(args, settings, environment, &mut inputs, ui) {
-            Ok(done) => analyses = done,
+        match advise(args, settings, environment, &mut inputs, &changes, ui) {
+            Ok(done) => (analyses, tried) = done,
             Err(failure) => inputs.problems.push(failure.problem()),
         }
     }
@@ -121,10 +125,14 @@ fn report(
             Kind::Usage,
             "nothing could be checked: there is no plan, and no planner to ask for one",
         )
-        .hint("name a file that creates the tables with --schema, a database with -d, or a plan with --plan");
+        .hint("name a file that creates the tables with --schema, a database with -d, a snapshot with --snapshot, or a plan with --plan");
         inputs.problems.push(failure.problem());
     }
-    Ok(report::build(&analyses, &inputs.sources, inputs.problems))
+    let mut report = report::build(&analyses, &inputs.sources, inputs.problems);
+    if let Some(tried) = tried {
+        report::what_if::attach(&mut report, &tried, &changes.spans, &inputs.sources);
+    }
+    Ok(report)
 }
 
 /// Standard input can be read once.
@@ -134,7 +142,8 @@ fn check_stdin(args: &ExplainArgs) -> Result<(), Failure> {
         .iter()
         .chain(&args.plan)
         .filter(|path| path.as_os_str() == "-")
-        .count();
+        .count()
+        + args.what_if.iter().filter(|text| *text == "@-").count();
     if named > 1 {
         return Err(
             Failure::new(Kind::Usage, "standard input (-) is named more than once")
@@ -154,13 +163,14 @@ fn choose(
     if let Some(conninfo) = &args.planner.dbname {
         return Ok(Choice::Database {
             conninfo: Some(conninfo.clone()),
-            engine: args.planner.engine(),
+            engine: settings.engine.clone(),
+            on_twin: !args.what_if.is_empty(),
         });
     }
-    if let Some(file) = &args.planner.snapshot {
+    if let Some(file) = &settings.snapshot {
         return Ok(Choice::Snapshot {
             file: file.clone(),
-            engine: args.planner.engine(),
+            engine: settings.engine.clone(),
         });
     }
     if !settings.schema.is_empty() {
@@ -174,7 +184,8 @@ fn choose(
         tracing::info!("{variable} is set: asking that database");
         return Ok(Choice::Database {
             conninfo: None,
-            engine: args.planner.engine(),
+            engine: settings.engine.clone(),
+            on_twin: !args.what_if.is_empty(),
         });
     }
     if args.analyze {
@@ -191,9 +202,13 @@ fn advise(
     settings: &Settings,
     environment: &Environment,
     inputs: &mut Inputs,
+    changes: &Changes,
     ui: &Ui,
-) -> Result<Vec<Analysis>, Failure> {
+) -> Result<(Vec<Analysis>, Option<Tried>), Failure> {
     let choice = choose(args, settings, environment, inputs)?;
+    if choice == Choice::None && !changes.is_empty() {
+        return Err(what_if::no_planner());
+    }
     let mut note = None;
     let mut planner = match planner::start(
         &choice,
@@ -272,6 +287,14 @@ fn advise(
             }
         }
     }
+    let mut tried = None;
+    if let (Some(planner), false) = (&mut planner, changes.is_empty()) {
+        progress.say("planning with the change");
+        match what_if::run(changes, &analyses, planner.as_mut()) {
+            Ok(done) => tried = Some(done),
+            Err(failure) => inputs.problems.push(failure.problem()),
+        }
+    }
     for analysis in &mut analyses {
         // What could not be read, and was not planned, was not advised on.
         analysis.failed |= analysis.plan.is_none()
@@ -287,7 +310,7 @@ fn advise(
             engine.notes.insert(0, note.clone());
         }
     }
-    Ok(analyses)
+    Ok((analyses, tried))
 }
 
 /// Lends the planner for one call.

@@ -13,6 +13,7 @@ mod settings;
 mod snapshot;
 mod twin;
 mod ui;
+mod what_if;
 mod why_not;
 
 use std::process::ExitCode;

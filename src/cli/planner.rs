@@ -4,11 +4,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::ValueEnum as _;
+
 use super::Exit;
 use super::args::{EngineChoice, PlannerArgs};
 use super::env::Environment;
 use super::failure::{Failure, Kind};
 use super::ui::Ui;
+use crate::input::config::Config;
 use crate::pg::{self, ConnectOptions, Error, Limits, LivePlanner, LiveWithTwin};
 use crate::report::model;
 use crate::source::Sources;
@@ -25,6 +28,9 @@ pub(super) enum Choice {
         conninfo: Option<String>,
         /// Where what it cannot suppose is supposed.
         engine: Engine,
+        /// Whether everything is supposed there: changes of any kind are asked
+        /// for.
+        on_twin: bool,
     },
     /// A throw-away server with what a snapshot knows of another.
     Snapshot {
@@ -46,13 +52,24 @@ pub(super) struct Engine {
     pub(super) pg_bin: Option<PathBuf>,
 }
 
-impl PlannerArgs {
-    /// On which server a twin is to run.
-    pub(super) fn engine(&self) -> Engine {
-        Engine {
-            choice: self.engine.unwrap_or_default(),
-            pg_bin: self.pg_bin.clone(),
+impl Engine {
+    /// What the command line says, or else the configuration.
+    pub(super) fn new(args: &PlannerArgs, config: &Config) -> Self {
+        let configured = config
+            .engine
+            .as_deref()
+            .and_then(|name| EngineChoice::from_str(name, false).ok());
+        Self {
+            choice: args.engine.or(configured).unwrap_or_default(),
+            pg_bin: args.pg_bin.clone().or_else(|| config.pg_bin.clone()),
         }
+    }
+}
+
+impl PlannerArgs {
+    /// Whether the command line says where plans come from.
+    pub(super) fn is_given(&self) -> bool {
+        self.dbname.is_some() || self.snapshot.is_some() || !self.schema.is_empty()
     }
 }
 
@@ -87,9 +104,13 @@ pub(super) fn start(
             let _progress = ui.progress("executing the schema on the embedded PostgreSQL");
             embedded::start(files, timeout, sources)
         }
-        Choice::Database { conninfo, engine } => {
+        Choice::Database {
+            conninfo,
+            engine,
+            on_twin,
+        } => {
             let _progress = ui.progress("connecting to the database");
-            live(conninfo.as_deref(), engine, timeout, environment)
+            live(conninfo.as_deref(), engine, *on_twin, timeout, environment)
         }
         Choice::Snapshot { file, engine } => {
             super::twin::start(file, engine, timeout, environment, ui)
@@ -101,6 +122,7 @@ pub(super) fn start(
 fn live(
     conninfo: Option<&str>,
     engine: &Engine,
+    on_twin: bool,
     timeout: Duration,
     environment: &Environment,
 ) -> Result<Started, Failure> {
@@ -118,10 +140,10 @@ fn live(
     let target = planner.session().target().to_owned();
     tracing::info!("connected to {target}");
     Ok(Started {
-        planner: Some(PlannerBox(Box::new(LiveWithTwin::new(
-            planner,
-            super::twin::opener(engine, timeout, environment),
-        )))),
+        planner: Some(PlannerBox(Box::new(
+            LiveWithTwin::new(planner, super::twin::opener(engine, timeout, environment))
+                .without_hypopg(on_twin),
+        ))),
         problems: Vec::new(),
         note: Some(format!("the database asked: {target}")),
     })

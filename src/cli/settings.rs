@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::args::{ColorWhen, ExplainArgs, FailOn, Format, Global};
 use super::env::Environment;
 use super::failure::Failure;
+use super::planner::Engine;
 use super::rules;
 use crate::advise::engine::Choice;
 use crate::advise::explain::AdviceOptions;
@@ -26,6 +27,10 @@ pub(super) struct Settings {
     /// Schema files: those of the command line, or else those of the
     /// configuration.
     pub(super) schema: Vec<PathBuf>,
+    /// The snapshot of the command line, or else that of the configuration.
+    pub(super) snapshot: Option<PathBuf>,
+    /// On which server a twin runs.
+    pub(super) engine: Engine,
     pub(super) advice: AdviceOptions,
 }
 
@@ -60,13 +65,18 @@ impl Settings {
             }
         }
         let min_gain = args.min_gain.or(config.min_gain);
-        let schema = if !args.planner.schema.is_empty() {
+        let given = args.planner.is_given() || args.plan.is_some();
+        let schema = if given {
             args.planner.schema.clone()
-        } else if args.planner.dbname.is_none() && args.plan.is_none() {
-            config.schema.clone()
         } else {
-            Vec::new()
+            config.schema.clone()
         };
+        let snapshot = if given {
+            args.planner.snapshot.clone()
+        } else {
+            config.snapshot.clone()
+        };
+        let engine = Engine::new(&args.planner, &config);
         Ok(Self {
             color: named(config.color.as_deref()),
             format: args
@@ -81,6 +91,8 @@ impl Settings {
                 args.timeout.or(config.timeout).unwrap_or(TIMEOUT_SECONDS),
             ),
             schema,
+            snapshot,
+            engine,
             advice: AdviceOptions {
                 analyze: args.analyze,
                 allow_writes: args.analyze_writes,

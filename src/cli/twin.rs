@@ -2,6 +2,7 @@
 //! the next run.
 
 use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use super::planner::{Engine, PlannerBox, Started};
 use super::ui::Ui;
 use crate::input;
 use crate::pg::cluster::ClusterError;
+use crate::pg::cluster::private::in_memory;
 use crate::pg::cluster::programs::Search;
 use crate::pg::live_twin::Opener;
 use crate::pg::twin::TwinError;
@@ -94,7 +96,7 @@ fn options(
             path: environment.path.clone(),
         },
         cache: environment.cache.clone(),
-        temp: std::env::temp_dir(),
+        temp: temp(environment, snapshot),
         program,
         load_limit: timeout.max(Duration::from_mins(5)),
         statement_limit: timeout,
@@ -129,6 +131,27 @@ fn with_causes(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+/// Bytes of an empty cluster.
+const CLUSTER_BYTES: u64 = 64 << 20;
+/// Bytes that a relation takes with its entries in the catalogue.
+const RELATION_BYTES: u64 = 48 << 10;
+
+/// The folder for the twin's files: in memory where there is room, unless the
+/// user chose another.
+fn temp(environment: &Environment, snapshot: &Snapshot) -> PathBuf {
+    let relations: usize = snapshot
+        .relations
+        .iter()
+        .map(|relation| 2 + relation.indexes.len())
+        .sum();
+    let bytes = CLUSTER_BYTES + RELATION_BYTES * relations as u64;
+    environment
+        .temp
+        .clone()
+        .or_else(|| in_memory(bytes))
+        .unwrap_or_else(std::env::temp_dir)
 }
 
 fn warning(message: String, hint: Option<String>) -> model::Problem {

@@ -126,6 +126,11 @@ impl Ui {
         }
     }
 
+    /// Whether standard output is a terminal.
+    pub(super) fn writes_to_terminal() -> bool {
+        io::stdout().is_terminal()
+    }
+
     /// Writes to standard output.
     pub(super) fn write(bytes: &[u8]) -> Result<Written, Failure> {
         let mut out = io::stdout().lock();

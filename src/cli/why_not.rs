@@ -7,10 +7,10 @@ use super::args::{Format, Global, PlannerArgs, WhyNotArgs};
 use super::env::Environment;
 use super::failure::{Failure, Kind};
 use super::inputs::{Inputs, is_planned};
-use super::planner::{self, Choice};
+use super::planner::{self, Choice, Engine};
 use super::ui::{Ui, Written};
 use crate::advise::why_not::{WhyNotError, why_not};
-use crate::input::config;
+use crate::input::config::{self, Config};
 use crate::report::model::{Severity, WhyNotReport};
 use crate::report::why_not as answers;
 use crate::source::Problem;
@@ -64,7 +64,8 @@ fn report(
     environment: &Environment,
     ui: &Ui,
 ) -> Result<WhyNotReport, Failure> {
-    let choice = choose(&args.planner, global, environment)?;
+    let config = configuration(global, environment)?;
+    let choice = choose(&args.planner, &config, environment)?;
     let mut inputs = Inputs::read(std::slice::from_ref(&args.file));
     if inputs
         .files
@@ -84,7 +85,7 @@ fn report(
     if statements.is_empty() {
         return Ok(answers::report(&args.index, Vec::new(), inputs.problems));
     }
-    let timeout = Duration::from_secs(args.timeout.unwrap_or(TIMEOUT_SECONDS));
+    let timeout = Duration::from_secs(args.timeout.or(config.timeout).unwrap_or(TIMEOUT_SECONDS));
     let started = planner::start(&choice, timeout, environment, &mut inputs.sources, ui)?;
     inputs.problems.extend(started.problems);
     let Some(mut planner) = started.planner.map(|planner| planner.0) else {
@@ -142,42 +143,48 @@ fn report(
 /// Which planner is asked.
 fn choose(
     args: &PlannerArgs,
-    global: &Global,
+    config: &Config,
     environment: &Environment,
 ) -> Result<Choice, Failure> {
-    if let Some(file) = &args.snapshot {
+    let engine = Engine::new(args, config);
+    let (snapshot, schema) = if args.is_given() {
+        (&args.snapshot, &args.schema)
+    } else {
+        (&config.snapshot, &config.schema)
+    };
+    if let Some(file) = snapshot {
         return Ok(Choice::Snapshot {
             file: file.clone(),
-            engine: args.engine(),
+            engine,
         });
     }
-    if let Some(conninfo) = &args.dbname {
-        return Ok(Choice::Database {
-            conninfo: Some(conninfo.clone()),
-            engine: args.engine(),
-        });
+    if !schema.is_empty() {
+        return Ok(Choice::Schema(schema.clone()));
     }
-    if !args.schema.is_empty() {
-        return Ok(Choice::Schema(args.schema.clone()));
+    let conninfo = args.dbname.clone();
+    if conninfo.is_none() {
+        let Some(variable) = environment.names_database() else {
+            return Err(nothing_to_ask());
+        };
+        tracing::info!("{variable} is set: asking that database");
     }
+    Ok(Choice::Database {
+        conninfo,
+        engine,
+        on_twin: false,
+    })
+}
+
+/// The configuration, which may say where plans come from.
+fn configuration(global: &Global, environment: &Environment) -> Result<Config, Failure> {
     let path = global
         .config
         .clone()
         .or_else(|| config::find(environment.folder.as_deref()?));
-    if let Some(path) = path {
-        let config = config::load(&path, &super::rules::names())?;
-        if !config.schema.is_empty() {
-            return Ok(Choice::Schema(config.schema));
-        }
-    }
-    if let Some(variable) = environment.names_database() {
-        tracing::info!("{variable} is set: asking that database");
-        return Ok(Choice::Database {
-            conninfo: None,
-            engine: args.engine(),
-        });
-    }
-    Err(nothing_to_ask())
+    Ok(match path {
+        Some(path) => config::load(&path, &super::rules::names())?,
+        None => Config::default(),
+    })
 }
 
 fn nothing_to_ask() -> Failure {

@@ -17,7 +17,8 @@ pub const FILE_NAME: &str = "pgadvise.toml";
 
 /// Keys at the top: options of `explain` by their long names.
 const OPTIONS: &[&str] = &[
-    "color", "fail-on", "format", "min-gain", "schema", "timeout", "verify", "rules", "suppress",
+    "color", "engine", "fail-on", "format", "min-gain", "pg-bin", "schema", "snapshot", "timeout",
+    "verify", "rules", "suppress",
 ];
 /// Keys of a suppression.
 const SUPPRESSION: &[&str] = &["rule", "file", "relation", "reason"];
@@ -29,14 +30,20 @@ pub struct Config {
     pub path: Option<PathBuf>,
     /// `color`.
     pub color: Option<String>,
+    /// `engine`.
+    pub engine: Option<String>,
     /// `fail-on`.
     pub fail_on: Option<String>,
     /// `format`.
     pub format: Option<String>,
     /// `min-gain`, in percent.
     pub min_gain: Option<f64>,
+    /// `pg-bin`, relative to the file's folder.
+    pub pg_bin: Option<PathBuf>,
     /// `schema`, relative to the file's folder.
     pub schema: Vec<PathBuf>,
+    /// `snapshot`, relative to the file's folder.
+    pub snapshot: Option<PathBuf>,
     /// `timeout`, in seconds.
     pub timeout: Option<u64>,
     /// `verify`.
@@ -195,6 +202,10 @@ impl Reader<'_> {
                     config.color =
                         Some(self.one_of("color", value, &["auto", "always", "never"])?);
                 }
+                "engine" => {
+                    config.engine =
+                        Some(self.one_of("engine", value, &["auto", "embedded", "native"])?);
+                }
                 "fail-on" => {
                     config.fail_on = Some(self.one_of(
                         "fail-on",
@@ -207,7 +218,9 @@ impl Reader<'_> {
                         Some(self.one_of("format", value, &["text", "json", "markdown"])?);
                 }
                 "min-gain" => config.min_gain = Some(self.percent(value)?),
+                "pg-bin" => config.pg_bin = Some(self.path("pg-bin", value)?),
                 "schema" => config.schema = self.paths(value)?,
+                "snapshot" => config.snapshot = Some(self.path("snapshot", value)?),
                 "timeout" => {
                     let seconds = self.number("timeout", value, "a number of seconds from 1")?;
                     if seconds < 1.0 || seconds.fract() != 0.0 {
@@ -228,7 +241,24 @@ impl Reader<'_> {
                 _ => return Err(self.unknown(key.get_ref(), key.span().start, "", OPTIONS)),
             }
         }
+        if !config.schema.is_empty()
+            && let Some((_, value)) = table
+                .iter()
+                .find(|(key, _)| key.get_ref().as_ref() == "snapshot")
+        {
+            return Err(self.value("snapshot", value, "left out where schema is given"));
+        }
         Ok(config)
+    }
+
+    /// A path, relative to the file's folder.
+    fn path(&self, key: &str, value: &Spanned<DeValue<'_>>) -> Result<PathBuf, ConfigError> {
+        let text = value
+            .get_ref()
+            .as_str()
+            .filter(|text| !text.is_empty())
+            .ok_or_else(|| self.value(key, value, "a path in quotes"))?;
+        Ok(self.folder().join(text))
     }
 
     fn levels(
@@ -371,9 +401,14 @@ impl Reader<'_> {
     }
 
     /// A path or a list of paths, taken from the folder of the file.
+    /// The folder that the file stands in.
+    fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or_else(|| Path::new(""))
+    }
+
     fn paths(&self, value: &Spanned<DeValue<'_>>) -> Result<Vec<PathBuf>, ConfigError> {
         let expected = "a path or a list of paths in quotes";
-        let folder = self.path.parent().unwrap_or_else(|| Path::new(""));
+        let folder = self.folder();
         match value.get_ref() {
             DeValue::String(path) => Ok(vec![folder.join(path.as_ref())]),
             DeValue::Array(paths) => paths
@@ -516,6 +551,15 @@ mod tests {
     }
 
     #[test]
+    fn paths_are_relative_to_the_file() {
+        let config = read("snapshot = \"a.pgsnap\"\npg_bin = \"/bin\"\nengine = \"native\"")
+            .expect("a good file");
+        assert_eq!(config.snapshot, Some(PathBuf::from("conf/a.pgsnap")));
+        assert_eq!(config.pg_bin, Some(PathBuf::from("/bin")));
+        assert_eq!(config.engine.as_deref(), Some("native"));
+    }
+
+    #[test]
     fn a_key_that_means_nothing_is_named_with_its_line_and_the_nearest() {
         let error = read("format = \"json\"\ntimeuot = 3\n").expect_err("unknown");
         assert_eq!(
@@ -548,6 +592,12 @@ mod tests {
                 "reason in [[suppress]] must be given",
             ),
             ("suppress = 1", "suppress must be a list of tables"),
+            ("snapshot = 1", "snapshot must be a path"),
+            (
+                "snapshot = \"a.pgsnap\"\nschema = \"a.sql\"",
+                "snapshot must be left out where schema is given",
+            ),
+            ("engine = \"oracle\"", "engine must be one of \"auto\""),
         ] {
             let error = read(text).expect_err(text).to_string();
             assert!(error.contains(says), "{text}: {error}");

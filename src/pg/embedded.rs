@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::change;
 use super::cluster::embedded::{Embedded, ServerOptions};
 use super::cluster::{Cluster as _, ClusterError};
 use super::explain::RawText;
@@ -21,7 +22,8 @@ use crate::finding::IndexSpec;
 use crate::plan::PlanGraph;
 use crate::source::{Problem, Span};
 use crate::verify::{
-    Engine, PlanError, PlanOptions, Planned, Planner, SupposedIndex, Supposition, WhatIf,
+    Engine, PlanError, PlanOptions, Planned, Planner, SupposedChange, SupposedIndex, Supposition,
+    WhatIf,
 };
 
 /// How often a statement is executed to measure it.
@@ -239,7 +241,8 @@ impl EmbeddedPlanner {
     ) -> Result<WhatIf, PlanError> {
         let specs = Supposition::indexes(suppositions);
         self.show_only(&specs)?;
-        let plans = self.supposing(suppositions, |planner| {
+        let mut changes = Vec::new();
+        let plans = self.supposing(suppositions, &mut changes, |planner| {
             let mut plans = Vec::new();
             for statement in statements {
                 match planner.explain(*statement, PlanOptions::default()) {
@@ -268,16 +271,18 @@ impl EmbeddedPlanner {
         Ok(WhatIf {
             plans,
             indexes,
-            changes: Vec::new(),
+            changes,
         })
     }
 
-    /// Does the work with the supposed statistics in place, and puts the old
-    /// ones back: the rows of `pg_statistic` by rolling back, those of
-    /// `pg_class` by hand, since ANALYZE writes them in place.
+    /// Does the work with the supposed statistics and changes in place, and
+    /// puts the old ones back: the rows of `pg_statistic` by rolling back,
+    /// those of `pg_class` by hand, since ANALYZE and CREATE INDEX write them
+    /// in place.
     fn supposing<T>(
         &mut self,
         suppositions: &[Supposition],
+        changes: &mut Vec<SupposedChange>,
         work: impl FnOnce(&mut Self) -> Result<T, PlanError>,
     ) -> Result<T, PlanError> {
         let mut scripts = Vec::new();
@@ -292,20 +297,27 @@ impl EmbeddedPlanner {
                 tables.extend(relations.iter().cloned());
             }
         }
-        if scripts.is_empty() {
+        let sql = change::of(suppositions);
+        if scripts.is_empty() && sql.is_empty() {
             return work(self);
         }
-        let saved = saved_sizes(self.session()?, &tables)?;
+        let saved = if sql.is_empty() {
+            saved_sizes(self.session()?, &tables)?
+        } else {
+            change::saved_sizes(self.session()?)?
+        };
         self.session()?.execute_script("BEGIN")?;
-        let mut result = Ok(());
+        let mut result = change::make(self.session()?, &sql)
+            .map(|made| *changes = made)
+            .map_err(PlanError::from);
         for script in scripts {
+            if result.is_err() {
+                break;
+            }
             result = self
                 .session()?
                 .execute_script(script)
                 .map_err(PlanError::from);
-            if result.is_err() {
-                break;
-            }
         }
         let result = match result {
             Ok(()) => work(self),

@@ -89,7 +89,7 @@ impl Session {
             session.undone(|session| {
                 for (name, value) in settings {
                     session.query(
-                        "SELECT set_config($1, $2, true)",
+                        "SELECT pg_catalog.set_config($1, $2, true)",
                         &[(name, Type::TEXT), (value, Type::TEXT)],
                     )?;
                 }
@@ -190,7 +190,7 @@ impl Session {
         self.statement(&prepare, sql)?;
         let planned = self.undone(|session| {
             session.query(
-                "SELECT set_config('plan_cache_mode', 'force_generic_plan', true)",
+                "SELECT pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true)",
                 &[],
             )?;
             let nulls = vec!["NULL"; types.len()].join(", ");

@@ -22,6 +22,8 @@ pub struct LiveWithTwin {
     live: LivePlanner,
     open: Opener,
     twin: Twin,
+    /// hypopg is not used where it is.
+    without_hypopg: bool,
 }
 
 /// What became of the twin.
@@ -52,12 +54,21 @@ impl LiveWithTwin {
             live,
             open,
             twin: Twin::NotNeeded,
+            without_hypopg: false,
         }
+    }
+
+    /// Whether the twin is taken even where hypopg could suppose indexes: for
+    /// changes of other kinds, which hypopg knows nothing of.
+    #[must_use]
+    pub fn without_hypopg(mut self, without: bool) -> Self {
+        self.without_hypopg = without;
+        self
     }
 
     /// Whether suppositions are made on the twin.
     fn is_elsewhere(&mut self) -> Result<bool, PlanError> {
-        Ok(!self.live.has_hypopg()?)
+        Ok(self.without_hypopg || !self.live.has_hypopg()?)
     }
 
     /// The twin; made now if it was not needed before.
@@ -74,14 +85,23 @@ impl LiveWithTwin {
         }
     }
 
-    fn make(&mut self) -> Result<Twin, PlanError> {
-        let because = if self.is_elsewhere()? {
-            "hypopg is not installed in the database"
+    /// Why a twin is needed.
+    fn reason(&self) -> &'static str {
+        if self.without_hypopg {
+            "nothing is changed on a live server"
         } else {
-            "no statistics can be supposed in the database"
+            "hypopg is not installed in the database"
+        }
+    }
+
+    fn make(&mut self) -> Result<Twin, PlanError> {
+        let reason = if self.is_elsewhere()? {
+            self.reason()
+        } else {
+            "no statistics can be supposed on a live server"
         };
         let failed = |what: &str, why: &str| {
-            Twin::Failed(format!("{because}, and {what} to try it on instead: {why}"))
+            Twin::Failed(format!("{reason}, and {what} to try it on: {why}"))
         };
         let snapshot = match self.live.snapshot(&SnapshotOptions::default()) {
             Ok(snapshot) => snapshot,
@@ -98,8 +118,8 @@ impl LiveWithTwin {
             }
         };
         let mut notes = vec![format!(
-            "{because}: they are tried on a twin, made of a snapshot of the whole database (no \
-             rows) that was held in memory"
+            "{reason}: they are tried on a twin, made of a snapshot of the whole database (no rows) \
+             that was held in memory"
         )];
         notes.extend(
             snapshot
@@ -119,13 +139,10 @@ impl LiveWithTwin {
 
 /// The twin's refusal of a statement that the server plans: something that it
 /// needs could not be made there.
-fn not_there(error: PlanError) -> PlanError {
+fn not_there(reason: &str, error: PlanError) -> PlanError {
     match error {
         PlanError::Refused { message, .. } => PlanError::Unsupported {
-            what: format!(
-                "hypopg is not installed in the database, and its twin cannot plan the statement: \
-                 {message}"
-            ),
+            what: format!("{reason}, and its twin cannot plan the statement: {message}"),
         },
         other => other,
     }
@@ -182,10 +199,11 @@ impl Planner for LiveWithTwin {
         if !self.is_elsewhere()? {
             return Ok(None);
         }
+        let reason = self.reason();
         self.twin()?
             .plan(statement, PlanOptions::default())
             .map(Some)
-            .map_err(not_there)
+            .map_err(|error| not_there(reason, error))
     }
 
     fn what_if_engine(&self) -> Option<Engine> {

@@ -6,6 +6,8 @@
 //! environment.
 
 mod catalog;
+#[cfg(feature = "embedded")]
+mod change;
 pub mod cluster;
 mod connect;
 pub mod conninfo;

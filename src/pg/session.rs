@@ -95,6 +95,19 @@ impl Session {
         database: &str,
         limits: Limits,
     ) -> Result<Self, Error> {
+        Self::throw_away_with(socket_folder, port, user, database, limits, None)
+    }
+
+    /// The same, with options of the server's command line (`-c name=value`),
+    /// which no setting of the role or the database overrides.
+    pub(super) fn throw_away_with(
+        socket_folder: &Path,
+        port: u16,
+        user: &str,
+        database: &str,
+        limits: Limits,
+        settings: Option<&str>,
+    ) -> Result<Self, Error> {
         let options = ConnectOptions {
             servers: vec![Server {
                 place: Place::Unix(socket_folder.to_owned()),
@@ -111,7 +124,7 @@ impl Session {
             },
             channel_binding: super::conninfo::ChannelBinding::Prefer,
             connect_timeout: None,
-            options: None,
+            options: settings.map(str::to_owned),
             application_name: None,
             session_attributes: super::conninfo::SessionAttributes::Any,
             notes: Vec::new(),
@@ -148,8 +161,8 @@ impl Session {
     fn look_around(&mut self) -> Result<(), Error> {
         let rows = self.read_only(|session| {
             session.query(
-                "SELECT current_setting('server_version_num')::int4, \
-                 current_setting('server_version'), \
+                "SELECT pg_catalog.current_setting('server_version_num')::int4, \
+                 pg_catalog.current_setting('server_version'), \
                  (SELECT s.reset_val FROM pg_catalog.pg_settings AS s WHERE s.name = 'statement_timeout'), \
                  (SELECT s.reset_val FROM pg_catalog.pg_settings AS s WHERE s.name = 'lock_timeout')",
                 &[],
@@ -384,16 +397,25 @@ impl Session {
             .iter()
             .map(|text| (text as &(dyn ToSql + Sync), Type::TEXT))
             .collect();
-        let rows = self.both(
+        let begun = self.both(
             (begin, &[]),
             (
-                "SELECT set_config('statement_timeout', $1, true), \
-                 set_config('lock_timeout', $2, true), \
-                 set_config('idle_in_transaction_session_timeout', $3, true), \
-                 current_setting('transaction_read_only')",
+                "SELECT pg_catalog.set_config('statement_timeout', $1, true), \
+                 pg_catalog.set_config('lock_timeout', $2, true), \
+                 pg_catalog.set_config('idle_in_transaction_session_timeout', $3, true), \
+                 pg_catalog.current_setting('transaction_read_only')",
                 &parameters,
             ),
-        )?;
+        );
+        let rows = match begun {
+            Ok(rows) => rows,
+            Err(error) => {
+                if self.client.is_some() {
+                    drop(self.query("ROLLBACK", &[]));
+                }
+                return Err(error);
+            }
+        };
         self.open = true;
         let is_read_only = rows
             .first()

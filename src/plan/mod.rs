@@ -9,6 +9,7 @@
 //! [`PlanGraph`].
 
 pub mod build;
+pub mod compare;
 pub mod json;
 pub mod metrics;
 mod query;

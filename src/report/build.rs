@@ -28,6 +28,7 @@ pub fn build(
             name: env!("CARGO_PKG_NAME").to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         },
+        what_if: None,
         statements: analyses
             .iter()
             .map(|analysis| builder.statement(analysis))
@@ -78,6 +79,7 @@ impl Builder<'_> {
             engine: analysis.engine.as_ref().map(engine),
             plan: plan.map(plan_table),
             parameters: analysis.parameters.as_ref().map(super::parameters::build),
+            what_if: None,
             findings: analysis.findings.iter().map(finding).collect(),
             suppressed: analysis
                 .suppressed
@@ -253,7 +255,7 @@ pub(super) fn node_ref(id: NodeId, plan: Option<&PlanGraph>) -> Option<model::No
     })
 }
 
-fn plan_table(plan: &PlanGraph) -> model::Plan {
+pub(super) fn plan_table(plan: &PlanGraph) -> model::Plan {
     let metrics = metrics::metrics(plan);
     let parents: HashMap<NodeId, (NodeId, PlanEdge)> = plan
         .graph
@@ -312,7 +314,7 @@ fn plan_table(plan: &PlanGraph) -> model::Plan {
     }
 }
 
-fn role_name(role: ConditionRole) -> &'static str {
+pub(super) fn role_name(role: ConditionRole) -> &'static str {
     match role {
         ConditionRole::Filter => "Filter",
         ConditionRole::IndexCond => "Index Cond",

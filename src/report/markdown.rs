@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use super::format;
 use super::model::{
     Applicability, Finding, Level, Parameters, Place, Problem, Report, Severity, Statement,
-    Suggestion, VerdictStatus,
+    StatementWhatIf, Suggestion, VerdictStatus, WhatIf,
 };
 use super::parameters;
 use super::prose;
@@ -15,6 +15,7 @@ use super::render::Options;
 use super::summary;
 use super::tree;
 use super::verdict;
+use super::what_if;
 
 /// Columns of the folded plan.
 const PLAN_WIDTH: usize = 120;
@@ -40,8 +41,55 @@ pub fn render(report: &Report, out: &mut dyn Write, options: &Options) -> io::Re
     for item in &report.problems {
         problem(item, out)?;
     }
+    if let Some(found) = &report.what_if {
+        change(found, out)?;
+    }
     for statement in &report.statements {
         section(statement, options, out)?;
+    }
+    Ok(())
+}
+
+/// The change that was supposed, and what became of each of its statements.
+fn change(found: &WhatIf, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "### What if\n")?;
+    if let Some((_, said)) = what_if::total(found) {
+        writeln!(out, "{}\n", escape(&said))?;
+    }
+    let statements = found.compared + found.broken;
+    for change in &found.changes {
+        fence("sql", &change.sql, out)?;
+        for said in what_if::outcome(change, statements) {
+            writeln!(out, "- {}", escape(&said))?;
+        }
+        writeln!(out)?;
+    }
+    for writes in &found.writes {
+        writeln!(out, "- writes: {}", escape(&what_if::writes(writes)))?;
+    }
+    writeln!(
+        out,
+        "\n<sub>tried on: {}</sub>\n",
+        escape(&found.engine.description)
+    )
+}
+
+/// A statement's plan with the change against that without.
+fn with_change(found: &StatementWhatIf, options: &Options, out: &mut dyn Write) -> io::Result<()> {
+    for (at, said) in what_if::sentences(found).1.iter().enumerate() {
+        if at == 0 {
+            writeln!(out, "**What if:** {}\n", escape(said))?;
+        } else {
+            writeln!(out, "- {}", escape(said))?;
+        }
+    }
+    writeln!(out)?;
+    let rows = what_if::rows(found, PLAN_WIDTH, options.detailed);
+    if !rows.is_empty() && !options.brief {
+        writeln!(out, "<details><summary>Plan before and after</summary>\n")?;
+        let lines: Vec<&str> = rows.iter().map(|row| row.text.as_str()).collect();
+        fence("diff", &lines.join("\n"), out)?;
+        writeln!(out, "</details>\n")?;
     }
     Ok(())
 }
@@ -114,6 +162,9 @@ fn section(statement: &Statement, options: &Options, out: &mut dyn Write) -> io:
     writeln!(out, "### {}\n", escape(&title))?;
     if let Some(sql) = &statement.sql {
         fence("sql", sql, out)?;
+    }
+    if let Some(found) = &statement.what_if {
+        with_change(found, options, out)?;
     }
     for item in &statement.problems {
         problem(item, out)?;

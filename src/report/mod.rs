@@ -17,6 +17,7 @@ pub(crate) mod table;
 pub mod text;
 mod tree;
 mod verdict;
+pub mod what_if;
 pub mod why_not;
 
 pub use build::build;

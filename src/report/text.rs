@@ -4,8 +4,8 @@
 use std::io::{self, Write};
 
 use super::model::{
-    Applicability, Evidence, Finding, Level, Parameters, PlanFrom, Problem, Report, Severity,
-    Statement, Suggestion, Suppressed,
+    Applicability, ChangeStatus, Evidence, Finding, Level, Parameters, PlanFrom, Problem, Report,
+    Severity, Statement, StatementWhatIf, Suggestion, Suppressed, WhatIf,
 };
 use super::parameters;
 use super::prose::{self, Palette, paint};
@@ -15,6 +15,7 @@ use super::summary;
 use super::table;
 use super::tree;
 use super::verdict;
+use super::what_if;
 
 /// Columns that a paragraph fills at most, however wide the terminal: longer
 /// lines are hard to read.
@@ -27,8 +28,11 @@ pub fn render(report: &Report, out: &mut dyn Write, options: &Options) -> io::Re
     let page = Page::new(options);
     // What is the same for all statements is said once, at the end.
     let shared = report.statements.len() > 1 && summary::same_for_all(&report.statements);
+    if let Some(what_if) = &report.what_if {
+        page.what_if(what_if, out)?;
+    }
     for (at, statement) in report.statements.iter().enumerate() {
-        if at > 0 {
+        if at > 0 || report.what_if.is_some() {
             writeln!(out)?;
         }
         page.statement(statement, shared, out)?;
@@ -49,6 +53,10 @@ pub fn render(report: &Report, out: &mut dyn Write, options: &Options) -> io::Re
         writeln!(out)?;
         let hint = "pgadvise rules NAME says what a rule looks for, and when it is wrong";
         page.styled_paragraph("  ", hint, page.palette.dim, out)?;
+    }
+    if let Some((good, said)) = report.what_if.as_ref().and_then(what_if::total) {
+        writeln!(out)?;
+        page.labelled("What if:", page.outcome(good), &said, out)?;
     }
     if report.statements.len() > 1 {
         writeln!(out)?;
@@ -95,6 +103,9 @@ impl<'a> Page<'a> {
         self.heading(statement, out)?;
         if !self.options.brief {
             self.plan(statement, out)?;
+        }
+        if let Some(found) = &statement.what_if {
+            self.with_change(found, out)?;
         }
         for problem in &statement.problems {
             writeln!(out)?;
@@ -355,6 +366,75 @@ impl<'a> Page<'a> {
                 _ => anstyle::Style::new(),
             };
             self.styled_paragraph(&indent, sentence, style, out)?;
+        }
+        Ok(())
+    }
+
+    /// The style of what is good, or bad, or neither.
+    fn outcome(&self, good: Option<bool>) -> anstyle::Style {
+        match good {
+            Some(true) => self.palette.good,
+            Some(false) => self.palette.warning,
+            None => self.palette.heading,
+        }
+    }
+
+    /// The change that was supposed, and what became of each of its statements.
+    fn what_if(&self, found: &WhatIf, out: &mut dyn Write) -> io::Result<()> {
+        self.title("what if", None, out)?;
+        let statements = found.compared + found.broken;
+        for change in &found.changes {
+            let line = prose::one_line(&change.sql, self.options.width.saturating_sub(2));
+            writeln!(out, "  {}", paint(self.palette.code, &line))?;
+            let style = match change.status {
+                ChangeStatus::Applied => self.palette.good,
+                ChangeStatus::LeftOut => self.palette.dim,
+                ChangeStatus::Refused => self.palette.critical,
+            };
+            for (at, said) in what_if::outcome(change, statements).iter().enumerate() {
+                let style = if at == 0 {
+                    style
+                } else {
+                    anstyle::Style::new()
+                };
+                self.styled_paragraph("    ", said, style, out)?;
+            }
+        }
+        for writes in &found.writes {
+            self.labelled("  writes:", self.palette.dim, &what_if::writes(writes), out)?;
+        }
+        Ok(())
+    }
+
+    /// A statement's plan with the change against that without.
+    fn with_change(&self, found: &StatementWhatIf, out: &mut dyn Write) -> io::Result<()> {
+        let (good, said) = what_if::sentences(found);
+        for (at, sentence) in said.iter().enumerate() {
+            if at == 0 {
+                writeln!(out)?;
+                self.labelled("  What if", self.outcome(good), sentence, out)?;
+            } else {
+                self.paragraph("           ", sentence, out)?;
+            }
+        }
+        if self.options.brief {
+            return Ok(());
+        }
+        let width = self.options.width.saturating_sub(2);
+        for (at, row) in what_if::rows(found, width, self.options.detailed)
+            .iter()
+            .enumerate()
+        {
+            if at == 0 {
+                writeln!(out)?;
+            }
+            let style = match row.mark {
+                '+' => self.palette.good,
+                '-' => self.palette.critical,
+                _ if at == 0 => self.palette.dim,
+                _ => anstyle::Style::new(),
+            };
+            writeln!(out, "  {}", paint(style, &prose::visible(&row.text)))?;
         }
         Ok(())
     }

@@ -31,6 +31,14 @@ pub fn report(index: &str, answers: Vec<WhyNot>, problems: Vec<model::Problem>) 
     }
 }
 
+/// The JSON Schema of the report.
+pub fn schema() -> String {
+    let schema = schemars::schema_for!(WhyNotReport);
+    let mut text = serde_json::to_string_pretty(&schema).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
 /// A statement without an answer.
 pub fn failed(statement: &Statement, problems: &[Problem], sources: &Sources) -> WhyNot {
     WhyNot {

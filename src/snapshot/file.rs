@@ -42,6 +42,7 @@ pub enum Form {
 
 /// A whole snapshot file.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(title = "pgadvise snapshot")]
 pub struct SnapshotFile {
     /// What the file is; stands first.
     pub pgadvise_snapshot: Head,
@@ -155,6 +156,14 @@ impl SnapshotFileError {
             Self::TooLarge => "take it again with --no-values, which makes it smaller",
         }
     }
+}
+
+/// The JSON Schema of the file, once it is unpacked.
+pub fn schema() -> String {
+    let schema = schemars::schema_for!(SnapshotFile);
+    let mut text = serde_json::to_string_pretty(&schema).unwrap_or_default();
+    text.push('\n');
+    text
 }
 
 /// The bytes of a snapshot's file: the same ones for the same snapshot.

@@ -522,6 +522,10 @@ pub struct ExtendedData {
     /// `stxdmcv` as hexadecimal bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub most_common_values: Option<String>,
+    /// What the enum values in these bytes are: labels by the numbers
+    /// (`pg_enum.oid`) that stand for them there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub enum_labels: BTreeMap<u32, String>,
     /// `stxdexpr`: statistics of expressions, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub expressions: Vec<Statistics>,

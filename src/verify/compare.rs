@@ -8,7 +8,7 @@ use crate::plan::{NodeKind, PlanGraph};
 /// Below this ratio of costs a change counts as better, above its inverse as
 /// worse; between them the planner sees no difference that would survive
 /// noise in the statistics.
-const NOTICEABLE: f64 = 0.98;
+pub const NOTICEABLE: f64 = 0.98;
 
 /// The verdict on a change, from the plans before and after it.
 pub fn verdict(

@@ -87,8 +87,25 @@ pub struct SupposedChange {
     pub outcome: ChangeOutcome,
     /// The indexes that it made, with their estimated sizes.
     pub indexes: Vec<SupposedIndex>,
+    /// Tables that got indexes by it, or lost some.
+    pub tables: Vec<ChangedTable>,
     /// What to know about it, as sentences.
     pub notes: Vec<String>,
+}
+
+/// A table whose indexes are others with a supposed change.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ChangedTable {
+    /// Its schema.
+    pub schema: String,
+    /// Its name.
+    pub name: String,
+    /// Names of the indexes that were made.
+    pub made: Vec<String>,
+    /// Columns that these read, as keys, in expressions or in predicates.
+    pub columns: Vec<String>,
+    /// Names of the indexes that were dropped.
+    pub dropped: Vec<String>,
 }
 
 /// How a supposed change ended.
@@ -105,6 +122,12 @@ pub enum ChangeOutcome {
     Refused {
         /// The server's words.
         message: String,
+        /// The server's DETAIL.
+        detail: Option<String>,
+        /// The server's HINT.
+        hint: Option<String>,
+        /// Byte offset into [`SupposedChange::sql`], from 0.
+        position: Option<usize>,
     },
 }
 

@@ -2,7 +2,7 @@
 
 use pgadvise::pg::Session;
 use pgadvise::pg::snapshot::SnapshotOptions;
-use pgadvise::snapshot::{Index, IndexMeta, Object, ObjectKind, Snapshot};
+use pgadvise::snapshot::{Index, IndexMeta, Object, ObjectKind, Snapshot, file};
 
 use super::{connect, limits};
 use crate::support::server::shared;
@@ -163,6 +163,11 @@ fn a_snapshot_has_the_schema_its_sizes_and_statistics() {
         old.indexes[0].parent,
         Some(("public".to_owned(), "events_pkey".to_owned()))
     );
+    // The file is as its schema says, with every kind of thing in it.
+    let schema = serde_json::from_str(&file::schema()).unwrap();
+    let bytes = file::encode(&snapshot, file::Form::Plain);
+    let document = serde_json::from_slice(&bytes).unwrap();
+    jsonschema::validate(&schema, &document).unwrap();
     let seen = snapshot.relation("public", "seen").unwrap();
     let definition = seen.definition.as_deref().unwrap();
     assert!(definition.contains("app.\"Mixed Case\"") && !definition.ends_with(';'));

@@ -205,7 +205,8 @@ fn compare(major: u32, bin: &Path) -> Vec<String> {
     let session = cluster.admin().unwrap();
     // VACUUM stands alone.
     for script in [
-        &format!("{SCHEMA} {ROWS} 1, 20000) AS i"),
+        "SET search_path = public",
+        format!("{SCHEMA} {ROWS} 1, 20000) AS i").as_str(),
         "VACUUM events",
         "ANALYZE events",
     ] {

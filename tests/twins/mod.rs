@@ -1,5 +1,6 @@
 //! Twins: what a snapshot becomes in a throw-away cluster.
 
+mod hostile;
 mod index_sizes;
 mod lay;
 mod load;

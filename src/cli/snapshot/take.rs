@@ -41,6 +41,11 @@ pub(super) fn run(
     let to_stdout = output == Path::new("-");
     if !to_stdout {
         write::check_target(output)?;
+    } else if !args.plain && Ui::writes_to_terminal() {
+        return Err(
+            Failure::new(Kind::Usage, "a packed snapshot is no text for a terminal")
+                .hint("name a file with -o, send standard output on, or take --plain"),
+        );
     }
     let snapshot = snapshot(args, environment, ui)?;
     let form = if args.plain {

@@ -16,7 +16,8 @@ use super::super::ui::{Ui, Written};
 use super::{counted, note};
 use crate::catalog::ident;
 use crate::input;
-use crate::plan::{NodeId, PlanGraph};
+use crate::plan::PlanGraph;
+use crate::plan::compare::lines;
 use crate::snapshot::{Snapshot, redact};
 use crate::source::Sources;
 use crate::verify::{PlanOptions, Planned, Planner};
@@ -25,9 +26,6 @@ use crate::verify::{PlanOptions, Planned, Planner};
 const TIMEOUT_SECONDS: u64 = 60;
 /// Statements that are made from a schema at most.
 const MADE: usize = 500;
-
-/// Levels of a plan that are looked at.
-const MAX_DEPTH: usize = 500;
 
 /// A statement to plan on both.
 struct Asked {
@@ -94,6 +92,7 @@ pub(super) fn run(
     let mut server = start(&Choice::Database {
         conninfo: args.dbname.clone(),
         engine: Engine::default(),
+        on_twin: false,
     })?;
     let mut twin = start(&Choice::Snapshot {
         file: path.to_owned(),
@@ -243,51 +242,4 @@ fn compare(
             .header("server", "twin")
             .to_string(),
     )
-}
-
-/// A plan, a line each for its nodes and their conditions.
-fn lines(plan: &PlanGraph, numbers: bool, everything: bool) -> Vec<String> {
-    let mut lines = Vec::new();
-    put(plan, plan.root, 0, numbers, everything, &mut lines);
-    lines
-}
-
-fn put(
-    plan: &PlanGraph,
-    id: NodeId,
-    depth: usize,
-    numbers: bool,
-    everything: bool,
-    lines: &mut Vec<String>,
-) {
-    let indent = "  ".repeat(depth);
-    let node = plan.node(id);
-    let estimate = node
-        .estimate
-        .filter(|_| numbers)
-        .map(|found| {
-            format!(
-                "  (cost={:.2}..{:.2} rows={} width={})",
-                found.startup_cost, found.total_cost, found.rows, found.width
-            )
-        })
-        .unwrap_or_default();
-    lines.push(format!("{indent}{}{estimate}", node.label()));
-    for condition in &node.conditions {
-        lines.push(format!("{indent}  {}", condition.text));
-    }
-    if everything {
-        for (key, value) in &node.extra {
-            let costs = key.contains("Cost") || key.contains("Rows") || key.contains("Width");
-            if numbers || !(costs || value.is_number()) {
-                lines.push(format!("{indent}  {key}: {value}"));
-            }
-        }
-    }
-    for (edge, child) in plan.children(id) {
-        // A CTE stands where it is computed, not where it is read.
-        if depth < MAX_DEPTH && edge.is_tree() {
-            put(plan, child, depth + 1, numbers, everything, lines);
-        }
-    }
 }

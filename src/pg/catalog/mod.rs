@@ -53,6 +53,26 @@ impl Session {
 }
 
 fn read(session: &mut Session) -> Result<Catalog, Error> {
+    // Compiling these statements takes longer than executing them. What
+    // follows in the same transaction finds the setting as it was.
+    let before = session.query(
+        "SELECT pg_catalog.current_setting('jit'), pg_catalog.set_config('jit', 'off', true)",
+        &[],
+    )?;
+    let before: String = match before.first() {
+        Some(row) => get(row, 0)?,
+        None => "on".to_owned(),
+    };
+    let mut catalog = read_all(session)?;
+    session.query(
+        "SELECT pg_catalog.set_config('jit', $1, true)",
+        &[(&before, Type::TEXT)],
+    )?;
+    catalog.settings.insert("jit".to_owned(), before);
+    Ok(catalog)
+}
+
+fn read_all(session: &mut Session) -> Result<Catalog, Error> {
     let locked = session.query(
         "SELECT DISTINCT l.relation FROM pg_catalog.pg_locks AS l \
          WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock' AND l.granted \

@@ -1,14 +1,18 @@
-//! Copies of data folders, holes and all.
+//! Data folders in one file, holes and all, and out of it again.
+//!
+//! One file is written and removed much faster than the thousands that a
+//! server's data are.
 
-use std::fs::{File, Metadata};
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::Path;
 
-use rustix::fs::SeekFrom as Place;
-
 /// Which user and group the copies belong to; the one who copies without.
 pub type Owner = Option<(u32, u32)>;
+
+/// Bytes that are read or written at once.
+const BUFFER: usize = 1 << 20;
 
 /// What was copied.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -17,7 +21,7 @@ pub struct Copied {
     pub files: u64,
     /// Their lengths, holes included.
     pub bytes: u64,
-    /// What they take on disk.
+    /// What the packed file takes on disk; 0 of a folder.
     pub on_disk: u64,
 }
 
@@ -29,69 +33,71 @@ impl Copied {
     }
 }
 
-/// Copies a folder with everything in it but sockets and links, which a
-/// stopped server has none of. Holes stay holes.
-pub fn folder(from: &Path, to: &Path, owner: Owner) -> std::io::Result<Copied> {
+/// Packs a folder with everything in it but sockets and links, which a
+/// stopped server has none of. Holes take no room.
+pub fn pack(folder: &Path, packed: &Path) -> std::io::Result<Copied> {
+    let file = File::options().write(true).create_new(true).open(packed)?;
+    let mut archive = tar::Builder::new(BufWriter::with_capacity(BUFFER, file));
     let mut copied = Copied::default();
-    into(from, to, owner, &mut copied)?;
+    pack_into(folder, Path::new(""), &mut archive, &mut copied)?;
+    let mut writer = archive.into_inner()?;
+    writer.flush()?;
+    copied.on_disk = writer.get_ref().metadata()?.blocks() * 512;
     Ok(copied)
 }
 
-fn into(from: &Path, to: &Path, owner: Owner, copied: &mut Copied) -> std::io::Result<()> {
-    std::fs::DirBuilder::new().mode(0o700).create(to)?;
-    for entry in std::fs::read_dir(from)? {
+fn pack_into(
+    folder: &Path,
+    inside: &Path,
+    archive: &mut tar::Builder<BufWriter<File>>,
+    copied: &mut Copied,
+) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         let kind = entry.file_type()?;
-        let target = to.join(entry.file_name());
+        let name = inside.join(entry.file_name());
         if kind.is_dir() {
-            into(&entry.path(), &target, owner, copied)?;
+            archive.append_dir(&name, entry.path())?;
+            pack_into(&entry.path(), &name, archive, copied)?;
         } else if kind.is_file() {
-            let found = file(&entry.path(), &target, owner)?;
+            let mut file = File::open(entry.path())?;
             copied.files += 1;
-            copied.bytes = copied.bytes.saturating_add(found.len());
-            copied.on_disk = copied.on_disk.saturating_add(found.blocks() * 512);
+            copied.bytes = copied.bytes.saturating_add(file.metadata()?.len());
+            archive.append_file(&name, &mut file)?;
         }
     }
-    own(to, owner)
+    Ok(())
 }
 
-/// Copies one file.
-fn file(from: &Path, to: &Path, owner: Owner) -> std::io::Result<Metadata> {
-    let mut source = File::open(from)?;
-    let found = source.metadata()?;
-    let mut target = File::options().write(true).create_new(true).open(to)?;
-    // Blocks are counted in 512 bytes, whatever the file system's own are.
-    if found.blocks().saturating_mul(512) < found.len() {
-        data_only(&mut source, &mut target, found.len())?;
-        target.set_len(found.len())?;
-    } else if found.len() > 0 {
-        std::io::copy(&mut source, &mut target)?;
+/// Unpacks what [`pack`] made into a new folder that only its owner may enter.
+pub fn unpack(packed: &Path, folder: &Path, owner: Owner) -> std::io::Result<Copied> {
+    let file = File::open(packed)?;
+    let mut copied = Copied {
+        on_disk: file.metadata()?.blocks() * 512,
+        ..Copied::default()
+    };
+    std::fs::DirBuilder::new().mode(0o700).create(folder)?;
+    let mut archive = tar::Archive::new(BufReader::with_capacity(BUFFER, file));
+    archive.set_preserve_mtime(false);
+    for entry in archive.entries()? {
+        let mut entry = entry?;
+        if entry.header().entry_type().is_dir() {
+            let path = folder.join(entry.path()?);
+            std::fs::DirBuilder::new().mode(0o700).create(path)?;
+            continue;
+        }
+        copied.files += 1;
+        copied.bytes = copied.bytes.saturating_add(entry.size());
+        // Not outside the folder, whatever the name says.
+        if !entry.unpack_in(folder)? {
+            return Err(std::io::Error::other(
+                "it has a file that does not belong there",
+            ));
+        }
     }
-    rustix::fs::fchmod(&target, rustix::fs::Mode::from_raw_mode(0o600))?;
-    if let Some((uid, gid)) = owner {
-        std::os::unix::fs::fchown(&target, Some(uid), Some(gid))?;
-    }
-    Ok(found)
-}
-
-/// Copies what is not a hole.
-fn data_only(source: &mut File, target: &mut File, length: u64) -> std::io::Result<()> {
-    let mut at = 0;
-    while at < length {
-        let start = match rustix::fs::seek(&*source, Place::Data(at)) {
-            Ok(start) => start,
-            // Nothing but a hole up to the end.
-            Err(rustix::io::Errno::NXIO) => return Ok(()),
-            Err(error) => return Err(error.into()),
-        };
-        let end = rustix::fs::seek(&*source, Place::Hole(start))?;
-        source.seek(SeekFrom::Start(start))?;
-        target.seek(SeekFrom::Start(start))?;
-        let mut part = (&mut *source).take(end.saturating_sub(start));
-        std::io::copy(&mut part, target)?;
-        at = end.max(start + 1);
-    }
-    target.flush()
+    own(folder, owner)?;
+    own_all(folder, owner)?;
+    Ok(copied)
 }
 
 /// Gives a file or folder to its owner.

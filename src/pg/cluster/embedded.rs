@@ -110,9 +110,9 @@ impl Embedded {
         let mut copied = Copied::default();
         if let Some(stored) = stored {
             copied =
-                copy::folder(stored, &private::data(folder.path()), None).map_err(|source| {
+                copy::unpack(stored, &private::data(folder.path()), None).map_err(|source| {
                     ClusterError::Folder {
-                        what: "copy",
+                        what: "unpack",
                         folder: stored.to_owned(),
                         source,
                     }
@@ -269,9 +269,8 @@ impl Cluster for Embedded {
     }
 
     fn file(&self, relative: &str) -> PathBuf {
-        private::data(self.folder.path())
-            .join("tmp/pglite/base")
-            .join(relative)
+        let root = private::data(self.folder.path()).join("tmp/pglite/base");
+        private::inside(self.folder.path(), &root, relative)
     }
 
     fn stop(&mut self) -> Result<(), ClusterError> {

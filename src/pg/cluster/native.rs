@@ -21,6 +21,11 @@ use crate::pg::{Limits, Session};
 
 /// Port number in the socket's file name.
 const PORT: u16 = 5432;
+/// The file of a template that has the prepared cluster.
+const PACKED: &str = "data.tar";
+/// What the superuser's session has from its first statement on: no function
+/// or operator of others may stand in for the server's own.
+const GUARDED: &str = "-c search_path=pg_catalog -c standard_conforming_strings=on";
 /// How long the keeper may take to remove everything.
 const LEAVE: Duration = Duration::from_secs(10);
 
@@ -165,8 +170,8 @@ impl Native {
     }
 
     fn copy_in(&self, stored: &Path) -> Result<Copied, ClusterError> {
-        copy::folder(stored, &self.data(), self.owner).map_err(|source| ClusterError::Folder {
-            what: "copy",
+        copy::unpack(stored, &self.data(), self.owner).map_err(|source| ClusterError::Folder {
+            what: "unpack",
             folder: stored.to_owned(),
             source,
         })
@@ -179,9 +184,9 @@ impl Native {
             .as_ref()
             .map(|cache| cache.join("templates").join(template_name(options)));
         if let Some(template) = &template
-            && template.join("PG_VERSION").is_file()
+            && template.join(PACKED).is_file()
         {
-            if self.copy_in(template).is_ok() {
+            if self.copy_in(&template.join(PACKED)).is_ok() {
                 self.notes = notes_of(template);
                 return Ok(());
             }
@@ -226,11 +231,12 @@ impl Native {
             let made = tempfile::Builder::new()
                 .prefix(".new-")
                 .tempdir_in(parent)?;
-            let copy = made.path().join("data");
-            copy::folder(&self.data(), &copy, None)?;
-            write_notes(&copy, &self.notes)?;
+            let new = made.path().join("template");
+            private::make_private(&new)?;
+            copy::pack(&self.data(), &new.join(PACKED))?;
+            write_notes(&new, &self.notes)?;
             // Someone else's may be there by now, which is as good.
-            drop(std::fs::rename(&copy, template));
+            drop(std::fs::rename(&new, template));
             Ok(())
         });
         if let Err(error) = kept {
@@ -239,12 +245,13 @@ impl Native {
     }
 
     fn connect(&self, role: &str) -> Result<Session, ClusterError> {
-        Ok(Session::throw_away(
+        Ok(Session::throw_away_with(
             self.folder.path(),
             PORT,
             role,
             DATABASE,
             self.limits,
+            (role == SUPERUSER).then_some(GUARDED),
         )?)
     }
 
@@ -284,7 +291,7 @@ impl Cluster for Native {
     }
 
     fn file(&self, relative: &str) -> PathBuf {
-        self.data().join(relative)
+        private::inside(self.folder.path(), &self.data(), relative)
     }
 
     fn stop(&mut self) -> Result<(), ClusterError> {

@@ -25,6 +25,8 @@ const LOCK_NEW: &str = "owner.new";
 /// The longest path of a socket that all systems take (104 bytes on some,
 /// with the final zero).
 const SOCKET_PATH: usize = 103;
+/// How many files a large twin has.
+const MANY_FILES: u64 = 100_000;
 /// How long a server is waited for that was told to end at once.
 const QUIT: Duration = Duration::from_secs(6);
 
@@ -100,6 +102,19 @@ pub fn make_private(folder: &Path) -> std::io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
+/// A folder of a file system in memory with so many bytes to spare, for files
+/// of a run: to make and remove thousands of small ones takes a tenth of the
+/// time there. None where there is none, as on other systems than Linux.
+pub fn in_memory(bytes: u64) -> Option<PathBuf> {
+    let folder = Path::new("/dev/shm");
+    let found = rustix::fs::statvfs(folder).ok()?;
+    let room = found.f_bavail.saturating_mul(found.f_frsize);
+    // As much again stays for everybody else: servers share memory there.
+    let is_roomy = room >= bytes.saturating_mul(4) && found.f_favail > MANY_FILES;
+    let writable = rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_ok();
+    (is_roomy && writable).then(|| folder.to_owned())
+}
+
 /// Removes the folders that no living process owns any more, after ending a
 /// server that still runs in one.
 pub fn sweep(temp: &Path) {
@@ -154,6 +169,45 @@ pub fn remove(folder: &Path) {
 /// Where a folder's server keeps its data.
 pub fn data(folder: &Path) -> PathBuf {
     folder.join("data")
+}
+
+/// The file of a relation in a data folder, by what the server says is its
+/// path. Code of a snapshot may have taught the server to say anything, so
+/// that whatever does not name a relation's file within the private folder
+/// becomes the path of a file that is not there.
+pub fn inside(folder: &Path, root: &Path, relative: &str) -> PathBuf {
+    let path = root.join(relative);
+    if relative.is_empty() || is_relation(relative) && !has_link(folder, &path) {
+        path
+    } else {
+        folder.join("no-relation")
+    }
+}
+
+/// `base/5/16384`, as `pg_relation_filepath` prints it.
+fn is_relation(relative: &str) -> bool {
+    let number = |part: Option<&str>| {
+        part.is_some_and(|part| {
+            !part.is_empty() && part.len() < 11 && part.bytes().all(|byte| byte.is_ascii_digit())
+        })
+    };
+    let mut parts = relative.split('/');
+    parts.next() == Some("base")
+        && number(parts.next())
+        && number(parts.next())
+        && parts.next().is_none()
+}
+
+/// Whether a part of the path below the folder is a link, or the file has
+/// another name elsewhere.
+fn has_link(folder: &Path, path: &Path) -> bool {
+    path.ancestors()
+        .take_while(|part| *part != folder)
+        .any(|part| {
+            std::fs::symlink_metadata(part).is_ok_and(|found| {
+                found.is_symlink() || (!found.is_dir() && (found.nlink() > 1 || !found.is_file()))
+            })
+        })
 }
 
 /// Ends an installed server whose data is in that folder, should it run.
@@ -212,4 +266,39 @@ pub(in crate::pg) fn text_of(path: &Path) -> Option<String> {
     let mut bytes = Vec::new();
     File::open(path).ok()?.read_to_end(&mut bytes).ok()?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_files_of_relations_are_reached() {
+        let made = tempfile::tempdir().unwrap();
+        let folder = made.path();
+        let root = folder.join("data");
+        make_private(&root.join("base/5")).unwrap();
+        File::create(root.join("base/5/16384")).unwrap();
+        File::create(folder.join("victim")).unwrap();
+        let reached = |relative| inside(folder, &root, relative);
+        assert_eq!(reached("base/5/16384"), root.join("base/5/16384"));
+        assert_eq!(reached("base/5/16385"), root.join("base/5/16385"));
+        for other in [
+            "../victim",
+            "/etc/passwd",
+            "base/5/../../../victim",
+            "base/5",
+            "global/1262",
+            "pg_tblspc/1/PG_15/5/16384",
+            "base/5/16384/1",
+        ] {
+            assert_eq!(reached(other), folder.join("no-relation"), "{other}");
+        }
+        std::os::unix::fs::symlink(folder.join("victim"), root.join("base/5/1")).unwrap();
+        std::fs::hard_link(folder.join("victim"), root.join("base/5/2")).unwrap();
+        std::os::unix::fs::symlink(root.join("base/5"), root.join("base/6")).unwrap();
+        for linked in ["base/5/1", "base/5/2", "base/6/16384"] {
+            assert_eq!(reached(linked), folder.join("no-relation"), "{linked}");
+        }
+    }
 }

@@ -114,6 +114,7 @@ fn supposed(
             sql: sql.to_owned(),
             outcome: ChangeOutcome::Applied,
             indexes: Vec::new(),
+            tables: Vec::new(),
             notes: Vec::new(),
         });
     }

@@ -167,13 +167,14 @@ impl Reader<'_> {
                 n_distinct: get(row, 2)?,
                 dependencies: get(row, 3)?,
                 most_common_values: get(row, 4)?,
-                expressions: Vec::new(),
+                ..ExtendedData::default()
             };
             let oid: u32 = get(row, 0)?;
             if let Some((.., object)) = objects.iter_mut().find(|(_, other, _)| *other == oid) {
                 object.data.push(data);
             }
         }
+        self.read_enum_labels(&oids, objects)?;
         // Expressions have statistics since 14.
         if !self.at_least(14) {
             return Ok(());
@@ -201,6 +202,39 @@ impl Reader<'_> {
                 Statistics::default()
             };
             add_expression(objects, get(row, 0)?, get(row, 1)?, statistics);
+        }
+        Ok(())
+    }
+
+    /// Enum values are numbers of this server's in the bytes of MCV lists.
+    fn read_enum_labels(
+        &mut self,
+        oids: &[u32],
+        objects: &mut [(u32, u32, ExtendedStatistics)],
+    ) -> Result<(), Error> {
+        let rows = self.session.query(
+            "WITH RECURSIVE types (statistics, oid) AS ( \
+               SELECT s.oid, a.atttypid FROM unnest($1) AS r (oid) \
+               JOIN pg_catalog.pg_statistic_ext AS s ON s.oid = r.oid AND 'm' = ANY (s.stxkind) \
+               JOIN pg_catalog.pg_attribute AS a ON a.attrelid = s.stxrelid \
+                 AND a.attnum = ANY (s.stxkeys::int2[]) \
+               UNION SELECT types.statistics, t.typbasetype FROM types \
+               JOIN pg_catalog.pg_type AS t ON t.oid = types.oid AND t.typtype = 'd') \
+             SELECT types.statistics, e.oid, e.enumlabel::text FROM types \
+             JOIN pg_catalog.pg_enum AS e ON e.enumtypid = types.oid ORDER BY 1, 2",
+            &[(&oids, Type::OID_ARRAY)],
+        )?;
+        for row in &rows {
+            let oid: u32 = get(row, 0)?;
+            let (number, label): (u32, String) = (get(row, 1)?, get(row, 2)?);
+            let data = objects
+                .iter_mut()
+                .filter(|(_, other, _)| *other == oid)
+                .flat_map(|(.., object)| &mut object.data)
+                .filter(|data| data.most_common_values.is_some());
+            for data in data {
+                data.enum_labels.insert(number, label.clone());
+            }
         }
         Ok(())
     }

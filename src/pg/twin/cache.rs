@@ -33,9 +33,9 @@ const INDEX: &str = "twin.json";
 /// A file whose time says when the twin was used last.
 const USED: &str = "used";
 /// The stopped server's files.
-const DATA: &str = "data";
+const DATA: &str = "data.tar";
 /// The version of what is kept.
-const FORM: u64 = 1;
+const FORM: u64 = 2;
 /// Extensions that suggestions may need though the snapshot does not.
 #[cfg(feature = "embedded")]
 const FOR_SUGGESTIONS: &[&str] = &["pg_trgm"];
@@ -104,8 +104,8 @@ pub fn make(
     progress("laying files", 0, 1);
     // The session needs the cluster, and so do paths: these are looked up
     // where the server was told to keep its data.
-    let base = cluster.file("");
-    let file = |relative: &str| base.join(relative);
+    let (folder, base) = (cluster.folder().to_owned(), cluster.file(""));
+    let file = |relative: &str| private::inside(&folder, &base, relative);
     let session = cluster.session()?;
     let files = lay::relation_files(session)?;
     let prepared = lay::prepare(session, snapshot, &file)?;
@@ -462,7 +462,7 @@ impl Entry {
         let made = tempfile::Builder::new().prefix(".new-").tempdir_in(twins)?;
         let new = made.path().join("twin");
         make_private(&new)?;
-        let copied = copy::folder(&private::data(started.folder()), &new.join(DATA), None)?;
+        let copied = copy::pack(&private::data(started.folder()), &new.join(DATA))?;
         let index = Index {
             copied,
             loaded: loaded.clone(),

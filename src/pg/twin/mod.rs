@@ -23,12 +23,11 @@ pub mod sizes;
 ///   float4, width int4, n_distinct float4, kinds int2[], operators oid[],
 ///   collations oid[], numbers text[])` writes a row of `pg_statistic` whose
 ///   values are empty; each element of `numbers` is the text of a `float4[]`
-///   or null.
+///   or null. Only most common values (1), histograms (2) and correlations
+///   (3) are written.
 /// - `set_values(rel oid, attnum int2, inherited bool, slot int4, "values"
 ///   anyarray)` fills one slot's values. The caller has evaluated them, with
 ///   its own rights.
-/// - `set_extended(statistics oid, inherited bool, n_distinct bytea,
-///   dependencies bytea, mcv bytea)` writes a row of `pg_statistic_ext_data`.
 /// - `forget(rel oid, attnum int2)` deletes rows of `pg_statistic`; attnum 0
 ///   for all of the relation's.
 pub const PRIVILEGED_SCHEMA: &str = "pgadvise_twin";

@@ -5,6 +5,7 @@
 //! that a change inside cannot break anyone's scripts. Nothing here renders.
 
 mod parameters;
+mod what_if;
 mod why_not;
 
 use schemars::JsonSchema;
@@ -12,6 +13,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub use parameters::{ComparedParameter, Parameters, PlanShape, TriedValue};
+pub use what_if::{
+    ChangeStatus, ComparedNode, NodeChange, NodeNumbers, PlanSameness, StatementWhatIf, WhatIf,
+    WhatIfChange, WhatIfIndex, WhatIfWrites,
+};
 pub use why_not::{AskedIndex, ForcedPlan, WhyNot, WhyNotCause, WhyNotChange, WhyNotReport};
 
 /// The version of the format. It grows when a field changes its meaning or
@@ -26,6 +31,8 @@ pub struct Report {
     pub schema_version: u32,
     /// The program that wrote it.
     pub tool: Tool,
+    /// The change that was supposed (`--what-if`), with what became of it.
+    pub what_if: Option<WhatIf>,
     /// The statements, in the order of the inputs.
     pub statements: Vec<Statement>,
     /// Trouble that belongs to no statement: files that could not be read, a
@@ -63,6 +70,8 @@ pub struct Statement {
     /// What its parameters do to the plan, where it has any that are compared
     /// with columns.
     pub parameters: Option<Parameters>,
+    /// Its plan with the supposed change (`--what-if`) against that without.
+    pub what_if: Option<StatementWhatIf>,
     /// What was found, the costliest first.
     pub findings: Vec<Finding>,
     /// What was found and silenced.

@@ -61,6 +61,7 @@ fn leave_out_joint_values(relation: &mut Relation) {
     for object in &mut relation.extended_statistics {
         for data in &mut object.data {
             data.most_common_values = None;
+            data.enum_labels.clear();
         }
     }
 }

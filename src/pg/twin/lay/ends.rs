@@ -72,6 +72,8 @@ pub fn prepare(
         return Ok(prepared);
     }
     session.and_roll_back::<_, Error>(|session| {
+        // No function or operator of the snapshot's stands in for another.
+        session.query("SET LOCAL search_path = ''", &[])?;
         session.query(&format!("CREATE SCHEMA {SCRATCH}"), &[])?;
         for (type_name, indexes) in &by_type {
             let all: Vec<&Wanted> = indexes.iter().collect();
@@ -189,7 +191,7 @@ fn leaves(
         session.query(
             &format!(
                 "INSERT INTO {SCRATCH}.t SELECT u.at, u.v::{type_name} \
-                 FROM unnest($1) WITH ORDINALITY AS u (v, at) ORDER BY u.at"
+                 FROM pg_catalog.unnest($1) WITH ORDINALITY AS u (v, at) ORDER BY u.at"
             ),
             &[(&values, Type::TEXT_ARRAY)],
         )?;

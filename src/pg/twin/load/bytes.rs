@@ -2,14 +2,18 @@
 //! that they are read here first: counts and lengths must fit each other and
 //! the columns.
 
+use std::collections::BTreeMap;
+
 use super::resolve::Names;
 
 /// A column of a list of most common values.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Dimension {
     pub type_oid: u32,
     pub length: i16,
     pub by_value: bool,
+    /// Of an enum, its values' numbers by their labels.
+    pub labels: BTreeMap<String, u32>,
 }
 
 const N_DISTINCT_MAGIC: u32 = 0xA352_BFA4;
@@ -99,14 +103,15 @@ pub(super) fn dependencies(raw: &[u8], columns: &[i16], expressions: usize) -> O
     (items > 0 && cursor.0.is_empty()).then(|| raw.to_vec())
 }
 
-/// `pg_mcv_list`: the types of its columns are numbers of the origin, and how
-/// values are passed depends on the machine; both are put right. Types whose
-/// bytes hold such numbers inside (enums, arrays and ranges of users' types,
-/// rows), or whose bytes cannot be checked, give `None`.
+/// `pg_mcv_list`: the types of its columns and the values of enums are numbers
+/// of the origin (`labels` are those of the values), and how values are passed
+/// depends on the machine; all that is put right. Types whose bytes hold such
+/// numbers further inside (arrays, ranges, rows), or whose bytes cannot be
+/// checked, give `None`.
 pub(super) fn most_common(
     raw: &[u8],
     columns: &[Dimension],
-    expressions: usize,
+    labels: &BTreeMap<u32, String>,
     names: &Names,
 ) -> Option<Vec<u8>> {
     let mut cursor = Cursor(raw);
@@ -116,41 +121,38 @@ pub(super) fn most_common(
     if items == 0
         || items > 10_000
         || !(2..=8).contains(&dimensions)
-        || dimensions != columns.len() + expressions
+        || dimensions != columns.len()
     {
         return None;
     }
     let types_at = raw.len() - cursor.0.len();
-    let mut types = Vec::new();
-    for at in 0..dimensions {
-        let written = cursor.u32()?;
-        // An expression's type is only known from here: a built-in one.
-        let dimension = columns.get(at).copied();
-        let oid = dimension.map_or(written, |dimension| dimension.type_oid);
-        if !is_flat(names, oid) || (dimension.is_none() && oid >= 16_384) {
-            return None;
-        }
-        types.push(oid);
+    cursor.take(dimensions.checked_mul(4)?)?;
+    if !columns.iter().all(|dimension| is_flat(names, dimension)) {
+        return None;
     }
     let infos_at = raw.len() - cursor.0.len();
     let mut infos = Vec::new();
-    for at in 0..dimensions {
+    for dimension in columns {
         let values = cursor.count().filter(|&values| values <= items)?;
         let bytes = cursor.count()?;
         let _aligned = cursor.u32()?;
         let length = cursor.u32()?.cast_signed();
         let by_value = cursor.take(4)?;
-        if let Some(dimension) = columns.get(at)
-            && i32::from(dimension.length) != length
-        {
+        if i32::from(dimension.length) != length || by_value.first()? > &1 {
             return None;
         }
-        infos.push((values, bytes, length, by_value.first().copied()?));
+        infos.push((values, bytes, length));
     }
-    for &(values, bytes, length, _) in &infos {
+    let mut enums: Vec<(usize, u32)> = Vec::new();
+    for (dimension, &(values, bytes, length)) in columns.iter().zip(&infos) {
         let mut part = Cursor(cursor.take(bytes)?);
         for _ in 0..values {
             match length {
+                4 if !dimension.labels.is_empty() => {
+                    let at = raw.len() - cursor.0.len() - part.0.len();
+                    let label = labels.get(&part.u32()?)?;
+                    enums.push((at, *dimension.labels.get(label)?));
+                }
                 1.. => {
                     part.take(usize::try_from(length).ok()?)?;
                 }
@@ -179,28 +181,31 @@ pub(super) fn most_common(
         return None;
     }
     let mut fixed = raw.to_vec();
-    for (at, oid) in types.iter().enumerate() {
-        fixed
-            .get_mut(types_at + at * 4..types_at + at * 4 + 4)?
-            .copy_from_slice(&oid.to_le_bytes());
+    for (at, oid) in enums {
+        fixed.get_mut(at..at + 4)?.copy_from_slice(&oid.to_le_bytes());
     }
     for (at, dimension) in columns.iter().enumerate() {
+        fixed
+            .get_mut(types_at + at * 4..types_at + at * 4 + 4)?
+            .copy_from_slice(&dimension.type_oid.to_le_bytes());
         *fixed.get_mut(infos_at + at * 20 + 16)? = u8::from(dimension.by_value);
     }
     Some(fixed)
 }
 
-/// Whether the type's bytes hold no numbers of the origin's catalogue.
-fn is_flat(names: &Names, oid: u32) -> bool {
+/// Whether the type's bytes hold no numbers of the origin's catalogue but
+/// enums' values.
+fn is_flat(names: &Names, dimension: &Dimension) -> bool {
     /// `json`, `jsonb`, `tsvector`, `tsquery`, `name[]` and the like have
     /// structures inside that would have to be checked too.
     const STRUCTURED: [u32; 5] = [114, 3802, 3614, 3615, 4072];
-    let oid = names.base(oid);
+    let oid = names.base(dimension.type_oid);
     names.type_facts.get(&oid).is_some_and(|facts| {
-        facts.kind == 'b'
-            && facts.element == 0
-            && !STRUCTURED.contains(&oid)
-            && (oid < 16_384 || facts.name.ends_with("citext"))
+        (facts.kind == 'e' && !dimension.labels.is_empty())
+            || (facts.kind == 'b'
+                && facts.element == 0
+                && !STRUCTURED.contains(&oid)
+                && (oid < 16_384 || facts.name.ends_with("citext")))
     })
 }
 

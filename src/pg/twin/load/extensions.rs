@@ -1,6 +1,6 @@
 //! Extensions, by name only: their scripts come with the server.
 
-use super::super::TwinError;
+use super::super::{PRIVILEGED_SCHEMA, TwinError};
 use super::names::quoted;
 use super::{Loader, refusal};
 use crate::catalog::ident::quote;
@@ -78,6 +78,8 @@ impl Loader<'_> {
                     "it may reach files, programs or the network, and is not installed for what \
                      a snapshot defines"
                         .to_owned()
+                } else if extension.schema == PRIVILEGED_SCHEMA {
+                    "its schema is the twin's own".to_owned()
                 } else {
                     let schema = quoted(&extension.schema);
                     if !extension.schema.starts_with("pg_") {

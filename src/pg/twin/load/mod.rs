@@ -81,8 +81,10 @@ impl Loader<'_> {
         self.at("types and functions", 0);
         self.prepare()?;
         self.make_collations()?;
-        self.make_extensions()?;
+        // Before anything of the snapshot's, so that nobody else has made
+        // their schema.
         self.make_privileged()?;
+        self.make_extensions()?;
         self.make_roles()?;
         let steps = self.object_steps();
         self.run_steps(steps)?;
@@ -111,6 +113,7 @@ impl Loader<'_> {
         self.choose_settings()?;
         self.compare_servers();
         self.compare_collations()?;
+        self.forget_role_settings()?;
         self.at("done", PARTS);
         Ok(())
     }
@@ -136,6 +139,17 @@ impl Loader<'_> {
         }
         all(self.cluster.session()?, &settings)?;
         all(self.cluster.admin()?, &settings)
+    }
+
+    /// What the snapshot's code may have set for later sessions is undone: a
+    /// library to load, for one, that is not there.
+    fn forget_role_settings(&mut self) -> Result<(), TwinError> {
+        if self.sandbox {
+            return Ok(());
+        }
+        let role = self.session_role()?;
+        let statement = format!("ALTER ROLE {role} RESET ALL");
+        all(self.cluster.admin()?, &[&statement])
     }
 
     fn refuse(&mut self, object: impl Into<String>, message: impl Into<String>) {

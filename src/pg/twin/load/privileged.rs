@@ -6,11 +6,9 @@
 //! are as many frequencies as values.
 
 use super::super::{PRIVILEGED_SCHEMA, TwinError};
-use super::{Loader, all};
-
-/// The casts with which bytes are read as extended statistics. They exist in
-/// the twin only, and no other role may use their types otherwise.
-const CASTS: [&str; 3] = ["pg_ndistinct", "pg_dependencies", "pg_mcv_list"];
+use super::names::quoted;
+use super::{Loader, all, refusal};
+use crate::pg::cluster::keeper::DATABASE;
 
 /// What each function begins with after its result.
 const DEFINER: &str =
@@ -39,7 +37,8 @@ SELECT $1, $2, $3, $4, $5, $6, \
  coalesce($8[4], 0::oid), coalesce($8[5], 0::oid), \
  coalesce($9[1], 0::oid), coalesce($9[2], 0::oid), coalesce($9[3], 0::oid), \
  coalesce($9[4], 0::oid), coalesce($9[5], 0::oid), \
- $10[1]::float4[], $10[2]::float4[], $10[3]::float4[], $10[4]::float4[], $10[5]::float4[]";
+ $10[1]::float4[], $10[2]::float4[], $10[3]::float4[], $10[4]::float4[], $10[5]::float4[] \
+WHERE coalesce($7, '{}') OPERATOR(pg_catalog.<@) ARRAY[0, 1, 2, 3]::int2[]";
 
 /// A type's elements: of an array, and the base type of a domain.
 const SET_VALUES: &str = "\
@@ -77,10 +76,13 @@ const VALUE_TYPES: &str = "\
 value_types(rel oid, attnum int2, kind int2) RETURNS oid[] LANGUAGE sql STABLE";
 const VALUE_TYPES_BODY: &str = "\
 WITH RECURSIVE types (oid) AS ( \
-  SELECT a.atttypid FROM pg_catalog.pg_attribute AS a \
+  SELECT coalesce((SELECT CASE WHEN c.opcintype = 2277 THEN s.typarray ELSE c.opcintype END \
+     FROM pg_catalog.pg_index AS i \
+     JOIN pg_catalog.pg_opclass AS c ON c.oid = i.indclass[$2 - 1] \
+       AND c.opckeytype NOT IN (0, c.opcintype) \
+     WHERE i.indexrelid = $1), a.atttypid) FROM pg_catalog.pg_attribute AS a \
+   JOIN pg_catalog.pg_type AS s ON s.oid = a.atttypid \
    WHERE a.attrelid = $1 AND a.attnum = $2 AND NOT a.attisdropped \
-  UNION SELECT c.opcintype FROM pg_catalog.pg_index AS i \
-   JOIN pg_catalog.pg_opclass AS c ON c.oid = i.indclass[$2 - 1] WHERE i.indexrelid = $1 \
   UNION SELECT t.typbasetype FROM types JOIN pg_catalog.pg_type AS t ON t.oid = types.oid \
    WHERE t.typtype = 'd' \
 ), elements (oid) AS ( \
@@ -102,39 +104,33 @@ const FORGET: &str = "forget(rel oid, attnum int2) RETURNS void LANGUAGE sql";
 const FORGET_BODY: &str = "\
 DELETE FROM pg_catalog.pg_statistic WHERE starelid = $1 AND ($2 = 0 OR staattnum = $2)";
 
-const SET_EXTENDED: &str = "\
-set_extended(statistics oid, inherited bool, n_distinct bytea, dependencies bytea, mcv bytea) \
-RETURNS void LANGUAGE sql";
-/// Since 15 a table and its children have rows of their own.
-const SET_EXTENDED_BODY: &str = "\
-DELETE FROM pg_catalog.pg_statistic_ext_data WHERE stxoid = $1 AND stxdinherit = $2; \
-INSERT INTO pg_catalog.pg_statistic_ext_data (stxoid, stxdinherit, stxdndistinct, \
- stxddependencies, stxdmcv) VALUES ($1, $2, $3::pg_catalog.pg_ndistinct, \
- $4::pg_catalog.pg_dependencies, $5::pg_catalog.pg_mcv_list)";
-const SET_EXTENDED_BODY_OLD: &str = "\
-DELETE FROM pg_catalog.pg_statistic_ext_data WHERE stxoid = $1; \
-INSERT INTO pg_catalog.pg_statistic_ext_data (stxoid, stxdndistinct, stxddependencies, stxdmcv) \
-VALUES ($1, $3::pg_catalog.pg_ndistinct, $4::pg_catalog.pg_dependencies, \
- $5::pg_catalog.pg_mcv_list)";
-
 impl Loader<'_> {
-    /// Creates the functions, and the casts that they need.
+    /// Creates the functions, in a schema that is the superuser's.
     pub(super) fn make_privileged(&mut self) -> Result<(), TwinError> {
         let role = self.session_role()?;
-        let mut statements = vec![
-            format!("CREATE SCHEMA {PRIVILEGED_SCHEMA}"),
-            format!("GRANT USAGE ON SCHEMA {PRIVILEGED_SCHEMA} TO {role}"),
-        ];
-        for name in CASTS {
-            statements.push(format!(
-                "CREATE CAST (bytea AS pg_catalog.{name}) WITHOUT FUNCTION"
-            ));
+        // Someone else's schema of that name would be a way in.
+        let schema = self
+            .cluster
+            .admin()?
+            .query(&format!("CREATE SCHEMA {PRIVILEGED_SCHEMA}"), &[]);
+        if let Err(message) = refusal(schema)? {
+            return Err(TwinError::Unusable {
+                reason: format!(
+                    "the server is not an empty cluster of pgadvise's own: {message}"
+                ),
+            });
         }
-        let extended = if self.major >= 15 {
-            SET_EXTENDED_BODY
-        } else {
-            SET_EXTENDED_BODY_OLD
-        };
+        let mut statements = vec![format!("GRANT USAGE ON SCHEMA {PRIVILEGED_SCHEMA} TO {role}")];
+        if !self.sandbox {
+            // Who owns a database says what all its sessions begin with, the
+            // superuser's too. Its rights are enough.
+            let database = quoted(DATABASE);
+            statements.extend([
+                format!("ALTER SCHEMA public OWNER TO {role}"),
+                format!("ALTER DATABASE {database} OWNER TO CURRENT_USER"),
+                format!("GRANT ALL ON DATABASE {database} TO {role}"),
+            ]);
+        }
         // A field of a row takes an array of any type as it is; so its values
         // are not read anew, which would run a domain's checks here.
         let updates: Vec<String> = (1..=5)
@@ -153,7 +149,6 @@ impl Loader<'_> {
             (VALUE_TYPES, VALUE_TYPES_BODY),
             (SET_VALUES, &set_values),
             (FORGET, FORGET_BODY),
-            (SET_EXTENDED, extended),
         ] {
             let definer = if head.ends_with("STABLE") {
                 "SET search_path = pg_catalog, pg_temp"
@@ -181,7 +176,7 @@ impl Loader<'_> {
             Some(row) => crate::pg::catalog::get(row, 0)?,
             None => 0,
         };
-        if made < 6 {
+        if made < 5 {
             return Err(TwinError::Unusable {
                 reason: "the twin's functions could not be made: the server is not an empty \
                          cluster of pgadvise's own"

@@ -42,7 +42,8 @@ pub(super) struct Names {
     pub ranges: BTreeMap<u32, u32>,
     /// `<` and `=` of the default B-tree operator class, by type.
     pub defaults: BTreeMap<u32, (u32, u32)>,
-    /// `opcintype`, by index and key.
+    /// The type of an index's expression where the index itself stores
+    /// another, by index and key.
     pub key_types: BTreeMap<(u32, i16), u32>,
 }
 
@@ -182,10 +183,16 @@ impl Loader<'_> {
                 .insert(get(row, 0)?, (get(row, 1)?, get(row, 2)?));
         }
         for row in &admin.query(
-            "SELECT i.indexrelid, k.at::int2, c.opcintype FROM pg_catalog.pg_index AS i \
+            // What the class takes, or an array of what is stored.
+            "SELECT i.indexrelid, k.at::int2, \
+               CASE WHEN c.opcintype = 2277 THEN t.typarray ELSE c.opcintype END \
+             FROM pg_catalog.pg_index AS i \
              CROSS JOIN LATERAL pg_catalog.unnest(i.indclass) WITH ORDINALITY AS k (class, at) \
              JOIN pg_catalog.pg_opclass AS c ON c.oid = k.class \
-             WHERE i.indexrelid >= 16384 AND i.indexprs IS NOT NULL",
+             JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indexrelid AND a.attnum = k.at \
+             JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid \
+             WHERE i.indexrelid >= 16384 AND i.indexprs IS NOT NULL \
+               AND c.opckeytype NOT IN (0, c.opcintype)",
             &[],
         )? {
             names

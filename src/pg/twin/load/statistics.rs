@@ -109,9 +109,11 @@ impl Loader<'_> {
         statistics: &Statistics,
     ) -> Option<Row> {
         let &(type_oid, collation) = names.columns.get(&(relation, number))?;
-        let mut types = vec![type_oid];
-        types.extend(names.key_types.get(&(relation, number)));
-        let slots = self.ready_slots(names, &object, &types, collation, statistics);
+        let type_oid = *names
+            .key_types
+            .get(&(relation, number))
+            .unwrap_or(&type_oid);
+        let slots = self.ready_slots(names, &object, type_oid, collation, statistics);
         Some(Row {
             object,
             relation,
@@ -124,18 +126,18 @@ impl Loader<'_> {
         })
     }
 
-    /// Resolves slots of values of one of these types.
+    /// Resolves slots of values of a type.
     pub(super) fn ready_slots(
         &mut self,
         names: &Names,
         object: &str,
-        types: &[u32],
+        type_oid: u32,
         collation: u32,
         statistics: &Statistics,
     ) -> [Ready; SLOTS] {
         let mut slots: [Ready; SLOTS] = Default::default();
         for (place, slot) in slots.iter_mut().zip(&statistics.slots) {
-            match ready_slot(names, types, collation, slot) {
+            match ready_slot(names, type_oid, collation, slot) {
                 Ok(Some(ready)) => *place = ready,
                 Ok(None) => {}
                 Err(message) => self.refuse(object, message),
@@ -235,7 +237,7 @@ impl Loader<'_> {
 
 fn ready_slot(
     names: &Names,
-    types: &[u32],
+    type_oid: u32,
     column_collation: u32,
     slot: &Slot,
 ) -> Result<Option<Ready>, String> {
@@ -251,11 +253,7 @@ fn ready_slot(
             .operators
             .get(bare(printed))
             .ok_or_else(|| format!("operator {printed} is not there"))?,
-        None => types
-            .iter()
-            .map(|&oid| names.default_operator(oid, slot.kind))
-            .find(|&oid| oid != 0)
-            .unwrap_or(0),
+        None => names.default_operator(type_oid, slot.kind),
     };
     ready.collation = match &slot.collation {
         Some(printed) => names
@@ -283,7 +281,7 @@ fn ready_slot(
         .types
         .get(bare(&values.element))
         .ok_or_else(|| format!("type {} is not there", values.element))?;
-    if !names.may_have(types, slot.kind, declared) {
+    if !names.may_have(type_oid, slot.kind, declared) {
         return Err(format!(
             "values of type {} are not those of the column",
             values.element
@@ -305,26 +303,27 @@ fn ready_slot(
 }
 
 impl Names {
-    /// Whether a slot of that kind of a column of one of these types has
-    /// values of that type.
-    fn may_have(&self, types: &[u32], kind: i16, given: u32) -> bool {
-        /// `float8`, `text` and `tsvector`.
+    /// Whether a slot of that kind of a column of that type has values of the
+    /// given one.
+    fn may_have(&self, oid: u32, kind: i16, given: u32) -> bool {
+        /// `float8`, `text`, `varchar` and `tsvector`.
         const FLOAT8: u32 = 701;
         const TEXT: u32 = 25;
+        const VARCHAR: u32 = 1043;
         const TSVECTOR: u32 = 3614;
         if kind == RANGE_LENGTHS {
             return given == FLOAT8;
         }
-        let given = self.base(given);
-        types.iter().any(|&oid| {
-            let oid = self.base(oid);
-            if kind == ELEMENTS {
-                let element = self.type_facts.get(&oid).map_or(0, |facts| facts.element);
-                (element != 0 && self.base(element) == given) || (oid == TSVECTOR && given == TEXT)
-            } else {
-                oid == given || (kind == BOUNDS && self.ranges.get(&oid) == Some(&given))
-            }
-        })
+        // The bytes of the two are the same.
+        let same = |a: u32, b: u32| a == b || [(TEXT, VARCHAR), (VARCHAR, TEXT)].contains(&(a, b));
+        let (oid, given) = (self.base(oid), self.base(given));
+        if kind == ELEMENTS {
+            let element = self.type_facts.get(&oid).map_or(0, |facts| facts.element);
+            (element != 0 && same(self.base(element), given))
+                || (oid == TSVECTOR && given == TEXT)
+        } else {
+            same(oid, given) || (kind == BOUNDS && self.ranges.get(&oid) == Some(&given))
+        }
     }
 
     /// The operator that ANALYZE uses for a slot of that kind.

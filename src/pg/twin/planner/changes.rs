@@ -11,7 +11,7 @@ use crate::catalog::ident::fold;
 /// Which tables a statement may read from end to end, so that their files have
 /// to be empty while it runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Reads {
+pub(in crate::pg) enum Reads {
     /// None.
     Nothing,
     /// Those that it names, themselves or by an index or partition.
@@ -22,7 +22,7 @@ pub(super) enum Reads {
 
 /// What becomes of a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Step {
+pub(in crate::pg) enum Step {
     /// It is executed in this form.
     Run {
         /// The form.
@@ -31,6 +31,11 @@ pub(super) enum Step {
         reads: Reads,
         /// What to know, as sentences.
         notes: Vec<String>,
+    },
+    /// A setting, or all, as it was before the change.
+    Reset {
+        /// Its name; `None` for all.
+        name: Option<String>,
     },
     /// It is left out.
     LeftOut {
@@ -79,6 +84,25 @@ fn without(sql: &str, word: &Word) -> String {
 
 const ROWS: &str = "it changes rows, and the twin has none; the statistics stay as they were taken";
 const NO_PLAN: &str = "it changes no plan";
+const OWN: &str = "it changes no plan, only how pgadvise's own session works";
+/// Settings by which a session ends, waits or reads text otherwise: none is the
+/// planner's.
+const SESSION_SETTINGS: &[&str] = &[
+    "transaction_read_only",
+    "default_transaction_read_only",
+    "transaction_isolation",
+    "default_transaction_isolation",
+    "transaction_deferrable",
+    "default_transaction_deferrable",
+    "statement_timeout",
+    "lock_timeout",
+    "transaction_timeout",
+    "idle_in_transaction_session_timeout",
+    "idle_session_timeout",
+    "client_encoding",
+    "standard_conforming_strings",
+    "backslash_quote",
+];
 const TRANSACTION: &str = "all changes are tried together in one transaction";
 
 /// Decides what becomes of a statement.
@@ -86,7 +110,7 @@ const TRANSACTION: &str = "all changes are tried together in one transaction";
     clippy::unnested_or_patterns,
     reason = "one line for each kind of statement"
 )]
-pub(super) fn step(sql: &str) -> Step {
+pub(in crate::pg) fn step(sql: &str) -> Step {
     let sql = sql.trim().trim_end_matches(';').trim_end();
     let words = words(sql);
     let word = |at: usize| {
@@ -155,7 +179,8 @@ pub(super) fn step(sql: &str) -> Step {
         {
             left_out("the twin has no roles but its own")
         }
-        ("set" | "reset", _) => run(sql.to_owned(), Reads::Nothing),
+        ("set", "session") if word(2) == "characteristics" => left_out(TRANSACTION),
+        ("set" | "reset", _) => session_setting(sql, &words),
         ("alter", "system" | "database" | "role" | "user") => setting(sql, &words),
         ("alter", _) if has("tablespace") => left_out(
             "a tablespace changes a plan only by its own cost settings, which the twin does not have",
@@ -171,6 +196,17 @@ pub(super) fn step(sql: &str) -> Step {
             ],
         },
         ("create", "index" | "unique") => run(plain(), named()),
+        (
+            "create",
+            "table" | "unlogged" | "temp" | "temporary" | "local" | "global" | "materialized",
+        ) => Step::Run {
+            sql: sql.to_owned(),
+            reads: Reads::Any,
+            notes: vec![
+                "it has no rows on the twin: whatever reads it is planned as on an empty table"
+                    .to_owned(),
+            ],
+        },
         ("drop", _) => run(plain(), Reads::Nothing),
         ("alter", "index") => run(sql.to_owned(), named()),
         ("alter", "table") => {
@@ -206,6 +242,88 @@ pub(super) fn step(sql: &str) -> Step {
     }
 }
 
+/// `SET` and `RESET`. What a session is reset to is what the snapshot's server
+/// gives a new session, not what the twin's does.
+fn session_setting(sql: &str, words: &[Word]) -> Step {
+    let mut rest = words
+        .iter()
+        .skip(1)
+        .skip_while(|word| !word.quoted && (word.text == "session" || word.text == "local"));
+    let Some(name) = rest.next() else {
+        return Step::Run {
+            sql: sql.to_owned(),
+            reads: Reads::Nothing,
+            notes: Vec::new(),
+        };
+    };
+    if SESSION_SETTINGS.contains(&name.text.as_str()) {
+        return Step::LeftOut { why: OWN };
+    }
+    let is_reset = words.first().is_some_and(|word| word.text == "reset");
+    let last = words.last().filter(|word| !word.quoted);
+    let to_default = words.len() > 2 && last.is_some_and(|word| word.text == "default");
+    // `SET TIME ZONE` has a name of two words.
+    if (is_reset || to_default) && name.text != "time" {
+        let all = is_reset && !name.quoted && name.text == "all";
+        return Step::Reset {
+            name: (!all).then(|| name.text.clone()),
+        };
+    }
+    Step::Run {
+        sql: sql.to_owned(),
+        reads: Reads::Nothing,
+        notes: Vec::new(),
+    }
+}
+
+/// The same for a cluster with rows: there, rows can be changed and statistics
+/// gathered.
+pub(in crate::pg) fn step_with_rows(sql: &str) -> Step {
+    let words = words(sql);
+    let first = words
+        .first()
+        .filter(|word| !word.quoted)
+        .map_or("", |word| word.text.as_str());
+    let runs = matches!(
+        first,
+        "insert"
+            | "update"
+            | "delete"
+            | "merge"
+            | "copy"
+            | "truncate"
+            | "refresh"
+            | "analyze"
+            | "analyse"
+            | "reindex"
+            | "cluster"
+            | "call"
+    );
+    let concurrently = words
+        .iter()
+        .find(|word| !word.quoted && word.text == "concurrently");
+    if runs {
+        let sql = sql.trim().trim_end_matches(';').trim_end();
+        return Step::Run {
+            sql: concurrently.map_or_else(|| sql.to_owned(), |word| without(sql, word)),
+            reads: Reads::Nothing,
+            notes: Vec::new(),
+        };
+    }
+    match step(sql) {
+        // They are about tables without rows.
+        Step::Run { sql, reads, .. } => Step::Run {
+            sql,
+            reads,
+            notes: Vec::new(),
+        },
+        Step::LeftOut { .. } if first == "vacuum" => Step::LeftOut {
+            why: "it cannot be in a transaction",
+        },
+        other => other,
+    }
+}
+
 /// `ALTER SYSTEM`, `ALTER DATABASE … SET` and `ALTER ROLE … SET` as a setting
 /// of this session.
 fn setting(sql: &str, words: &[Word]) -> Step {
@@ -238,7 +356,7 @@ mod tests {
     fn ran(sql: &str) -> (String, Reads) {
         match step(sql) {
             Step::Run { sql, reads, .. } => (sql, reads),
-            Step::LeftOut { why } => panic!("{sql} was left out: {why}"),
+            other => panic!("{sql}: {other:?}"),
         }
     }
 
@@ -286,9 +404,25 @@ mod tests {
             "SET SESSION AUTHORIZATION app",
             "ALTER DATABASE shop OWNER TO app",
             "alter table t set tablespace fast",
+            "SET LOCAL statement_timeout = 0",
+            "set transaction_read_only = on",
+            "set session characteristics as transaction read only",
         ] {
             assert!(matches!(step(sql), Step::LeftOut { .. }), "{sql}");
         }
+        let reset = |name: Option<&str>| Step::Reset {
+            name: name.map(str::to_owned),
+        };
+        assert_eq!(step("reset all;"), reset(None));
+        assert_eq!(step("RESET Work_Mem"), reset(Some("work_mem")));
+        assert_eq!(step("set local jit to default"), reset(Some("jit")));
+        assert!(matches!(step("set a.b = 'default'"), Step::Run { .. }));
+        assert!(matches!(
+            step_with_rows("reindex index concurrently i"),
+            Step::Run { sql, .. } if sql == "reindex index i"
+        ));
+        assert!(matches!(step_with_rows("ANALYZE"), Step::Run { .. }));
+        assert!(matches!(step_with_rows("commit"), Step::LeftOut { .. }));
         assert!(matches!(
             step("set session work_mem = '1GB'"),
             Step::Run { .. }

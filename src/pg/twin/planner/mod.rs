@@ -5,11 +5,12 @@
 //! supposed is undone (see [`suppose`]).
 
 mod carry;
-mod changes;
+pub(in crate::pg) mod changes;
 mod estimate;
 mod heaps;
+pub(in crate::pg) mod outcome;
 mod overlay;
-mod relations;
+pub(in crate::pg) mod relations;
 mod suppose;
 
 use std::sync::Arc;

@@ -8,61 +8,61 @@ use crate::pg::{Error, Session};
 
 /// A relation as `pg_class` has it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Known {
-    pub(super) oid: u32,
-    pub(super) schema: String,
-    pub(super) name: String,
+pub(in crate::pg) struct Known {
+    pub(in crate::pg) oid: u32,
+    pub(in crate::pg) schema: String,
+    pub(in crate::pg) name: String,
     /// `relkind`.
-    pub(super) kind: String,
+    pub(in crate::pg) kind: String,
     /// `pg_relation_filepath`; none of a partitioned table or index.
-    pub(super) path: Option<String>,
-    pub(super) pages: i32,
-    pub(super) tuples: f32,
-    pub(super) all_visible: i32,
+    pub(in crate::pg) path: Option<String>,
+    pub(in crate::pg) pages: i32,
+    pub(in crate::pg) tuples: f32,
+    pub(in crate::pg) all_visible: i32,
     /// The table of an index.
-    pub(super) table: Option<u32>,
+    pub(in crate::pg) table: Option<u32>,
     /// Access method.
-    pub(super) method: Option<String>,
+    pub(in crate::pg) method: Option<String>,
 }
 
 impl Known {
     /// Rows of it are read by a sequential scan.
-    pub(super) fn is_heap(&self) -> bool {
+    pub(in crate::pg) fn is_heap(&self) -> bool {
         self.kind == "r" || self.kind == "m"
     }
 
     /// It has a file of its own that the planner asks for its size.
-    pub(super) fn is_index(&self) -> bool {
+    pub(in crate::pg) fn is_index(&self) -> bool {
         self.kind == "i"
     }
 
     /// Its `pg_class` numbers as arguments of `set_size`.
-    pub(super) fn sizes(&self) -> String {
+    pub(in crate::pg) fn sizes(&self) -> String {
         sizes(self.oid, self.pages, self.tuples, self.all_visible)
     }
 }
 
 /// Arguments of `set_size`, as a row of VALUES.
-pub(super) fn sizes(oid: u32, pages: i32, tuples: f32, all_visible: i32) -> String {
+pub(in crate::pg) fn sizes(oid: u32, pages: i32, tuples: f32, all_visible: i32) -> String {
     format!("({oid}::oid, {pages}::int4, '{tuples}'::float4, {all_visible}::int4)")
 }
 
 /// All of them.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Relations {
-    pub(super) by_oid: BTreeMap<u32, Known>,
+pub(in crate::pg) struct Relations {
+    pub(in crate::pg) by_oid: BTreeMap<u32, Known>,
     children: BTreeMap<u32, Vec<u32>>,
     /// Tables and indexes by bare name.
     by_name: BTreeMap<String, Vec<u32>>,
 }
 
 /// Columns of [`Known`], in order, of `pg_class AS c`.
-pub(super) const COLUMNS: &str = "c.oid, n.nspname::text, c.relname::text, c.relkind::text, \
+pub(in crate::pg) const COLUMNS: &str = "c.oid, n.nspname::text, c.relname::text, c.relkind::text, \
      pg_catalog.pg_relation_filepath(c.oid), c.relpages, c.reltuples, c.relallvisible, \
      i.indrelid, m.amname::text";
 
 /// Where they come from.
-pub(super) const FROM: &str = "FROM pg_catalog.pg_class AS c \
+pub(in crate::pg) const FROM: &str = "FROM pg_catalog.pg_class AS c \
      JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
      LEFT JOIN pg_catalog.pg_index AS i ON i.indexrelid = c.oid \
      LEFT JOIN pg_catalog.pg_am AS m ON m.oid = c.relam \
@@ -70,7 +70,7 @@ pub(super) const FROM: &str = "FROM pg_catalog.pg_class AS c \
        AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'";
 
 /// A row of [`COLUMNS`].
-pub(super) fn known(row: &tokio_postgres::Row) -> Result<Known, Error> {
+pub(in crate::pg) fn known(row: &tokio_postgres::Row) -> Result<Known, Error> {
     Ok(Known {
         oid: get(row, 0)?,
         schema: get(row, 1)?,
@@ -87,7 +87,7 @@ pub(super) fn known(row: &tokio_postgres::Row) -> Result<Known, Error> {
 
 impl Relations {
     /// Reads all.
-    pub(super) fn read(session: &mut Session) -> Result<Self, Error> {
+    pub(in crate::pg) fn read(session: &mut Session) -> Result<Self, Error> {
         session.read_only(|session| {
             let mut relations = Self::default();
             for row in session.query(&format!("SELECT {COLUMNS} {FROM} ORDER BY c.oid"), &[])? {
@@ -114,7 +114,7 @@ impl Relations {
     }
 
     /// The table of that name.
-    pub(super) fn table(&self, schema: &str, name: &str) -> Option<&Known> {
+    pub(in crate::pg) fn table(&self, schema: &str, name: &str) -> Option<&Known> {
         self.by_name
             .get(name)?
             .iter()
@@ -123,14 +123,14 @@ impl Relations {
     }
 
     /// The relation whose file that is.
-    pub(super) fn of_file(&self, path: &str) -> Option<&Known> {
+    pub(in crate::pg) fn of_file(&self, path: &str) -> Option<&Known> {
         self.by_oid
             .values()
             .find(|known| known.path.as_deref() == Some(path))
     }
 
     /// The table with all its partitions or children.
-    pub(super) fn with_children(&self, oid: u32, into: &mut BTreeSet<u32>) {
+    pub(in crate::pg) fn with_children(&self, oid: u32, into: &mut BTreeSet<u32>) {
         if into.insert(oid) {
             for child in self.children.get(&oid).into_iter().flatten() {
                 self.with_children(*child, into);
@@ -140,7 +140,7 @@ impl Relations {
 
     /// Tables that these words name, by themselves or by an index, with their
     /// partitions.
-    pub(super) fn of_words(&self, words: &[String]) -> BTreeSet<u32> {
+    pub(in crate::pg) fn of_words(&self, words: &[String]) -> BTreeSet<u32> {
         let mut found = BTreeSet::new();
         for word in words {
             for oid in self.by_name.get(word).into_iter().flatten() {
@@ -152,7 +152,7 @@ impl Relations {
     }
 
     /// Everything that is no index.
-    pub(super) fn tables(&self) -> BTreeSet<u32> {
+    pub(in crate::pg) fn tables(&self) -> BTreeSet<u32> {
         self.by_oid
             .values()
             .filter(|known| known.table.is_none())

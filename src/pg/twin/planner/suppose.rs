@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::changes::{self, Reads, Step};
 use super::estimate;
 use super::heaps::{self, Emptied};
+use super::outcome::{self, Dropped};
 use super::relations::{COLUMNS, FROM, Known, Relations, known, sizes};
 use crate::catalog::Catalog;
 use crate::catalog::ident::{literal, quote};
@@ -235,8 +236,8 @@ impl Open {
                     }
                     session.execute_script(&spec.plain_sql())
                 })?;
-                if let Err(message) = made {
-                    refused.insert(spec, message);
+                if let Err(error) = made {
+                    refused.insert(spec, error.to_string());
                 }
             }
             Ok(())
@@ -349,9 +350,19 @@ impl Open {
         suppositions: &[Supposition],
         start: &str,
         emptied: &mut Vec<Emptied>,
-    ) -> Result<Vec<Vec<u32>>, SupposeError> {
+    ) -> Result<Vec<Made>, SupposeError> {
         let mut made = Vec::new();
         let mut seen = BTreeSet::new();
+        let mut gone = BTreeSet::new();
+        let resets = suppositions.iter().any(|supposition| {
+            matches!(supposition, Supposition::Sql(sql)
+                if matches!(changes::step(sql), Step::Reset { .. }))
+        });
+        let settings = if resets {
+            outcome::settings(twin.cluster.session()?)?
+        } else {
+            BTreeMap::new()
+        };
         for supposition in suppositions {
             let (sql, is_change) = match supposition {
                 Supposition::Sql(sql) => (vec![sql.as_str()], true),
@@ -373,7 +384,21 @@ impl Open {
                         },
                         Vec::new(),
                     ),
-                    Step::Run { sql, reads, notes } => {
+                    Step::Reset { name } => {
+                        let session = twin.cluster.session()?;
+                        let outcome = match part(session, |session| {
+                            outcome::reset(session, &settings, name.as_deref())
+                        })? {
+                            Ok(()) => ChangeOutcome::Applied,
+                            Err(error) => outcome::refused(sql.trim(), sql.trim(), &error),
+                        };
+                        (outcome, Vec::new())
+                    }
+                    Step::Run {
+                        sql: sent,
+                        reads,
+                        notes,
+                    } => {
                         let tables = match reads {
                             Reads::Nothing => BTreeSet::new(),
                             Reads::Named(words) => twin.relations.of_words(&words),
@@ -384,14 +409,16 @@ impl Open {
                         let session = twin.cluster.session()?;
                         // One statement a message, so that none can slip a
                         // COMMIT in behind it.
-                        match part(session, |session| session.query(&sql, &[]).map(drop))? {
+                        match part(session, |session| session.query(&sent, &[]).map(drop))? {
                             Ok(()) => (ChangeOutcome::Applied, notes),
-                            Err(message) => (ChangeOutcome::Refused { message }, Vec::new()),
+                            Err(error) => (outcome::refused(sql.trim(), &sent, &error), Vec::new()),
                         }
                     }
                 };
                 let mut new = Vec::new();
+                let mut dropped = Vec::new();
                 if outcome == ChangeOutcome::Applied {
+                    dropped = outcome::dropped(twin.cluster.session()?, twin.relations, &mut gone)?;
                     for known in touched(twin.cluster.session()?, start, true)? {
                         if !twin.relations.by_oid.contains_key(&known.oid) && seen.insert(known.oid)
                         {
@@ -399,11 +426,12 @@ impl Open {
                         }
                     }
                 }
-                made.push(new);
+                made.push(Made { new, dropped });
                 self.changes.push(SupposedChange {
                     sql: sql.trim().to_owned(),
                     outcome,
                     indexes: Vec::new(),
+                    tables: Vec::new(),
                     notes,
                 });
             }
@@ -416,7 +444,7 @@ impl Open {
         &mut self,
         twin: &mut Twin<'_>,
         start: &str,
-        made: Vec<Vec<u32>>,
+        made: Vec<Made>,
     ) -> Result<(), SupposeError> {
         let now = touched(twin.cluster.session()?, start, false)?;
         let mut rows = Vec::new();
@@ -457,8 +485,9 @@ impl Open {
         let laid = lay_indexes(twin, &new_indexes, &estimates, &mut rows)?;
         set_sizes(twin.cluster.session()?, &rows)?;
         let names: BTreeMap<u32, &Known> = now.iter().map(|known| (known.oid, known)).collect();
-        for (change, oids) in self.changes.iter_mut().zip(made) {
-            for oid in oids {
+        for (change, made) in self.changes.iter_mut().zip(made) {
+            let mut others = Vec::new();
+            for oid in made.new {
                 // What a later statement dropped again is not there any more.
                 let Some(index) = names.get(&oid).filter(|known| known.is_index()) else {
                     continue;
@@ -467,6 +496,7 @@ impl Open {
                     .path
                     .as_deref()
                     .is_some_and(|path| twin.relations.of_file(path).is_some());
+                others.push(*index);
                 if !again {
                     change.indexes.push(SupposedIndex {
                         name: index.name.clone(),
@@ -477,9 +507,27 @@ impl Open {
                     });
                 }
             }
+            if outcome::has_expression(twin.cluster.session()?, &others)? {
+                change.notes.push(outcome::EXPRESSION.to_owned());
+            }
+            change.tables = outcome::tables(
+                twin.cluster.session()?,
+                twin.relations,
+                &names,
+                &others,
+                made.dropped,
+            )?;
         }
         Ok(())
     }
+}
+
+/// What a change did to the indexes that are there.
+struct Made {
+    /// Those that it made.
+    new: Vec<u32>,
+    /// Those that it dropped, of tables that stayed.
+    dropped: Vec<Dropped>,
 }
 
 /// A statement of supposed statistics. ANALYZE has nothing to gather from
@@ -491,7 +539,7 @@ fn statistics_step(twin: &mut Twin<'_>, sql: &str, step: &Step) -> Result<(), Su
         return Ok(());
     }
     match step {
-        Step::LeftOut { .. } => Err(SupposeError::Unsupported(
+        Step::LeftOut { .. } | Step::Reset { .. } => Err(SupposeError::Unsupported(
             "a snapshot holds no rows to gather statistics from; with -d a sample of the database's \
              is taken",
         )),
@@ -523,7 +571,7 @@ fn touched(session: &mut Session, start: &str, only_new: bool) -> Result<Vec<Kno
 fn part(
     session: &mut Session,
     work: impl FnOnce(&mut Session) -> Result<(), Error>,
-) -> Result<Result<(), String>, Error> {
+) -> Result<Result<(), Error>, Error> {
     session.execute_script("SAVEPOINT pgadvise_supposed")?;
     match work(session) {
         Ok(()) => {
@@ -535,7 +583,7 @@ fn part(
             session.execute_script(
                 "ROLLBACK TO SAVEPOINT pgadvise_supposed; RELEASE SAVEPOINT pgadvise_supposed",
             )?;
-            Ok(Err(error.to_string()))
+            Ok(Err(error))
         }
     }
 }
