@@ -369,15 +369,50 @@ const PARTS: &[Case] = &[
     ),
 ];
 
+/// Estimates that stay much as they are: what is handed over of a column is
+/// what the server's own sample gives.
+const ALIKE: &[Case] = &[
+    (
+        "events",
+        &[
+            "ALTER TABLE events ALTER COLUMN kind SET STATISTICS 300",
+            "ANALYZE events",
+        ],
+        &[
+            "SELECT FROM events WHERE kind < 40",
+            "SELECT FROM events WHERE kind < 30000",
+            "SELECT FROM events WHERE kind BETWEEN 100000 AND 130000",
+            "SELECT kind FROM events GROUP BY kind",
+        ],
+    ),
+    (
+        "addresses",
+        &["ANALYZE addresses"],
+        &[
+            "SELECT FROM addresses WHERE id < 50000",
+            "SELECT FROM addresses WHERE id = 500",
+            "SELECT FROM addresses WHERE zip = 500",
+            "SELECT FROM addresses WHERE zip < 100 AND city > 'city 5'",
+            "SELECT city FROM addresses GROUP BY city",
+            "SELECT zip FROM addresses GROUP BY zip",
+            "SELECT id FROM addresses GROUP BY id",
+        ],
+    ),
+];
+
 #[test]
 fn a_sample_mends_estimates_that_were_far_off() {
-    for (major, bin) in every_version() {
-        let server = Server::of_version(&bin, &[], 5432).unwrap();
+    // What is reckoned here is the same in all versions.
+    let versions = every_version();
+    let newest = versions.iter().skip(1).last();
+    let some = versions.first().into_iter().chain(newest);
+    for (major, bin) in some {
+        let server = Server::of_version(bin, &[], 5432).unwrap();
         let mut admin = server.database("gathered", LARGE);
         let options = server.options("gathered", "postgres", "");
         let mut live = Session::connect(&options, Limits::default()).unwrap();
         let temp = temp();
-        let mut twin = twin(&mut live, &bin, temp.path());
+        let mut twin = twin(&mut live, bin, temp.path());
         for (table, changes, queries) in PARTS {
             let real = counts(&mut admin, queries);
             let before = on_server(&mut live, queries);
@@ -398,6 +433,14 @@ fn a_sample_mends_estimates_that_were_far_off() {
                     error(*after, *taken) < 1.5,
                     "version {major}: {changes:?}: {after} {taken}"
                 );
+            }
+        }
+        for (table, changes, queries) in ALIKE {
+            let tried = what_if(&mut live, &mut twin, table, changes, queries).unwrap();
+            let taken = taken(&mut admin, changes, queries);
+            for ((sql, tried), taken) in queries.iter().zip(estimates(tried)).zip(taken) {
+                let told = format!("version {major}: {sql}: {tried} {taken}");
+                assert!(error(tried, taken) < 1.2, "{told}");
             }
         }
         // Statistics of a partitioned table are those of all its partitions.

@@ -4,7 +4,8 @@
 
 use super::attach::Context;
 use crate::finding::{Change, Comparison, Finding, Level, Verdict};
-use crate::plan::{NodeId, PlanGraph, PlanNode};
+use crate::plan::metrics::rows_of_all;
+use crate::plan::{NodeId, NodeKind, PlanGraph, PlanNode};
 use crate::source::SourceId;
 use crate::verify::compare::plan_change;
 use crate::verify::{PlanError, Planner, Supposition};
@@ -27,19 +28,33 @@ pub fn verify(context: &Context<'_>, findings: &mut [Finding], planner: &mut dyn
                 continue;
             };
             let (statements, _) = crate::sql::read(SourceId::default(), sql);
+            let statements: Vec<String> = statements
+                .into_iter()
+                .map(|statement| statement.text)
+                .collect();
             let supposition = Supposition::Statistics {
-                statements: statements
-                    .into_iter()
-                    .map(|statement| statement.text)
-                    .collect(),
+                statements: statements.clone(),
                 relations: vec![relation.clone()],
             };
             match planner.what_if(&[context.planned()], &[supposition]) {
                 Ok(mut what_if) => match what_if.plans.pop() {
                     Some(Ok(after)) => {
                         let before = elsewhere(context, planner, relation);
-                        let mut verdict =
-                            judge(plan, before.as_ref(), &after, node, context.engine);
+                        let mut serial = (None, None);
+                        if let Some((before, _)) = &before
+                            && [before, &after].into_iter().any(has_gather)
+                        {
+                            serial.0 = serially(context, planner, relation, &[]);
+                            serial.1 = serially(context, planner, relation, &statements);
+                        }
+                        let plans = Plans {
+                            given: plan,
+                            before_serial: serial.0.as_ref(),
+                            after: &after,
+                            after_serial: serial.1.as_ref(),
+                            elsewhere: before.as_ref(),
+                        };
+                        let mut verdict = judge(&plans, node, context.engine);
                         if let Verdict::BetterEstimate(comparison) = &mut verdict {
                             let notes = what_if.changes.into_iter().flat_map(|made| made.notes);
                             comparison.checked.extend(notes);
@@ -87,6 +102,45 @@ fn elsewhere(
     Some((plan, engine.description))
 }
 
+/// Sees to it that the next plan has no parallel parts.
+const SERIAL: &str = "SET LOCAL max_parallel_workers_per_gather = 0";
+
+/// The statement planned without workers, after these changes. A partial scan's
+/// rows are those of one of its processes, and a plan does not say how many
+/// the planner reckoned with: another part of it may have asked for more.
+fn serially(
+    context: &Context<'_>,
+    planner: &mut dyn Planner,
+    relation: &(String, String),
+    changes: &[String],
+) -> Option<PlanGraph> {
+    let mut statements = vec![SERIAL.to_owned()];
+    statements.extend_from_slice(changes);
+    let supposition = Supposition::Statistics {
+        statements,
+        relations: vec![relation.clone()],
+    };
+    let what_if = planner.what_if(&[context.planned()], &[supposition]);
+    what_if.ok()?.plans.pop()?.ok()
+}
+
+fn has_gather(plan: &PlanGraph) -> bool {
+    plan.nodes()
+        .any(|(_, node)| matches!(node.kind, NodeKind::Gather | NodeKind::GatherMerge))
+}
+
+/// The plans that are compared.
+struct Plans<'a> {
+    /// The one that the finding is about.
+    given: &'a PlanGraph,
+    /// The same as another planner has it, which tries the change; its name.
+    elsewhere: Option<&'a (PlanGraph, String)>,
+    after: &'a PlanGraph,
+    /// Both without parallel parts, where there are some.
+    before_serial: Option<&'a PlanGraph>,
+    after_serial: Option<&'a PlanGraph>,
+}
+
 fn untested(error: &PlanError) -> Verdict {
     Verdict::Untested {
         why: match error {
@@ -98,13 +152,13 @@ fn untested(error: &PlanError) -> Verdict {
 
 /// Compares the estimates of the node, found again in the new plan by what it
 /// reads, with the rows that were measured.
-fn judge(
-    given: &PlanGraph,
-    elsewhere: Option<&(PlanGraph, String)>,
-    after: &PlanGraph,
-    node: Option<NodeId>,
-    engine: &str,
-) -> Verdict {
+fn judge(plans: &Plans<'_>, node: Option<NodeId>, engine: &str) -> Verdict {
+    let Plans {
+        given,
+        elsewhere,
+        after,
+        ..
+    } = *plans;
     let (before, engine) = match elsewhere {
         Some((plan, engine)) => (plan, engine.as_str()),
         None => (given, engine),
@@ -122,61 +176,56 @@ fn judge(
         checked: Vec::new(),
         measured_ms: None,
     };
-    let Some(old) = node.map(|id| given.node(id)) else {
+    let Some(id) = node else {
         return if comparison.plan_change.is_some() {
             Verdict::BetterEstimate(comparison)
         } else {
             Verdict::NoChange(comparison)
         };
     };
-    let was = match elsewhere {
-        Some((plan, _)) => again(plan, old).and_then(|same| same.estimate),
-        None => old.estimate,
+    let old = given.node(id);
+    let estimate = |plan: &PlanGraph| rows_of_all(plan, again(plan, old)?).0;
+    let (was, actual) = match elsewhere {
+        Some((plan, _)) => (
+            estimate(plans.before_serial.unwrap_or(plan)),
+            rows_of_all(given, id).1,
+        ),
+        None => rows_of_all(given, id),
     };
-    let is = again(after, old).and_then(|same| same.estimate);
-    let (Some(was), Some(is)) = (was, is) else {
+    let (Some(was), Some(is)) = (was, estimate(plans.after_serial.unwrap_or(after))) else {
         return Verdict::NoChange(comparison);
     };
-    if let Some(actual) = old.actual {
-        let rows = actual.rows_per_loop;
-        comparison.checked.push(format!(
-            "the estimate of {} goes from {:.0} to {:.0} rows; {:.0} were measured",
-            old.label(),
-            was.rows,
-            is.rows,
-            rows
-        ));
-        if error(was.rows, rows) >= MENDED * error(is.rows, rows) {
-            Verdict::BetterEstimate(comparison)
-        } else {
-            Verdict::NoChange(comparison)
-        }
+    let told = format!(
+        "the estimate of {} goes from {was:.0} to {is:.0} rows",
+        old.label()
+    );
+    let is_mended = if let Some(rows) = actual {
+        comparison
+            .checked
+            .push(format!("{told}; {rows:.0} were measured"));
+        error(was, rows) >= MENDED * error(is, rows)
     } else {
-        comparison.checked.push(format!(
-            "the estimate of {} goes from {:.0} to {:.0} rows",
-            old.label(),
-            was.rows,
-            is.rows
-        ));
-        if error(was.rows, is.rows) >= MENDED || comparison.plan_change.is_some() {
-            Verdict::BetterEstimate(comparison)
-        } else {
-            Verdict::NoChange(comparison)
-        }
+        comparison.checked.push(told);
+        error(was, is) >= MENDED || comparison.plan_change.is_some()
+    };
+    if is_mended {
+        Verdict::BetterEstimate(comparison)
+    } else {
+        Verdict::NoChange(comparison)
     }
 }
 
 /// The node in another plan that does what that one does.
-fn again<'a>(plan: &'a PlanGraph, old: &PlanNode) -> Option<&'a PlanNode> {
+fn again(plan: &PlanGraph, old: &PlanNode) -> Option<NodeId> {
     plan.nodes()
-        .map(|(_, new)| new)
-        .filter(|new| {
+        .filter(|(_, new)| {
             new.relation.alias == old.relation.alias
                 && (new.relation.alias.is_some() || new.kind == old.kind)
         })
         // A bitmap's heap and index scans have the same alias or none; the
         // node of the same kind is the better match.
-        .max_by_key(|new| new.kind == old.kind)
+        .max_by_key(|(_, new)| new.kind == old.kind)
+        .map(|(id, _)| id)
 }
 
 fn error(estimate: f64, rows: f64) -> f64 {

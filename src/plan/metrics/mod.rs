@@ -73,6 +73,12 @@ impl Metrics {
     }
 }
 
+/// The estimated and the actual rows of one execution of a node, over all its
+/// processes: below a Gather, a plan has those of one.
+pub fn rows_of_all(plan: &PlanGraph, id: NodeId) -> (Option<f64>, Option<f64>) {
+    rows::whole(plan, id.index())
+}
+
 /// Computes all derived numbers; linear in the number of nodes.
 pub fn metrics(plan: &PlanGraph) -> Metrics {
     let shape = Shape::of(plan);

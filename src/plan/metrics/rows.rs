@@ -34,11 +34,7 @@ pub(super) fn row_errors(plan: &PlanGraph, shape: &Shape<'_>) -> RowErrors {
     let stopped_early = stopped_early(shape);
     let partial = partial(shape);
     let partly_grouped = partly_grouped(shape);
-    let leader_helps = plan
-        .run
-        .settings
-        .get("parallel_leader_participation")
-        .is_none_or(|value| value != "off");
+    let leader_helps = leader_helps(plan);
     let ratio: Vec<Option<f64>> = (0..shape.len())
         .map(|index| {
             if at(&partly_grouped, index) || is_guessed_limit(shape, index) {
@@ -80,12 +76,40 @@ fn counts(
     {
         return None;
     }
+    let (estimates, actuals) = processes(shape, index, partial, leader_helps);
+    Some((estimate.rows * estimates, actual.rows_per_loop * actuals))
+}
+
+/// The estimated and the actual rows of one execution of a node, over all its
+/// processes.
+pub(super) fn whole(plan: &PlanGraph, index: usize) -> (Option<f64>, Option<f64>) {
+    let shape = Shape::of(plan);
+    let partial = at(&partial(&shape), index);
+    let (estimates, actuals) = processes(&shape, index, partial, leader_helps(plan));
+    let node = shape.node(index);
+    (
+        node.and_then(|node| node.estimate)
+            .map(|estimate| estimate.rows * estimates),
+        node.and_then(|node| node.actual)
+            .map(|actual| actual.rows_per_loop * actuals),
+    )
+}
+
+fn leader_helps(plan: &PlanGraph) -> bool {
+    plan.run
+        .settings
+        .get("parallel_leader_participation")
+        .is_none_or(|value| value != "off")
+}
+
+/// By what the rows of one process are multiplied, estimated and actual ones.
+fn processes(shape: &Shape<'_>, index: usize, partial: bool, leader_helps: bool) -> (f64, f64) {
     let gather = shape
         .gather(index)
         .filter(|_| partial)
         .and_then(|gather| shape.node(gather));
     let Some(gather) = gather else {
-        return Some((estimate.rows, actual.rows_per_loop));
+        return (1.0, 1.0);
     };
     let workers = gather.workers_planned.unwrap_or_default();
     let leader = if leader_helps {
@@ -93,12 +117,11 @@ fn counts(
     } else {
         0.0
     };
-    let divisor = (workers + leader).max(1.0);
     let executions = gather.actual.map_or(1.0, |actual| actual.loops).max(1.0);
-    Some((
-        estimate.rows * divisor,
-        actual.rows_per_loop * actual.loops / executions,
-    ))
+    (
+        (workers + leader).max(1.0),
+        (shape.loops(index) / executions).max(1.0),
+    )
 }
 
 /// The nodes below a Gather whose rows are a share of the whole: what is
