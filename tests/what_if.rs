@@ -391,7 +391,7 @@ fn a_twin_says_what_it_is_and_executes_nothing() {
 fn a_change_is_told_with_its_indexes_and_the_place_of_an_error() {
     let Some(mut made) = twin() else { return };
     let planner = &mut made.planner;
-    let misspelt = "CREATE INDEX CONCURRENTLY ON orders (no_such_column)";
+    let misspelt = "CREATE INDEX CONCURRENTLY ON orders (lower(no_such_column))";
     let tried = planner
         .what_if(
             &[planned(BY_STATUS)],
