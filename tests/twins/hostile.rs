@@ -85,24 +85,16 @@ impl Outside {
             "GRANT pg_execute_server_program TO twin",
         ] {
             attacks.push(become_someone.to_owned());
-            attacks.push(format!(
-                "COPY (SELECT 1) TO PROGRAM 'touch {folder}/program'"
-            ));
+            attacks.push(format!("COPY (SELECT 1) TO PROGRAM 'touch {folder}/program'"));
             attacks.push(format!("COPY (SELECT 1) TO '{folder}/copied'"));
             attacks.push(format!("COPY (SELECT 1) TO '{folder}/victim'"));
         }
         for (name, text) in [
             ("read", format!("SELECT pg_read_file('{folder}/secret')")),
-            (
-                "lo",
-                format!("SELECT lo_export(lo_from_bytea(0, 'x'), '{folder}/exported')"),
-            ),
+            ("lo", format!("SELECT lo_export(lo_from_bytea(0, 'x'), '{folder}/exported')")),
             ("imported", format!("SELECT lo_import('{folder}/secret')")),
             ("listed", format!("SELECT pg_ls_dir('{folder}')")),
-            (
-                "tablespace",
-                format!("CREATE TABLESPACE evil LOCATION '{folder}'"),
-            ),
+            ("tablespace", format!("CREATE TABLESPACE evil LOCATION '{folder}'")),
         ] {
             attacks.push(format!("{text} /* {name} */"));
         }
@@ -164,12 +156,8 @@ impl Outside {
                  AS 'BEGIN {called}; RETURN NULL; END'"
             ));
         }
-        for (left, right) in [
-            ("oid", "oid"),
-            ("name", "name"),
-            ("text", "text"),
-            ("name", "text"),
-        ] {
+        for (left, right) in [("oid", "oid"), ("name", "name"), ("text", "text"), ("name", "text")]
+        {
             attacks.push(format!(
                 "CREATE FUNCTION evil.same({left}, {right}) RETURNS boolean LANGUAGE plpgsql \
                  AS 'BEGIN {called}; RETURN true; END'"
@@ -231,24 +219,17 @@ impl Outside {
                 ),
             )
         };
-        let evil =
-            |signature: &str, result: &str, body: &str| made(signature, result, "IMMUTABLE", body);
+        let evil = |signature: &str, result: &str, body: &str| {
+            made(signature, result, "IMMUTABLE", body)
+        };
         let call = "BEGIN PERFORM public.now_evil(1); RETURN";
         vec![
             made("now_evil(n integer)", "integer", "VOLATILE", &body),
             evil("evil(n integer)", "integer", &format!("{call} n; END")),
-            evil(
-                "evil_true(n integer)",
-                "boolean",
-                &format!("{call} true; END"),
-            ),
+            evil("evil_true(n integer)", "boolean", &format!("{call} true; END")),
             evil("evil_text(t text)", "boolean", &format!("{call} true; END")),
             evil("evil_part(t text)", "text", &format!("{call} t; END")),
-            evil(
-                "evil_less(a text, b text)",
-                "boolean",
-                &format!("{call} a < b; END"),
-            ),
+            evil("evil_less(a text, b text)", "boolean", &format!("{call} a < b; END")),
             evil("fired()", "trigger", &format!("{call} NEW; END")),
         ]
     }
@@ -397,61 +378,26 @@ fn statements(snapshot: &mut Snapshot, outside: &Outside) {
     let folder = outside.folder.path().display();
     let copy = format!("COPY (SELECT 1) TO PROGRAM 'touch {folder}/program'");
     for text in outside.attacks() {
-        snapshot
-            .objects
-            .push(object(ObjectKind::Function, &text, &text));
+        snapshot.objects.push(object(ObjectKind::Function, &text, &text));
         snapshot.objects.push(object(
             ObjectKind::Function,
             &format!("second {text}"),
-            &format!(
-                "CREATE FUNCTION public.first() RETURNS int LANGUAGE sql AS 'SELECT 1'; {text}"
-            ),
+            &format!("CREATE FUNCTION public.first() RETURNS int LANGUAGE sql AS 'SELECT 1'; {text}"),
         ));
     }
     for (kind, text) in [
         (ObjectKind::Schema, format!("CREATE SCHEMA s1; {copy}")),
-        (
-            ObjectKind::Schema,
-            "CREATE SCHEMA s2 AUTHORIZATION pgadvise".to_owned(),
-        ),
+        (ObjectKind::Schema, "CREATE SCHEMA s2 AUTHORIZATION pgadvise".to_owned()),
         (ObjectKind::Type, format!("DO $$ BEGIN {copy}; END $$")),
         (ObjectKind::Type, "COMMIT".to_owned()),
         (ObjectKind::Sequence, "ROLLBACK".to_owned()),
-        (
-            ObjectKind::Cast,
-            "CREATE CAST (bytea AS pg_mcv_list) WITHOUT FUNCTION".to_owned(),
-        ),
-        (
-            ObjectKind::Cast,
-            "CREATE CAST (integer AS text) WITH FUNCTION public.evil(integer) AS IMPLICIT"
-                .to_owned(),
-        ),
-        (
-            ObjectKind::TextSearchConfiguration,
-            "CREATE TEXT SEARCH TEMPLATE public.t (LEXIZE = dsimple_lexize)".to_owned(),
-        ),
-        (
-            ObjectKind::TextSearchConfiguration,
-            format!(
-                "CREATE TEXT SEARCH DICTIONARY public.d (TEMPLATE = synonym, SYNONYMS = '{folder}/secret')"
-            ),
-        ),
-        (
-            ObjectKind::Collation,
-            "CREATE COLLATION public.c FROM \"C\"; RESET ROLE".to_owned(),
-        ),
-        (
-            ObjectKind::OperatorClass,
-            "CREATE OPERATOR CLASS public.oc DEFAULT FOR TYPE integer USING btree AS OPERATOR 1 <"
-                .to_owned(),
-        ),
-        (
-            ObjectKind::ForeignServer,
-            format!(
-                "CREATE SERVER elsewhere FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '127.0.0.1', port '{}')",
-                outside.port()
-            ),
-        ),
+        (ObjectKind::Cast, "CREATE CAST (bytea AS pg_mcv_list) WITHOUT FUNCTION".to_owned()),
+        (ObjectKind::Cast, "CREATE CAST (integer AS text) WITH FUNCTION public.evil(integer) AS IMPLICIT".to_owned()),
+        (ObjectKind::TextSearchConfiguration, "CREATE TEXT SEARCH TEMPLATE public.t (LEXIZE = dsimple_lexize)".to_owned()),
+        (ObjectKind::TextSearchConfiguration, format!("CREATE TEXT SEARCH DICTIONARY public.d (TEMPLATE = synonym, SYNONYMS = '{folder}/secret')")),
+        (ObjectKind::Collation, "CREATE COLLATION public.c FROM \"C\"; RESET ROLE".to_owned()),
+        (ObjectKind::OperatorClass, "CREATE OPERATOR CLASS public.oc DEFAULT FOR TYPE integer USING btree AS OPERATOR 1 <".to_owned()),
+        (ObjectKind::ForeignServer, format!("CREATE SERVER elsewhere FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '127.0.0.1', port '{}')", outside.port())),
     ] {
         snapshot.objects.push(object(kind, &text, &text));
     }
@@ -514,18 +460,9 @@ fn tables(snapshot: &mut Snapshot) {
         column.statistics = vec![statistics];
     }
     bad.indexes = vec![
-        index(
-            "by_call",
-            "CREATE INDEX by_call ON public.bad USING btree (public.evil(n))",
-        ),
-        index(
-            "by_part",
-            "CREATE INDEX by_part ON public.bad USING btree (t) WHERE public.evil_true(1)",
-        ),
-        index(
-            "by_const",
-            "CREATE INDEX by_const ON public.bad USING btree ((n + public.evil(1)))",
-        ),
+        index("by_call", "CREATE INDEX by_call ON public.bad USING btree (public.evil(n))"),
+        index("by_part", "CREATE INDEX by_part ON public.bad USING btree (t) WHERE public.evil_true(1)"),
+        index("by_const", "CREATE INDEX by_const ON public.bad USING btree ((n + public.evil(1)))"),
         Index {
             ends: Some(("a".to_owned(), "b".to_owned())),
             ..index("by_d", "CREATE INDEX by_d ON public.bad USING btree (d)")
@@ -534,18 +471,9 @@ fn tables(snapshot: &mut Snapshot) {
             ends: Some(("(a,1)".to_owned(), "(b,1)".to_owned())),
             ..index("by_p", "CREATE INDEX by_p ON public.bad USING btree (p)")
         },
-        index(
-            "two",
-            "CREATE INDEX two ON public.bad USING btree (n); COMMIT; RESET ROLE",
-        ),
-        index(
-            "other",
-            "CREATE INDEX other ON public.bad USING btree (n public.no_class; DROP TABLE public.good)",
-        ),
-        index(
-            "tablespace",
-            "CREATE INDEX tablespace ON public.bad USING btree (n) TABLESPACE \"../../x\"",
-        ),
+        index("two", "CREATE INDEX two ON public.bad USING btree (n); COMMIT; RESET ROLE"),
+        index("other", "CREATE INDEX other ON public.bad USING btree (n public.no_class; DROP TABLE public.good)"),
+        index("tablespace", "CREATE INDEX tablespace ON public.bad USING btree (n) TABLESPACE \"../../x\""),
     ];
     bad.constraints = vec![Constraint {
         name: "checks\" CHECK (true); DROP TABLE public.good; --".to_owned(),
@@ -560,10 +488,7 @@ fn tables(snapshot: &mut Snapshot) {
             name: "p".to_owned(),
             permissive: true,
             command: "ALL".to_owned(),
-            roles: vec![
-                "pg_execute_server_program".to_owned(),
-                "o\"; DROP ROLE x".to_owned(),
-            ],
+            roles: vec!["pg_execute_server_program".to_owned(), "o\"; DROP ROLE x".to_owned()],
             using: Some("public.evil_true(1)".to_owned()),
             ..Policy::default()
         },
@@ -580,8 +505,7 @@ fn tables(snapshot: &mut Snapshot) {
     }];
     bad.rules = vec![Definition {
         name: "also".to_owned(),
-        definition: "CREATE RULE also AS ON INSERT TO public.bad DO ALSO SELECT public.evil(1)"
-            .to_owned(),
+        definition: "CREATE RULE also AS ON INSERT TO public.bad DO ALSO SELECT public.evil(1)".to_owned(),
     }];
     let mut parted = table("parted", vec![column("n", "integer")]);
     parted.kind = RelationKind::PartitionedTable;
@@ -589,8 +513,7 @@ fn tables(snapshot: &mut Snapshot) {
     let mut part = table("part", vec![column("n", "integer")]);
     part.parents = vec![("public".to_owned(), "parted".to_owned())];
     // A bound is evaluated as it is made.
-    part.partition_bound =
-        Some("FOR VALUES FROM (public.evil(1)) TO (10 + public.evil(2))".to_owned());
+    part.partition_bound = Some("FOR VALUES FROM (public.evil(1)) TO (10 + public.evil(2))".to_owned());
     let mut injected = table(
         "injected",
         vec![column("n", "integer); DROP TABLE public.good; --")],
@@ -598,10 +521,7 @@ fn tables(snapshot: &mut Snapshot) {
     injected.options = vec!["fillfactor=70); DROP TABLE public.good; --".to_owned()];
     let odd = table(
         "odd\"; DROP TABLE public.good; --\n$$ $function$ '",
-        vec![column(
-            "c\" integer); DROP TABLE public.good; --",
-            "integer",
-        )],
+        vec![column("c\" integer); DROP TABLE public.good; --", "integer")],
     );
     let mut system = table("pg_class", vec![column("oid", "oid")]);
     system.schema = "pg_catalog".to_owned();
@@ -624,10 +544,7 @@ fn views(snapshot: &mut Snapshot) {
     for (name, definition) in [
         ("v", "SELECT public.evil(1) AS n"),
         ("w", "SELECT 1 AS n; DROP TABLE public.good"),
-        (
-            "x",
-            "WITH d AS (DELETE FROM public.good RETURNING id) SELECT id AS n FROM d",
-        ),
+        ("x", "WITH d AS (DELETE FROM public.good RETURNING id) SELECT id AS n FROM d"),
         ("y", "SELECT pg_read_file('/etc/passwd') AS n"),
     ] {
         for (prefix, kind) in [
@@ -754,21 +671,10 @@ fn assert_refused(twin: &TwinPlanner, engine: EngineWish) {
         "extension \"../../../evil\"",
     ];
     if engine == EngineWish::Native {
-        expected.extend([
-            "extension dblink",
-            "extension file_fdw",
-            "extension plpython3u",
-        ]);
+        expected.extend(["extension dblink", "extension file_fdw", "extension plpython3u"]);
     }
     for object in expected {
-        let object = object.replace(
-            "view public.w",
-            if object.starts_with('m') {
-                "view public.mw"
-            } else {
-                "view public.w"
-            },
-        );
+        let object = object.replace("view public.w", if object.starts_with('m') { "view public.mw" } else { "view public.w" });
         assert!(refused.contains(&object.as_str()), "{object}: {refused:#?}");
     }
 }
