@@ -81,6 +81,42 @@ fn readme_shows_what_its_first_command_says() {
     }
 }
 
+/// The first command of a page, run as it stands there, says what the page
+/// shows.
+#[cfg(feature = "embedded")]
+#[test]
+fn the_page_on_what_if_shows_what_its_command_says() {
+    let page = read("docs/what-if.md");
+    let commands = blocks(&page, "sh");
+    let (command, change) = commands[0]
+        .trim()
+        .strip_suffix('\'')
+        .and_then(|command| command.rsplit_once('\''))
+        .expect("a change in quotes");
+    let output = Command::new(env!("CARGO_BIN_EXE_pgadvise"))
+        .args(command.split_whitespace().skip(1))
+        .arg(change)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env("COLUMNS", "100")
+        .env_remove("PGADVISE_CONFIG")
+        .output()
+        .expect("the program runs");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let said = words(&String::from_utf8_lossy(&output.stdout));
+    let shown = blocks(&page, "text");
+    assert_eq!(shown.len(), 3);
+    for part in shown {
+        assert!(
+            said.contains(&words(&part)),
+            "the page shows\n{part}\nbut the program says\n{said}"
+        );
+    }
+}
+
 /// Every command that README or docs show is one that the program takes:
 /// options are known, and so are the rules named.
 #[test]

@@ -155,6 +155,38 @@ fn values_are_left_out_or_replaced() {
     .assert(2, &[], &["cannot be used with"]);
 }
 
+#[test]
+fn only_some_tables_are_taken() {
+    let Some(server) = shared() else { return };
+    let mut admin = server.database("cli_some", SHOP);
+    admin
+        .execute_script(
+            "CREATE SCHEMA logs; CREATE TABLE logs.a (i int); CREATE TABLE log_b (i int)",
+        )
+        .unwrap();
+    let desk = Desk::new();
+    let conninfo = conninfo(server, "cli_some");
+    let take = |more: &[&str]| {
+        let mut args = vec!["snapshot", "-d", &conninfo, "-o", "some.pgsnap"];
+        args.extend(more);
+        run(&desk, &args)
+    };
+    take(&["--schema", "public", "--exclude", "log_*"]).assert(
+        0,
+        &[],
+        &[
+            "(only public, without log_*), 2 tables and views were left out",
+            "1 table, 2 indexes",
+        ],
+    );
+    let shown = run(&desk, &["snapshot", "--show", "some.pgsnap"]);
+    shown.assert(0, &["2 tables and views were left out"], &[]);
+    assert!(!shown.out.contains("\"log_b\""), "{}", shown.out);
+    take(&["--schema", "nowhere"]).assert(2, &[], &["no table is left"]);
+    take(&["--exclude", "a.b.c"]).assert(2, &[], &["a.b.c has too many dots"]);
+    take(&["--schema", "\"x"]).assert(2, &[], &["a double quote is missing"]);
+}
+
 /// Bytes that are to be committed are the same each time; a snapshot replaces
 /// a snapshot, and standard output gets what a file would.
 #[test]

@@ -386,3 +386,331 @@ fn a_twin_says_what_it_is_and_executes_nothing() {
     );
     assert!(matches!(executed, Err(PlanError::Unsupported { .. })));
 }
+
+#[test]
+fn a_change_is_told_with_its_indexes_and_the_place_of_an_error() {
+    let Some(mut made) = twin() else { return };
+    let planner = &mut made.planner;
+    let misspelt = "CREATE INDEX CONCURRENTLY ON orders (no_such_column)";
+    let tried = planner
+        .what_if(
+            &[planned(BY_STATUS)],
+            &sql(&[
+                misspelt,
+                "CREATE INDEX made ON orders (upper(status), created)",
+                "DROP INDEX orders_status_idx",
+                "ALTER TABLE orders ALTER COLUMN customer TYPE bigint",
+                "DROP TABLE events",
+            ]),
+        )
+        .unwrap();
+    let [refused, created, dropped, retyped, gone] = tried.changes.as_slice() else {
+        panic!("{:?}", tried.changes);
+    };
+    let ChangeOutcome::Refused {
+        position, message, ..
+    } = &refused.outcome
+    else {
+        panic!("{refused:?}");
+    };
+    assert!(message.contains("no_such_column"), "{message}");
+    assert_eq!(*position, misspelt.find("no_such_column"));
+    let table = created.tables.first().unwrap();
+    assert_eq!(
+        (table.name.as_str(), table.made.as_slice()),
+        ("orders", ["made".to_owned()].as_slice())
+    );
+    assert_eq!(table.columns, ["status", "created"]);
+    assert!(
+        created.notes.iter().any(|note| note.contains("expression")),
+        "{:?}",
+        created.notes
+    );
+    let table = dropped.tables.first().unwrap();
+    assert_eq!(table.dropped, ["orders_status_idx"]);
+    // An index that is made again with the column's new type is no new one,
+    // and one that goes with its table costs nobody anything.
+    assert_eq!(retyped.tables, Vec::new());
+    assert_eq!(gone.outcome, ChangeOutcome::Applied);
+    assert_eq!(gone.tables, Vec::new());
+}
+
+#[test]
+fn settings_go_back_to_those_of_the_twin() {
+    let Some(mut made) = twin() else { return };
+    let planner = &mut made.planner;
+    planner
+        .session()
+        .unwrap()
+        .execute_script("SET random_page_cost = 1.7")
+        .unwrap();
+    let before = text(&plan(planner, BY_CUSTOMER));
+    assert!(before.contains("1.7"), "{before}");
+    for change in [
+        &["SET random_page_cost = 9", "RESET ALL"][..],
+        &["SET random_page_cost = 9", "RESET random_page_cost"],
+        &[
+            "SET random_page_cost = 9",
+            "SET LOCAL random_page_cost TO DEFAULT",
+        ],
+        &["RESET ALL", "SET transaction_read_only = on"],
+    ] {
+        let tried = planner
+            .what_if(&[planned(BY_CUSTOMER)], &sql(change))
+            .unwrap();
+        assert_eq!(after(&tried), before, "{change:?}");
+    }
+    let tried = planner
+        .what_if(&[planned(BY_CUSTOMER)], &sql(&["RESET no_such_setting"]))
+        .unwrap();
+    assert!(matches!(
+        tried.changes.first().unwrap().outcome,
+        ChangeOutcome::Refused { .. }
+    ));
+}
+
+/// The program, in a folder of its own.
+struct Desk {
+    folder: tempfile::TempDir,
+}
+
+impl Desk {
+    fn run(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_pgadvise"))
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", self.folder.path())
+            .env("COLUMNS", "100")
+            .output()
+            .unwrap();
+        (
+            output.status.code(),
+            String::from_utf8(output.stdout).unwrap(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    }
+
+    fn json(&self, arguments: &[&str]) -> (Option<i32>, serde_json::Value) {
+        let mut all = vec!["explain", "--format", "json"];
+        all.extend(arguments);
+        let (code, out, err) = self.run(&all);
+        let report = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {err}"));
+        (code, report)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.folder.path().join(name), text).unwrap();
+    }
+}
+
+fn number(value: &serde_json::Value) -> f64 {
+    value.as_f64().unwrap_or_else(|| panic!("{value}"))
+}
+
+const QUERIES: &str = "SELECT * FROM orders WHERE created = date '2020-03-01' AND status = 's3';\n\
+     SELECT * FROM orders WHERE customer = 7;\n\
+     SELECT * FROM orders WHERE id = 7;\n";
+const MIGRATION: &str = "BEGIN;\n\
+     CREATE INDEX CONCURRENTLY new_idx ON orders (created, status);\n\
+     DROP INDEX orders_customer_idx;\n\
+     CREATE INDX oops ON orders (id);\n\
+     SET LOCAL work_mem = '64MB';\n\
+     COMMIT;\n";
+
+/// What the report says of [`MIGRATION`] on [`QUERIES`].
+#[track_caller]
+fn check(report: &serde_json::Value) {
+    let what_if = &report["what_if"];
+    let changes = what_if["changes"].as_array().unwrap();
+    let statuses: Vec<&str> = changes
+        .iter()
+        .map(|change| change["status"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        statuses,
+        [
+            "left_out", "applied", "applied", "refused", "applied", "left_out"
+        ]
+    );
+    let made = &changes[1]["indexes"][0];
+    assert_eq!(made["name"], "new_idx");
+    assert_eq!(made["used_by"], 1);
+    assert!(number(&made["bytes"]) > 8192.0, "{made}");
+    assert_eq!(changes[2]["dropped_indexes"][0], "orders_customer_idx");
+    let place = &changes[3]["error_place"];
+    assert_eq!((&place["line"], &place["column"]), (&4.into(), &8.into()));
+    assert_eq!(what_if["writes"][0]["no_longer_hot"][0], "created");
+    assert_eq!(what_if["compared"], 3);
+    assert_eq!(
+        (&what_if["better"], &what_if["worse"]),
+        (&1.into(), &1.into())
+    );
+
+    let of = |at: usize| &report["statements"][at]["what_if"];
+    assert_eq!(of(0)["plan"], "other");
+    assert_eq!(of(0)["indexes_newly_used"][0], "new_idx");
+    assert!(number(&of(0)["cost_change"]) < -0.5, "{}", of(0));
+    assert_eq!(of(1)["indexes_no_longer_used"][0], "orders_customer_idx");
+    assert!(number(&of(1)["after_cost"]) > 2.0 * number(&of(1)["before_cost"]));
+    assert_eq!(of(2)["plan"], "same");
+    let sum: f64 = (0..3).map(|at| number(&of(at)["after_cost"])).sum();
+    assert!((sum - number(&what_if["after_cost"])).abs() < 1e-6 * sum);
+}
+
+fn desk() -> Desk {
+    let desk = Desk {
+        folder: tempfile::tempdir().unwrap(),
+    };
+    desk.write("queries.sql", QUERIES);
+    desk.write("migration.sql", MIGRATION);
+    desk.write("schema.sql", SCHEMA);
+    desk
+}
+
+#[test]
+fn a_migration_is_tried_by_the_program_on_a_snapshot_and_on_a_database() {
+    let Some(server) = crate::support::server::shared() else {
+        return;
+    };
+    drop(server.database("what_if", SCHEMA));
+    let desk = desk();
+    let conninfo = format!(
+        "host={} dbname=what_if user=postgres",
+        server.folder().display()
+    );
+    let (code, _, err) = desk.run(&["snapshot", "-d", &conninfo, "-o", "s.pgsnap"]);
+    assert_eq!(code, Some(0), "{err}");
+    let engines: &[&str] = if cfg!(feature = "embedded") {
+        &["native", "embedded"]
+    } else {
+        &["native"]
+    };
+    for engine in engines {
+        for from in [["--snapshot", "s.pgsnap"], ["-d", &conninfo]] {
+            let mut arguments = vec!["queries.sql", "--no-verify", "--engine", engine];
+            arguments.extend(from);
+            arguments.extend(["--what-if", "@migration.sql"]);
+            let (code, report) = desk.json(&arguments);
+            assert_eq!(code, Some(2), "a statement was refused");
+            check(&report);
+        }
+    }
+    // Nothing of it reached the database.
+    let rows = server
+        .admin("what_if")
+        .explain(
+            planned("SELECT * FROM orders WHERE customer = 7"),
+            PlanOptions::default(),
+        )
+        .unwrap();
+    assert!(text(&rows).contains("orders_customer_idx"));
+
+    let (code, report) = desk.json(&[
+        "queries.sql",
+        "--no-verify",
+        "--snapshot",
+        "s.pgsnap",
+        "--what-if",
+        "DROP TABLE orders",
+    ]);
+    assert_eq!(code, Some(2), "statements have no plan any more");
+    assert_eq!(report["what_if"]["broken"], 3);
+    let error = report["statements"][0]["what_if"]["error"]
+        .as_str()
+        .unwrap();
+    assert!(error.contains("does not exist"), "{error}");
+
+    for (format, wanted) in [
+        (
+            "text",
+            &[
+                "the plan does not change",
+                "What if  cost",
+                "used by 1 of 3",
+            ][..],
+        ),
+        (
+            "markdown",
+            &["**What if:** cost", "the plan does not change", "```diff"],
+        ),
+    ] {
+        let (code, out, err) = desk.run(&[
+            "explain",
+            "queries.sql",
+            "--no-verify",
+            "--snapshot",
+            "s.pgsnap",
+            "--format",
+            format,
+            "--what-if",
+            "CREATE INDEX ON orders (created, status)",
+            "--what-if",
+            "DROP INDEX orders_status_idx",
+        ]);
+        assert_eq!(code, Some(0), "{out}{err}");
+        for piece in wanted {
+            assert!(out.contains(piece), "no {piece} in\n{out}");
+        }
+    }
+}
+
+#[cfg(feature = "embedded")]
+#[test]
+fn a_migration_is_tried_by_the_program_on_a_schema() {
+    let desk = desk();
+    let (code, report) = desk.json(&[
+        "queries.sql",
+        "--schema",
+        "schema.sql",
+        "--what-if",
+        "@migration.sql",
+    ]);
+    assert_eq!(code, Some(2));
+    check(&report);
+    // The advice is that for the schema as it is.
+    let text = report["statements"][0]["findings"].to_string();
+    assert!(text.contains("CREATE INDEX"), "{text}");
+
+    // With rows, statistics can be gathered and rows changed.
+    let (code, report) = desk.json(&[
+        "queries.sql",
+        "--no-verify",
+        "--schema",
+        "schema.sql",
+        "--what-if",
+        "INSERT INTO orders SELECT i, 7, 's1', date '2020-01-01' FROM generate_series(100001, 130000) AS i",
+        "--what-if",
+        "ANALYZE orders",
+    ]);
+    assert_eq!(code, Some(0), "{report:#}");
+    let second = &report["statements"][1]["what_if"];
+    assert_eq!(second["plan"], "other", "most rows are of one customer now");
+    let (code, out, _) = desk.run(&[
+        "explain",
+        "queries.sql",
+        "--schema",
+        "schema.sql",
+        "--what-if",
+        "SELECT 1",
+    ]);
+    assert_eq!(code, Some(0));
+    assert_eq!(out.matches("the plan does not change").count(), 3, "{out}");
+}
+
+#[test]
+fn a_change_that_cannot_be_tried_is_told() {
+    let desk = desk();
+    for (arguments, said) in [
+        (vec!["--what-if", "DROP INDEX x"], "needs a planner"),
+        (vec!["--what-if", "@gone.sql"], "gone.sql"),
+        (vec!["--what-if", ""], "no SQL statement"),
+    ] {
+        let mut all = vec!["explain", "queries.sql"];
+        all.extend(arguments);
+        let (code, _, err) = desk.run(&all);
+        assert_eq!(code, Some(2), "{err}");
+        assert!(err.contains(said), "no {said} in {err}");
+    }
+}

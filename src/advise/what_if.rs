@@ -11,8 +11,7 @@ use crate::plan::compare::{Comparison, compare};
 use crate::sql::Statement;
 use crate::verify::compare::{indexes_used, plan_change};
 use crate::verify::{
-    ChangeOutcome, Engine, PlanError, PlanOptions, Planned, Planner, SupposedChange, SupposedIndex,
-    Supposition,
+    ChangeOutcome, Engine, PlanError, Planned, Planner, SupposedChange, SupposedIndex, Supposition,
 };
 
 /// What became of a change and of the statements' plans.
@@ -27,6 +26,9 @@ pub struct Tried {
     pub statements: Vec<Option<Compared>>,
     /// Tables that get more indexes than they have, or fewer.
     pub writes: Vec<Writes>,
+    /// Statements, by their position, that the planner that tries the change
+    /// cannot plan without it either, and why.
+    pub unplanned: Vec<(usize, String)>,
 }
 
 /// One statement's plans.
@@ -120,52 +122,80 @@ pub fn what_if(
     planner: &mut dyn Planner,
 ) -> Result<Tried, PlanError> {
     let catalog = planner.catalog()?;
-    let mut before = Vec::new();
-    for statement in statements {
-        before.push(match statement {
-            None => None,
-            // Why it has no plan was said where it was planned.
-            Some(statement) => match baseline(planner, Planned::from(*statement)) {
-                Ok(plan) => Some((*statement, plan)),
-                Err(error @ PlanError::Lost { .. }) => return Err(error),
-                Err(_) => None,
-            },
-        });
-    }
-    let planned: Vec<Planned<'_>> = before
+    let planned: Vec<Planned<'_>> = statements
         .iter()
         .flatten()
-        .map(|(statement, _)| Planned::from(*statement))
+        .map(|statement| Planned::from(*statement))
         .collect();
     let suppositions: Vec<Supposition> = change
         .iter()
         .map(|sql| Supposition::Sql(sql.clone()))
         .collect();
-    let supposed = planner.what_if(&planned, &suppositions)?;
-    let mut plans = supposed.plans.into_iter();
-    let statements = before
-        .into_iter()
-        .map(|found| {
-            let (_, before) = found?;
-            let after = plans.next()?.map(|plan| after(&before, plan));
-            Some(Compared { before, after })
+    let tried = planner.try_change(&planned, &suppositions)?;
+    let mut plans = tried.before.into_iter().zip(tried.after.plans);
+    let mut unplanned = Vec::new();
+    let statements = statements
+        .iter()
+        .enumerate()
+        .map(|(at, statement)| {
+            (*statement)?;
+            match plans.next()? {
+                (Ok(before), plan) => {
+                    let after = plan.map(|plan| after(&before, plan));
+                    Some(Compared { before, after })
+                }
+                (Err(error), _) => {
+                    unplanned.push((at, error.to_string()));
+                    None
+                }
+            }
         })
         .collect();
-    let writes = writes(&supposed.changes, &catalog);
+    let mut changes = tried.after.changes;
+    for change in &mut changes {
+        if change.outcome == ChangeOutcome::Applied {
+            change.notes.extend(costs(&change.sql));
+        }
+    }
     Ok(Tried {
-        engine: planner.what_if_engine().unwrap_or_else(|| planner.engine()),
-        changes: supposed.changes,
+        engine: tried.engine,
+        writes: writes(&changes, &catalog),
+        changes,
         statements,
-        writes,
+        unplanned,
     })
 }
 
-/// The plan without the change, by the planner that supposes it.
-fn baseline(planner: &mut dyn Planner, statement: Planned<'_>) -> Result<PlanGraph, PlanError> {
-    match planner.what_if_baseline(statement)? {
-        Some(plan) => Ok(plan),
-        None => planner.plan(statement, PlanOptions::default()),
+/// Settings in which costs are counted.
+const UNITS: &[&str] = &[
+    "seq_page_cost",
+    "random_page_cost",
+    "cpu_tuple_cost",
+    "cpu_index_tuple_cost",
+    "cpu_operator_cost",
+    "parallel_setup_cost",
+    "parallel_tuple_cost",
+];
+
+/// What to know of costs where a statement changes what they are counted in.
+fn costs(sql: &str) -> Option<String> {
+    let text = sql.to_ascii_lowercase();
+    let units: Vec<&str> = UNITS
+        .iter()
+        .copied()
+        .filter(|name| text.contains(name))
+        .collect();
+    if !units.is_empty() {
+        return Some(format!(
+            "costs are counted in {}: compare the plans before and after, not their costs",
+            units.join(" and ")
+        ));
     }
+    text.contains("enable_").then(|| {
+        "what is switched off is still taken where nothing else is possible; before version 18 \
+         its cost is then 10,000,000,000 higher"
+            .to_owned()
+    })
 }
 
 fn after(before: &PlanGraph, plan: PlanGraph) -> After {
@@ -227,4 +257,17 @@ fn writes(changes: &[SupposedChange], catalog: &Catalog) -> Vec<Writes> {
             })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn costs_in_other_units_are_not_compared() {
+        let said = costs("SET Random_Page_Cost = 1.1").unwrap();
+        assert!(said.contains("random_page_cost"), "{said}");
+        assert!(costs("SET enable_seqscan = off").is_some());
+        assert_eq!(costs("SET work_mem = '1GB'"), None);
+    }
 }

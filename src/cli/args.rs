@@ -83,6 +83,9 @@ Examples:
   # Without any value of any row
   pgadvise snapshot -d service=shop -o shop.pgsnap --no-values
 
+  # Two schemas, without the tables of logs
+  pgadvise snapshot -d service=shop -o shop.pgsnap --schema shop --schema 'app_*' --exclude '*.log_*'
+
   # To be committed: the same bytes until something that plans depend on changes
   pgadvise snapshot -d service=shop -o shop.pgsnap --no-time
 
@@ -223,7 +226,8 @@ pub struct ExplainArgs {
     /// All of it is tried together, in order, on a throw-away PostgreSQL that is put back afterwards:
     /// CREATE and DROP INDEX, ALTER TABLE, CREATE STATISTICS, SET and whatever else a migration
     /// holds. For each query the cost and the plan are compared before and after. @- reads standard
-    /// input. It needs a planner that can be changed: --snapshot. docs/what-if.md says more.
+    /// input. A database is never changed: the change is tried on its twin, made of a snapshot. A
+    /// statement that the server refuses makes the exit code 2. docs/what-if.md says more.
     #[arg(long, value_name = "SQL", help_heading = "What if")]
     pub what_if: Vec<String>,
 
@@ -272,7 +276,9 @@ pub struct PlannerArgs {
     /// The usual PG* environment variables, the password file and service files are used as psql
     /// does. When neither this nor --schema nor --plan is given, but PGDATABASE, PGHOST or
     /// PGSERVICE is set, that database is asked. All is read in read-only transactions with time
-    /// limits; nothing is created, and no lock above ACCESS SHARE is taken.
+    /// limits; nothing is created, and no lock above ACCESS SHARE is taken. Indexes are tried with
+    /// hypopg where the database has it, else on a throw-away PostgreSQL on this machine that is
+    /// given the database's schema, statistics and sizes.
     #[arg(
         short = 'd',
         long,
@@ -293,8 +299,8 @@ pub struct PlannerArgs {
     )]
     pub snapshot: Option<PathBuf>,
 
-    /// Which PostgreSQL plans for a snapshot [default: auto: an installed one of the snapshot's
-    /// major version, else the embedded one]
+    /// Which PostgreSQL plans for a snapshot, and tries suggestions for a database without hypopg
+    /// [default: auto: an installed one of the same major version, else the embedded one]
     #[arg(long, value_name = "ENGINE", help_heading = "Where plans come from")]
     pub engine: Option<EngineChoice>,
 
@@ -350,6 +356,16 @@ pub struct SnapshotArgs {
     /// precision is in the snapshot and in docs/snapshot.md.
     #[arg(long, help_heading = "What it holds", conflicts_with_all = ["show", "verify"])]
     pub redact: bool,
+    /// Take only tables of schemas of that name; * is any letters, ? is one. May be repeated
+    ///
+    /// As in psql, capital letters count as small ones outside double quotes. Partitions go with
+    /// their table. Types, functions and other objects are taken all the same.
+    #[arg(short = 'n', long, value_name = "PATTERN", help_heading = "What it holds", conflicts_with_all = ["show", "verify"])]
+    pub schema: Vec<String>,
+    /// Leave out tables of that name (schema.table, or table in any schema); * is any letters, ?
+    /// is one. May be repeated
+    #[arg(long, value_name = "PATTERN", help_heading = "What it holds", conflicts_with_all = ["show", "verify"])]
+    pub exclude: Vec<String>,
     /// Leave out when it was taken and what was counted, for bytes that change only when plans may
     #[arg(long, help_heading = "What it holds", conflicts_with_all = ["show", "verify"])]
     pub no_time: bool,

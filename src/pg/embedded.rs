@@ -306,7 +306,19 @@ impl EmbeddedPlanner {
         } else {
             change::saved_sizes(self.session()?)?
         };
-        self.session()?.execute_script("BEGIN")?;
+        // Indexes that were tried before would be in the way of the names of a
+        // change.
+        let mut begin = "BEGIN".to_owned();
+        for (spec, built) in &self.built {
+            if !sql.is_empty() && !built.shown && built.refused.is_none() {
+                begin.push_str(&format!(
+                    "; DROP INDEX {}.{}",
+                    quote(&spec.schema),
+                    quote(&spec.name)
+                ));
+            }
+        }
+        self.session()?.execute_script(&begin)?;
         let mut result = change::make(self.session()?, &sql)
             .map(|made| *changes = made)
             .map_err(PlanError::from);

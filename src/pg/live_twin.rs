@@ -12,7 +12,9 @@ use super::twin::planner::TwinPlanner;
 use crate::catalog::Catalog;
 use crate::plan::PlanGraph;
 use crate::snapshot::Snapshot;
-use crate::verify::{Engine, PlanError, PlanOptions, Planned, Planner, Supposition, WhatIf};
+use crate::verify::{
+    Engine, PlanError, PlanOptions, Planned, Planner, Supposition, TriedChange, WhatIf,
+};
 
 /// Makes a twin of a snapshot; an error says in a sentence why there is none.
 pub type Opener = Box<dyn FnMut(Snapshot) -> Result<TwinPlanner, String>>;
@@ -86,22 +88,18 @@ impl LiveWithTwin {
     }
 
     /// Why a twin is needed.
-    fn reason(&self) -> &'static str {
-        if self.without_hypopg {
-            "nothing is changed on a live server"
+    fn reason(&mut self) -> Result<&'static str, PlanError> {
+        Ok(if self.live.has_hypopg()? {
+            "nothing is changed in the database itself"
         } else {
             "hypopg is not installed in the database"
-        }
+        })
     }
 
     fn make(&mut self) -> Result<Twin, PlanError> {
-        let reason = if self.is_elsewhere()? {
-            self.reason()
-        } else {
-            "no statistics can be supposed on a live server"
-        };
+        let reason = self.reason()?;
         let failed = |what: &str, why: &str| {
-            Twin::Failed(format!("{reason}, and {what} to try it on: {why}"))
+            Twin::Failed(format!("{reason}, and {what} to try it on instead: {why}"))
         };
         let snapshot = match self.live.snapshot(&SnapshotOptions::default()) {
             Ok(snapshot) => snapshot,
@@ -118,8 +116,8 @@ impl LiveWithTwin {
             }
         };
         let mut notes = vec![format!(
-            "{reason}: they are tried on a twin, made of a snapshot of the whole database (no rows) \
-             that was held in memory"
+            "{reason}: they are tried on a twin, made of a snapshot of the whole database (no \
+             rows) that was held in memory"
         )];
         notes.extend(
             snapshot
@@ -199,7 +197,7 @@ impl Planner for LiveWithTwin {
         if !self.is_elsewhere()? {
             return Ok(None);
         }
-        let reason = self.reason();
+        let reason = self.reason()?;
         self.twin()?
             .plan(statement, PlanOptions::default())
             .map(Some)
@@ -213,6 +211,19 @@ impl Planner for LiveWithTwin {
         let mut engine = planner.engine();
         engine.notes.splice(0..0, notes.iter().cloned());
         Some(engine)
+    }
+
+    fn try_change(
+        &mut self,
+        statements: &[Planned<'_>],
+        change: &[Supposition],
+    ) -> Result<TriedChange, PlanError> {
+        // hypopg supposes indexes; a change is more than that.
+        let mut tried = self.twin()?.try_change(statements, change)?;
+        if let Some(engine) = self.what_if_engine() {
+            tried.engine = engine;
+        }
+        Ok(tried)
     }
 
     fn plan_with(

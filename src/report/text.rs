@@ -29,7 +29,12 @@ pub fn render(report: &Report, out: &mut dyn Write, options: &Options) -> io::Re
     // What is the same for all statements is said once, at the end.
     let shared = report.statements.len() > 1 && summary::same_for_all(&report.statements);
     if let Some(what_if) = &report.what_if {
-        page.what_if(what_if, out)?;
+        let elsewhere = !report
+            .statements
+            .iter()
+            .filter_map(|statement| statement.engine.as_ref())
+            .any(|engine| engine.description == what_if.engine.description);
+        page.what_if(what_if, elsewhere, out)?;
     }
     for (at, statement) in report.statements.iter().enumerate() {
         if at > 0 || report.what_if.is_some() {
@@ -380,7 +385,7 @@ impl<'a> Page<'a> {
     }
 
     /// The change that was supposed, and what became of each of its statements.
-    fn what_if(&self, found: &WhatIf, out: &mut dyn Write) -> io::Result<()> {
+    fn what_if(&self, found: &WhatIf, elsewhere: bool, out: &mut dyn Write) -> io::Result<()> {
         self.title("what if", None, out)?;
         let statements = found.compared + found.broken;
         for change in &found.changes {
@@ -402,6 +407,18 @@ impl<'a> Page<'a> {
         }
         for writes in &found.writes {
             self.labelled("  writes:", self.palette.dim, &what_if::writes(writes), out)?;
+        }
+        if elsewhere && !self.options.brief {
+            // Another planner than the one that is named with the statements.
+            self.labelled(
+                "  tried on:",
+                self.palette.dim,
+                &found.engine.description,
+                out,
+            )?;
+            for note in &found.engine.notes {
+                self.styled_paragraph("  ", note, self.palette.dim, out)?;
+            }
         }
         Ok(())
     }

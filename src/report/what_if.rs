@@ -88,6 +88,22 @@ pub fn attach(report: &mut Report, tried: &Tried, spans: &[Span], sources: &Sour
         }
         statement.what_if = Some(found);
     }
+    for (at, why) in &tried.unplanned {
+        if let Some(statement) = report.statements.get_mut(*at) {
+            statement.failed = true;
+            statement.problems.push(model::Problem {
+                kind: model::ProblemKind::Database,
+                severity: model::Severity::Error,
+                message: format!(
+                    "the change was not tried on this statement: {} cannot plan it: {why}",
+                    tried.engine.description
+                ),
+                causes: Vec::new(),
+                place: statement.place.clone(),
+                hints: Vec::new(),
+            });
+        }
+    }
     let total = tried.total();
     if total.statements > 0 {
         what_if.compared = total.statements;
@@ -147,7 +163,7 @@ fn change(
                     .tables
                     .iter()
                     .find(|table| table.made.contains(&index.name))
-                    .map(|table| table.name.clone()),
+                    .map(|table| named(&table.schema, &table.name)),
                 bytes: index.bytes.and_then(format::finite),
                 size_from: index.how.to_owned(),
                 used_by: tried.used_by(index),
@@ -159,6 +175,15 @@ fn change(
             .flat_map(|table| table.dropped.iter().cloned())
             .collect(),
         notes: supposed.notes.clone(),
+    }
+}
+
+/// A table, with its schema where that is not the usual one.
+fn named(schema: &str, table: &str) -> String {
+    if schema == "public" {
+        table.to_owned()
+    } else {
+        format!("{schema}.{table}")
     }
 }
 
@@ -369,14 +394,14 @@ pub(super) fn writes(writes: &WhatIfWrites) -> String {
     if before != after {
         parts.push(format!(
             "each INSERT into {} writes {} instead of {before}",
-            writes.table,
+            named(&writes.schema, &writes.table),
             plural(after, "index entry", "index entries")
         ));
     }
     if !writes.no_longer_hot.is_empty() {
         parts.push(format!(
             "an UPDATE of {} that sets {} can no longer be a HOT update",
-            writes.table,
+            named(&writes.schema, &writes.table),
             writes.no_longer_hot.join(" or ")
         ));
     }

@@ -78,6 +78,17 @@ pub struct WhatIf {
     pub changes: Vec<SupposedChange>,
 }
 
+/// What became of a change, and of the plans of statements.
+#[derive(Debug)]
+pub struct TriedChange {
+    /// The plans without it, one a statement, in order.
+    pub before: Vec<Result<PlanGraph, PlanError>>,
+    /// The same with it, and what became of its statements.
+    pub after: WhatIf,
+    /// The planner of both.
+    pub engine: Engine,
+}
+
 /// What became of a change that a user gave as SQL.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SupposedChange {
@@ -252,6 +263,30 @@ pub trait Planner {
             Err(PlanError::Unsupported {
                 what: "the planner gave no plan".to_owned(),
             })
+        })
+    }
+
+    /// The plans of statements without a change that a user gave as SQL, and
+    /// with it, both by the same planner, which is named.
+    fn try_change(
+        &mut self,
+        statements: &[Planned<'_>],
+        change: &[Supposition],
+    ) -> Result<TriedChange, PlanError> {
+        let mut before = Vec::new();
+        for statement in statements {
+            match self.plan(*statement, PlanOptions::default()) {
+                Err(error @ (PlanError::Lost { .. } | PlanError::TimedOut { .. })) => {
+                    return Err(error);
+                }
+                plan => before.push(plan),
+            }
+        }
+        let after = self.what_if(statements, change)?;
+        Ok(TriedChange {
+            before,
+            after,
+            engine: self.engine(),
         })
     }
 

@@ -228,3 +228,59 @@ fn the_program_advises_without_hypopg() {
     let kept = folder.path().join(".cache/pgadvise/twins");
     assert!(!kept.exists(), "{}", kept.display());
 }
+
+/// Changes of any kind are asked for by users, and hypopg knows indexes alone.
+#[test]
+fn changes_are_tried_on_the_twin_of_any_server() {
+    let Some(server) = shared() else { return };
+    for (database, extension) in [("live_changed", ""), ("live_changed_hypopg", "hypopg")] {
+        let mut admin = server.database(database, ORDERS);
+        if !extension.is_empty()
+            && admin
+                .execute_script(&format!("CREATE EXTENSION {extension}"))
+                .is_err()
+        {
+            println!("did nothing more: the server has no {extension}");
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let conninfo = format!(
+            "host={} dbname={database} user=postgres application_name=changed",
+            server.folder().display()
+        );
+        let file = folder.path().join("query.sql");
+        #[expect(clippy::disallowed_methods, reason = "the test's own file")]
+        std::fs::write(&file, "select * from orders where customer_id = 7;").unwrap();
+        let output = Command::new(PROGRAM)
+            .arg("explain")
+            .arg(&file)
+            .args(["-d", &conninfo, "--format", "json"])
+            .args(["--what-if", "create index tried on orders (customer_id)"])
+            .args(["--what-if", "set enable_bitmapscan = off"])
+            .current_dir(folder.path())
+            .env_clear()
+            .env("HOME", folder.path())
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            output.status.success(),
+            "{text}\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let report: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let tried = &report["what_if"];
+        let engine = tried["engine"]["description"].as_str().unwrap();
+        assert!(engine.contains(&format!("twin of {database}")), "{tried:#}");
+        let statement = &report["statements"][0]["what_if"];
+        let before = statement["before_cost"].as_f64();
+        assert_eq!(
+            before,
+            report["statements"][0]["plan"]["total_cost"].as_f64()
+        );
+        assert!(statement["after_cost"].as_f64() < before, "{statement:#}");
+        for line in server.logged(database, "changed") {
+            assert!(reads(&line), "{line}");
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 use pgadvise::pg::Session;
 use pgadvise::pg::snapshot::SnapshotOptions;
+use pgadvise::pg::snapshot::choice::{Choice, Pattern};
 use pgadvise::snapshot::{Index, IndexMeta, Object, ObjectKind, Snapshot, file};
 
 use super::{connect, limits};
@@ -342,8 +343,80 @@ fn a_snapshot_only_reads() {
             "SAVEPOINT ",
             "RELEASE SAVEPOINT ",
             "SELECT ",
+            "WITH RECURSIVE types (statistics, oid) AS ( SELECT ",
             "EXPLAIN (VERBOSE, FORMAT JSON) (SELECT ",
         ];
         assert!(allowed.iter().any(|start| sql.starts_with(start)), "{sql}");
     }
+}
+
+#[test]
+fn some_tables_are_left_out() {
+    let Some(server) = shared() else { return };
+    let mut admin = server.database("snapshot_some", RICH);
+    admin
+        .execute_script(
+            "CREATE TABLE app.log_1 (id int PRIMARY KEY); \
+             CREATE TABLE app.kept (id int REFERENCES app.log_1, m int REFERENCES app.\"Mixed Case\"); \
+             CREATE TABLE app.log_part PARTITION OF public.events \
+               FOR VALUES FROM ('2030-01-01') TO ('2031-01-01');",
+        )
+        .unwrap();
+    let mut session = connect(server, "snapshot_some");
+    let mut names = |schemas: &[&str], exclude: &[&str]| {
+        let choice = Choice {
+            schemas: schemas
+                .iter()
+                .map(|text| Pattern::of_schema(text).unwrap())
+                .collect(),
+            exclude: exclude
+                .iter()
+                .map(|text| Pattern::of_table(text).unwrap())
+                .collect(),
+        };
+        let snapshot = session
+            .snapshot_of(&SnapshotOptions::default(), &choice, &mut |_, _, _| ())
+            .unwrap();
+        let names: Vec<String> = snapshot
+            .relations
+            .iter()
+            .map(|relation| format!("{}.{}", relation.schema, relation.name))
+            .collect();
+        (names, snapshot)
+    };
+    let (all, _) = names(&[], &[]);
+    let (found, snapshot) = names(&["A*"], &["log_*"]);
+    assert_eq!(found, ["app.Mixed Case", "app.far", "app.kept"]);
+    let kept = snapshot.relation("app", "kept").unwrap();
+    let keys: Vec<&str> = kept
+        .constraints
+        .iter()
+        .map(|key| key.definition.as_str())
+        .collect();
+    assert_eq!(keys.len(), 1, "{keys:?}");
+    assert!(keys[0].contains("Mixed Case"), "{keys:?}");
+    let mixed = snapshot.relation("app", "Mixed Case").unwrap();
+    assert!(!mixed.columns[0].statistics.is_empty() && !mixed.indexes.is_empty());
+    let limit = snapshot
+        .limits
+        .iter()
+        .find(|limit| limit.starts_with("As was asked for (only A*, without log_*)"))
+        .unwrap_or_else(|| panic!("{:?}", snapshot.limits));
+    assert!(limit.contains("app.log_1"), "{limit}");
+    // A partition goes with its table, whatever its own schema and name.
+    let (found, snapshot) = names(&["public"], &["log_*", "seen"]);
+    assert_eq!(
+        found,
+        [
+            "app.log_part",
+            "public.events",
+            "public.events_new",
+            "public.events_old",
+            "public.secured"
+        ]
+    );
+    assert!(snapshot.relation("app", "log_part").unwrap().parents.len() == 1);
+    let (found, _) = names(&[], &["events"]);
+    assert_eq!(found.len(), all.len() - 4);
+    assert!(names(&["nowhere"], &[]).0.is_empty());
 }

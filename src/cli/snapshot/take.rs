@@ -11,6 +11,7 @@ use super::super::planner;
 use super::super::ui::Ui;
 use super::{note, summary, write};
 use crate::pg::snapshot::SnapshotOptions;
+use crate::pg::snapshot::choice::{Choice, Pattern};
 use crate::pg::{self, ConnectOptions, Limits, Session};
 use crate::snapshot::file::{Form, encode};
 use crate::snapshot::{Snapshot, redact};
@@ -80,6 +81,16 @@ pub(super) fn snapshot(
     environment: &Environment,
     ui: &Ui,
 ) -> Result<Snapshot, Failure> {
+    let patterns = |texts: &[String], of: fn(&str) -> Result<Pattern, String>| {
+        texts
+            .iter()
+            .map(|text| of(text).map_err(|why| Failure::new(Kind::Usage, why)))
+            .collect::<Result<Vec<_>, _>>()
+    };
+    let choice = Choice {
+        schemas: patterns(&args.schema, Pattern::of_schema)?,
+        exclude: patterns(&args.exclude, Pattern::of_table)?,
+    };
     let progress = ui.progress("connecting to the database");
     let mut session = connect(args, environment)?;
     let options = SnapshotOptions {
@@ -87,7 +98,7 @@ pub(super) fn snapshot(
         keep_time: !args.no_time,
     };
     let mut snapshot = session
-        .snapshot(&options, &mut |what, done, all| {
+        .snapshot_of(&options, &choice, &mut |what, done, all| {
             progress.say(if all > 0 {
                 format!("reading {what} ({done} of {all})")
             } else {
@@ -96,6 +107,13 @@ pub(super) fn snapshot(
         })
         .map_err(planner::refused)?;
     drop(progress);
+    if snapshot.relations.is_empty() && choice != Choice::default() {
+        return Err(Failure::new(
+            Kind::Input,
+            "no table is left of what was asked for with --schema and --exclude",
+        )
+        .hint("capital letters count as small ones outside double quotes: --schema '\"Shop\"'"));
+    }
     if args.no_time {
         for relation in &mut snapshot.relations {
             relation.activity = None;

@@ -7,21 +7,25 @@ use crate::pg::twin::PRIVILEGED_SCHEMA;
 const DEFINER: &str =
     "VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp";
 
-/// What ANALYZE wrote for a statistics object.
-const EXTENDED: &str = "\
-gathered(statistics oid, OUT n_distinct bytea) \
-LANGUAGE sql";
+/// How many combinations ANALYZE counted for a statistics object.
+const EXTENDED: &str = "gathered(statistics oid) RETURNS bytea LANGUAGE sql";
 const EXTENDED_BODY: &str = "\
-SELECT stxdndistinct::bytea \
-FROM pg_catalog.pg_statistic_ext_data WHERE stxoid = $1";
+SELECT stxdndistinct::bytea FROM pg_catalog.pg_statistic_ext_data WHERE stxoid = $1";
 
-/// Gives one object the data of others, if they are of the same columns and
-/// expressions: the numbers and expressions of one, the most common values of
-/// another. `numbers` stand in for those of combinations; the bytes are changed
-/// here, so that the session cannot hand in any.
+/// Gives an object what ANALYZE wrote for others of the same columns: counts
+/// of combinations and dependencies from the first, most common combinations
+/// from the second. The counts may be others than those gathered, and nothing
+/// else of their bytes: the server trusts them, and crashes over wrong ones.
+/// For the same reason the cast by which they are read is there for the time
+/// of this function only, which evaluates nothing of anyone else's.
 const ADOPT_EXTENDED: &str = "\
-adopt_extended(rest oid, common oid, wanting oid, inherited bool, kinds text, numbers float8[]) \
-RETURNS void LANGUAGE plpgsql";
+adopt_extended(rest oid, common oid, wanting oid, inherited bool, n_distinct bytea, \
+dependencies bool) RETURNS void LANGUAGE plpgsql";
+
+/// Gives one object the statistics of another's expressions, if they are the
+/// same over columns of the same types.
+const EXPRESSIONS: &str =
+    "adopt_expressions(given oid, wanting oid, inherited bool) RETURNS void LANGUAGE plpgsql";
 
 /// Gives a column the statistics of a column of the same type; where `trim`
 /// says so, with these most common values and histogram bounds.
@@ -31,11 +35,14 @@ common anyarray, frequencies float4[], bounds anyarray) RETURNS void LANGUAGE pl
 
 /// Everything, as one script for the superuser.
 pub(super) fn script(version_num: u32) -> String {
-    let functions = [
+    let mut functions = vec![
         (EXTENDED, EXTENDED_BODY.to_owned()),
         (ADOPT, adopt()),
         (ADOPT_EXTENDED, adopt_extended(version_num)),
     ];
+    if version_num >= 140_000 {
+        functions.push((EXPRESSIONS, expressions(version_num)));
+    }
     let made: Vec<String> = functions
         .iter()
         .map(|(head, body)| {
@@ -48,56 +55,81 @@ pub(super) fn script(version_num: u32) -> String {
 }
 
 fn adopt_extended(version_num: u32) -> String {
-    let has_expressions = version_num >= 140_000;
-    let has_inherited = version_num >= 150_000;
-    let pick = |has: bool, text: &'static str| if has { text } else { "" };
-    let other_expressions = pick(
-        has_expressions,
-        "OR pg_get_statisticsobjdef_expressions(g.oid) IS DISTINCT FROM \
-            pg_get_statisticsobjdef_expressions(w.oid) ",
-    );
-    let which = pick(has_inherited, " AND stxdinherit = $4");
+    let (target, holder, which) = if version_num >= 150_000 {
+        ("stxoid, stxdinherit", "$3, $4", " AND stxdinherit = $4")
+    } else {
+        ("stxoid", "$3", "")
+    };
+    let unlike = if version_num >= 140_000 {
+        " OR pg_get_statisticsobjdef_expressions(g.oid) IS DISTINCT FROM \
+           pg_get_statisticsobjdef_expressions(w.oid)"
+    } else {
+        ""
+    };
+    // The bytes: a header of twelve, and for each combination its number (8),
+    // how many columns (4), and these (2 each).
     format!(
-        "DECLARE raw bytea; number bytea; place int := 12; n int; \
+        "DECLARE gathered bytea; place int := 12; columns int; \
          BEGIN \
-         IF EXISTS (SELECT FROM pg_statistic_ext AS g JOIN pg_statistic_ext AS w ON w.oid = $3 \
-            WHERE g.oid IN ($1, $2) AND (g.stxkeys::text <> w.stxkeys::text {other_expressions}\
-             OR EXISTS (SELECT FROM pg_attribute AS a JOIN pg_attribute AS b \
-               ON b.attrelid = w.stxrelid AND (b.attname = a.attname OR \
-                 b.attnum = a.attnum AND b.attnum = ANY (w.stxkeys)) \
-               WHERE a.attrelid = g.stxrelid AND a.attnum > 0 AND a.atttypid <> b.atttypid))) \
-          OR $3 < 16384 THEN \
+         IF $3 < 16384 OR EXISTS (SELECT FROM pg_statistic_ext AS g \
+            JOIN pg_statistic_ext AS w ON w.oid = $3 WHERE g.oid IN ($1, $2) \
+            AND (g.stxkeys::int2[] <> w.stxkeys::int2[]{unlike} OR EXISTS ( \
+              SELECT FROM unnest(w.stxkeys::int2[]) AS k (attnum) \
+              JOIN pg_attribute AS a ON a.attrelid = g.stxrelid AND a.attnum = k.attnum \
+              JOIN pg_attribute AS b ON b.attrelid = w.stxrelid AND b.attnum = k.attnum \
+              WHERE a.atttypid <> b.atttypid))) THEN \
            RAISE EXCEPTION 'the objects are not alike'; \
          END IF; \
-         DELETE FROM pg_statistic_ext_data WHERE stxoid = $3{which}; \
-         INSERT INTO pg_statistic_ext_data \
-           (stxoid, {inherited}stxdndistinct, stxddependencies, stxdmcv{expressions}) \
-          SELECT $3, {value}CASE WHEN strpos($5, 'd') > 0 THEN r.stxdndistinct END, \
-           CASE WHEN strpos($5, 'f') > 0 THEN r.stxddependencies END, c.stxdmcv{taken} \
-          FROM (SELECT $3) AS one \
-          LEFT JOIN pg_statistic_ext_data AS r ON r.stxoid = $1 \
-          LEFT JOIN pg_statistic_ext_data AS c ON c.stxoid = $2; \
-         SELECT stxdndistinct::bytea INTO raw FROM pg_statistic_ext_data WHERE stxoid = $3{which}; \
-         IF raw IS NOT NULL AND cardinality($6) > 0 THEN \
-           FOR n IN 1 .. cardinality($6) LOOP \
-             number := float8send($6[n]); \
-             FOR i IN 0 .. 7 LOOP \
-               raw := set_byte(raw, place + i, get_byte(number, 7 - i)); \
-             END LOOP; \
-             place := place + 12 + 2 * get_byte(raw, place + 8); \
+         IF $5 IS NOT NULL THEN \
+           SELECT stxdndistinct::bytea INTO gathered FROM pg_statistic_ext_data WHERE stxoid = $1; \
+           IF length($5) IS DISTINCT FROM length(gathered) \
+              OR substring($5 FROM 1 FOR 12) <> substring(gathered FROM 1 FOR 12) THEN \
+             RAISE EXCEPTION 'the numbers are not those of these columns'; \
+           END IF; \
+           WHILE place < length(gathered) LOOP \
+             columns := get_byte(gathered, place + 8); \
+             IF substring($5 FROM place + 9 FOR 4 + 2 * columns) \
+                <> substring(gathered FROM place + 9 FOR 4 + 2 * columns) THEN \
+               RAISE EXCEPTION 'the numbers are not those of these columns'; \
+             END IF; \
+             place := place + 12 + 2 * columns; \
            END LOOP; \
-           EXECUTE 'CREATE CAST (bytea AS pg_catalog.pg_ndistinct) WITHOUT FUNCTION'; \
-           EXECUTE 'UPDATE pg_catalog.pg_statistic_ext_data \
-             SET stxdndistinct = $1::pg_catalog.pg_ndistinct WHERE stxoid = $2{which_again}' \
-             USING raw, $3, $4; \
-           EXECUTE 'DROP CAST (bytea AS pg_catalog.pg_ndistinct)'; \
          END IF; \
-         END",
-        inherited = pick(has_inherited, "stxdinherit, "),
-        value = pick(has_inherited, "$4, "),
-        expressions = pick(has_expressions, ", stxdexpr"),
-        taken = pick(has_expressions, ", r.stxdexpr"),
-        which_again = pick(has_inherited, " AND stxdinherit = $3"),
+         DELETE FROM pg_statistic_ext_data WHERE stxoid = $3{which}; \
+         EXECUTE 'CREATE CAST (bytea AS pg_catalog.pg_ndistinct) WITHOUT FUNCTION'; \
+         EXECUTE 'INSERT INTO pg_statistic_ext_data ({target}, stxdndistinct, stxddependencies, \
+             stxdmcv) \
+           SELECT {holder}, $5::pg_catalog.pg_ndistinct, \
+             (SELECT d.stxddependencies FROM pg_statistic_ext_data AS d \
+              WHERE d.stxoid = $1 AND $6), \
+             (SELECT d.stxdmcv FROM pg_statistic_ext_data AS d WHERE d.stxoid = $2) \
+           WHERE $4 IS NOT NULL' \
+           USING $1, $2, $3, $4, $5, $6; \
+         EXECUTE 'DROP CAST (bytea AS pg_catalog.pg_ndistinct)'; \
+         END"
+    )
+}
+
+fn expressions(version_num: u32) -> String {
+    let which = if version_num >= 150_000 {
+        " AND stxdinherit = $3"
+    } else {
+        ""
+    };
+    format!(
+        "BEGIN \
+         IF pg_get_statisticsobjdef_expressions($1) IS DISTINCT FROM \
+            pg_get_statisticsobjdef_expressions($2) \
+          OR EXISTS (SELECT FROM pg_statistic_ext AS g JOIN pg_statistic_ext AS w ON w.oid = $2 \
+            JOIN pg_attribute AS a ON a.attrelid = g.stxrelid \
+            JOIN pg_attribute AS b ON b.attrelid = w.stxrelid AND b.attname = a.attname \
+            WHERE g.oid = $1 AND a.atttypid <> b.atttypid) THEN \
+           RAISE EXCEPTION 'the objects are not alike'; \
+         END IF; \
+         UPDATE pg_statistic_ext_data SET stxdexpr = \
+           (SELECT d.stxdexpr FROM pg_statistic_ext_data AS d WHERE d.stxoid = $1) \
+          WHERE stxoid = $2{which}; \
+         END"
     )
 }
 

@@ -4,7 +4,7 @@ use tokio_postgres::types::Type;
 
 use super::draw::Sample;
 use super::gather::WIDTH_THRESHOLD;
-use super::reckon;
+use super::reckon::{self, Combinations};
 use super::wanted::{Object, Wanted};
 use super::{SAMPLE, SampleError};
 use crate::catalog::ident::quote;
@@ -171,6 +171,15 @@ fn kept(
     }
 }
 
+/// How many combinations ANALYZE counted.
+fn data(twin: &mut Session, oid: Option<u32>) -> Result<Option<Vec<u8>>, Error> {
+    let rows = twin.query(
+        &format!("SELECT {PRIVILEGED_SCHEMA}.gathered($1)"),
+        &[(&oid, Type::OID)],
+    )?;
+    rows.first().map_or(Ok(None), |row| get(row, 0))
+}
+
 /// Hands over what was gathered.
 pub(super) fn adopt(
     twin: &mut Session,
@@ -178,7 +187,11 @@ pub(super) fn adopt(
     copy: &Copy<'_>,
     inherited: bool,
 ) -> Result<(), SampleError> {
-    let numbers = reckoned(twin, sample, copy)?;
+    let wants = |kind: char| copy.object.kinds.contains(kind);
+    let n_distinct = match data(twin, copy.rest)?.filter(|_| wants('d')) {
+        Some(raw) => reckoned(twin, sample, copy, raw)?,
+        None => None,
+    };
     twin.query(
         &format!("SELECT {PRIVILEGED_SCHEMA}.adopt_extended($1, $2, $3, $4, $5, $6)"),
         &[
@@ -186,35 +199,37 @@ pub(super) fn adopt(
             (&copy.common, Type::OID),
             (&copy.object.oid, Type::OID),
             (&inherited, Type::BOOL),
-            (&copy.object.kinds, Type::TEXT),
-            (&numbers, Type::FLOAT8_ARRAY),
+            (&n_distinct, Type::BYTEA),
+            (&wants('f'), Type::BOOL),
         ],
     )?;
+    if let Some(rest) = copy.rest.filter(|_| !copy.object.expressions.is_empty()) {
+        twin.query(
+            &format!("SELECT {PRIVILEGED_SCHEMA}.adopt_expressions($1, $2, $3)"),
+            &[
+                (&rest, Type::OID),
+                (&copy.object.oid, Type::OID),
+                (&inherited, Type::BOOL),
+            ],
+        )?;
+    }
     Ok(())
 }
 
-/// The numbers of combinations for the whole table, in the order in which they
-/// stand; none where those of the sample are right.
-fn reckoned(twin: &mut Session, sample: &Sample, copy: &Copy<'_>) -> Result<Vec<f64>, Error> {
-    let mut numbers = Vec::new();
-    let Some(rest) = copy.rest else {
-        return Ok(numbers);
-    };
-    if sample.rows as f64 >= sample.total || !copy.object.kinds.contains('d') {
-        return Ok(numbers);
+/// The numbers of combinations for the whole table.
+fn reckoned(
+    twin: &mut Session,
+    sample: &Sample,
+    copy: &Copy<'_>,
+    raw: Vec<u8>,
+) -> Result<Option<Vec<u8>>, Error> {
+    if sample.rows as f64 >= sample.total {
+        return Ok(Some(raw));
     }
-    let rows = twin.query(
-        &format!("SELECT {PRIVILEGED_SCHEMA}.gathered($1)"),
-        &[(&rest, Type::OID)],
-    )?;
-    let raw: Option<Vec<u8>> = match rows.first() {
-        Some(row) => get(row, 0)?,
-        None => None,
+    let Some(mut combinations) = Combinations::read(raw) else {
+        return Ok(None);
     };
-    for members in raw
-        .and_then(|raw| reckon::combinations(&raw))
-        .unwrap_or_default()
-    {
+    for (at, members) in combinations.items.clone() {
         let by: Vec<&str> = copy
             .columns
             .iter()
@@ -232,8 +247,8 @@ fn reckoned(twin: &mut Session, sample: &Sample, copy: &Copy<'_>) -> Result<Vec<
         if let Some(row) = rows.first() {
             let distinct =
                 reckon::distinct(sample.rows as f64, sample.total, get(row, 0)?, get(row, 1)?);
-            numbers.push((distinct + 0.5).floor());
+            combinations.set(at, (distinct + 0.5).floor());
         }
     }
-    Ok(numbers)
+    Ok(Some(combinations.into_bytes()))
 }

@@ -128,27 +128,48 @@ impl Seen {
     }
 }
 
-/// The columns of each number in `pg_ndistinct`, in order; expressions are
-/// negative.
-pub(super) fn combinations(raw: &[u8]) -> Option<Vec<Vec<i16>>> {
-    let number = |at: usize| -> Option<usize> {
-        let bytes = raw.get(at..at + 4)?.try_into().ok()?;
-        usize::try_from(u32::from_ne_bytes(bytes)).ok()
-    };
-    let count = number(8)?;
-    let mut items = Vec::new();
-    let mut at = 12;
-    for _ in 0..count {
-        let columns = number(at + 8)?;
-        let members = raw.get(at + 12..at + 12 + 2 * columns)?;
-        let members = members
-            .chunks_exact(2)
-            .filter_map(|pair| Some(i16::from_ne_bytes(pair.try_into().ok()?)))
-            .collect();
-        items.push(members);
-        at += 12 + 2 * columns;
+/// `pg_ndistinct`: its items, and how to change their numbers.
+#[derive(Debug)]
+pub(super) struct Combinations {
+    raw: Vec<u8>,
+    /// Where each number stands, and the columns that it is of; expressions
+    /// are negative.
+    pub items: Vec<(usize, Vec<i16>)>,
+}
+
+impl Combinations {
+    /// Reads what a server of this machine wrote.
+    pub(super) fn read(raw: Vec<u8>) -> Option<Self> {
+        let number = |at: usize| -> Option<usize> {
+            let bytes = raw.get(at..at + 4)?.try_into().ok()?;
+            usize::try_from(u32::from_ne_bytes(bytes)).ok()
+        };
+        let count = number(8)?;
+        let mut items = Vec::new();
+        let mut at = 12;
+        for _ in 0..count {
+            let columns = number(at + 8)?;
+            let members = raw.get(at + 12..at + 12 + 2 * columns)?;
+            let members = members
+                .chunks_exact(2)
+                .filter_map(|pair| Some(i16::from_ne_bytes(pair.try_into().ok()?)))
+                .collect();
+            items.push((at, members));
+            at += 12 + 2 * columns;
+        }
+        (at == raw.len()).then_some(Self { raw, items })
     }
-    (at == raw.len()).then_some(items)
+
+    /// Changes the number that stands there.
+    pub(super) fn set(&mut self, at: usize, distinct: f64) {
+        if let Some(place) = self.raw.get_mut(at..at + 8) {
+            place.copy_from_slice(&distinct.to_ne_bytes());
+        }
+    }
+
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.raw
+    }
 }
 
 #[cfg(test)]
@@ -170,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn the_columns_of_combinations_are_read() {
+    fn the_numbers_of_combinations_are_changed_in_place() {
         let mut raw = Vec::new();
         for number in [0xA352_BFA4_u32, 1, 1] {
             raw.extend(number.to_ne_bytes());
@@ -179,7 +200,12 @@ mod tests {
         raw.extend(2_u32.to_ne_bytes());
         raw.extend(1_i16.to_ne_bytes());
         raw.extend((-1_i16).to_ne_bytes());
-        assert_eq!(combinations(&raw), Some(vec![vec![1, -1]]));
-        assert_eq!(combinations(&raw[..25]), None);
+        let mut read = Combinations::read(raw.clone()).unwrap();
+        assert_eq!(read.items, [(12, vec![1, -1])]);
+        read.set(12, 43.0);
+        let changed = read.into_bytes();
+        assert_eq!(changed[12..20], 43.0_f64.to_ne_bytes());
+        assert_eq!(changed[20..], raw[20..]);
+        assert!(Combinations::read(raw[..25].to_vec()).is_none());
     }
 }

@@ -6,6 +6,7 @@
 //! on without it.
 
 mod attached;
+pub mod choice;
 mod database;
 mod ends;
 mod indexes;
@@ -20,6 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
+use self::choice::Choice;
 use self::indexes::BtreeFacts;
 use super::catalog::get;
 use super::error::Error;
@@ -62,9 +64,20 @@ impl Session {
         options: &SnapshotOptions,
         progress: Progress<'_>,
     ) -> Result<Snapshot, Error> {
+        self.snapshot_of(options, &Choice::default(), progress)
+    }
+
+    /// The same of some tables alone.
+    pub fn snapshot_of(
+        &mut self,
+        options: &SnapshotOptions,
+        choice: &Choice,
+        progress: Progress<'_>,
+    ) -> Result<Snapshot, Error> {
         let mut attempt = 1;
         loop {
-            let result = self.read_only(|session| Reader::new(session, options, progress).read());
+            let result =
+                self.read_only(|session| Reader::new(session, options, choice, progress).read());
             match result {
                 // A table was locked or dropped after it had been seen: once
                 // more, without it.
@@ -85,6 +98,7 @@ impl Session {
 struct Reader<'a> {
     session: &'a mut Session,
     options: &'a SnapshotOptions,
+    choice: &'a Choice,
     progress: Progress<'a>,
     /// Relations that someone holds or wants exclusively: nothing that would
     /// wait for them is asked.
@@ -110,10 +124,16 @@ struct TableFacts {
 }
 
 impl<'a> Reader<'a> {
-    fn new(session: &'a mut Session, options: &'a SnapshotOptions, progress: Progress<'a>) -> Self {
+    fn new(
+        session: &'a mut Session,
+        options: &'a SnapshotOptions,
+        choice: &'a Choice,
+        progress: Progress<'a>,
+    ) -> Self {
         Self {
             session,
             options,
+            choice,
             progress,
             locked: Vec::new(),
             snapshot: Snapshot {

@@ -146,6 +146,7 @@ impl Reader<'_> {
             self.places.insert(oid, self.snapshot.relations.len());
             self.snapshot.relations.push(relation);
         }
+        self.leave_out_others()?;
         self.read_parents()?;
         self.read_definitions()
     }
@@ -156,7 +157,7 @@ impl Reader<'_> {
              JOIN pg_catalog.pg_inherits AS i ON i.inhrelid = r.oid \
              JOIN pg_catalog.pg_class AS c ON c.oid = i.inhparent \
              JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
-             WHERE $2::oid[] IS NOT NULL \
+             WHERE $2::oid[] IS NOT NULL AND i.inhparent = ANY ($1) \
              ORDER BY i.inhrelid, i.inhseqno";
         for row in &self.over_relations(sql)? {
             let parent = (get(row, 1)?, get(row, 2)?);
@@ -292,7 +293,13 @@ impl Reader<'_> {
     }
 
     pub(super) fn read_constraints(&mut self) -> Result<(), Error> {
-        let sql = "SELECT k.conrelid, k.conname::text, k.contype::text, \
+        let there = if self.is_limited() {
+            "AND (k.confrelid = 0 OR k.confrelid = ANY ($1))"
+        } else {
+            ""
+        };
+        let sql = format!(
+            "SELECT k.conrelid, k.conname::text, k.contype::text, \
                pg_catalog.pg_get_constraintdef(k.oid), \
                CASE WHEN k.contype IN ('p', 'u', 'x') THEN i.relname::text END, \
                k.convalidated, \
@@ -301,8 +308,9 @@ impl Reader<'_> {
              JOIN pg_catalog.pg_constraint AS k ON k.conrelid = r.oid \
              LEFT JOIN pg_catalog.pg_class AS i ON i.oid = k.conindid \
              WHERE k.contype IN ('p', 'u', 'f', 'c', 'x', 'n') \
-               AND NOT k.conrelid = ANY ($2) AND NOT k.conindid = ANY ($2)";
-        for row in &self.over_relations(sql)? {
+               AND NOT k.conrelid = ANY ($2) AND NOT k.conindid = ANY ($2) {there}"
+        );
+        for row in &self.over_relations(&sql)? {
             let constraint = Constraint {
                 name: get(row, 1)?,
                 kind: get(row, 2)?,

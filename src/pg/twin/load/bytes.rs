@@ -118,10 +118,7 @@ pub(super) fn most_common(
     cursor.head(MOST_COMMON_MAGIC)?;
     let items = cursor.count()?;
     let dimensions = usize::try_from(cursor.i16()?).ok()?;
-    if items == 0
-        || items > 10_000
-        || !(2..=8).contains(&dimensions)
-        || dimensions != columns.len()
+    if items == 0 || items > 10_000 || !(2..=8).contains(&dimensions) || dimensions != columns.len()
     {
         return None;
     }
@@ -182,7 +179,9 @@ pub(super) fn most_common(
     }
     let mut fixed = raw.to_vec();
     for (at, oid) in enums {
-        fixed.get_mut(at..at + 4)?.copy_from_slice(&oid.to_le_bytes());
+        fixed
+            .get_mut(at..at + 4)?
+            .copy_from_slice(&oid.to_le_bytes());
     }
     for (at, dimension) in columns.iter().enumerate() {
         fixed

@@ -64,9 +64,8 @@ impl Loader<'_> {
         if found.is_empty() {
             return Ok(());
         }
-        let make = TYPES.map(|name| {
-            format!("CREATE CAST (bytea AS pg_catalog.{name}) WITHOUT FUNCTION")
-        });
+        let make =
+            TYPES.map(|name| format!("CREATE CAST (bytea AS pg_catalog.{name}) WITHOUT FUNCTION"));
         all(self.cluster.admin()?, &make.each_ref().map(String::as_str))?;
         for (object, rows) in &found {
             for data in *rows {
@@ -163,7 +162,11 @@ impl Loader<'_> {
         type_oid: u32,
     ) -> Result<BTreeMap<String, u32>, TwinError> {
         let base = names.base(type_oid);
-        if names.type_facts.get(&base).is_none_or(|facts| facts.kind != 'e') {
+        if names
+            .type_facts
+            .get(&base)
+            .is_none_or(|facts| facts.kind != 'e')
+        {
             return Ok(BTreeMap::new());
         }
         let rows = self.cluster.admin()?.query(

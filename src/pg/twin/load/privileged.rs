@@ -115,12 +115,12 @@ impl Loader<'_> {
             .query(&format!("CREATE SCHEMA {PRIVILEGED_SCHEMA}"), &[]);
         if let Err(message) = refusal(schema)? {
             return Err(TwinError::Unusable {
-                reason: format!(
-                    "the server is not an empty cluster of pgadvise's own: {message}"
-                ),
+                reason: format!("the server is not an empty cluster of pgadvise's own: {message}"),
             });
         }
-        let mut statements = vec![format!("GRANT USAGE ON SCHEMA {PRIVILEGED_SCHEMA} TO {role}")];
+        let mut statements = vec![format!(
+            "GRANT USAGE ON SCHEMA {PRIVILEGED_SCHEMA} TO {role}"
+        )];
         if !self.sandbox {
             // Who owns a database says what all its sessions begin with, the
             // superuser's too. Its rights are enough.

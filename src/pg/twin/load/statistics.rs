@@ -319,8 +319,7 @@ impl Names {
         let (oid, given) = (self.base(oid), self.base(given));
         if kind == ELEMENTS {
             let element = self.type_facts.get(&oid).map_or(0, |facts| facts.element);
-            (element != 0 && same(self.base(element), given))
-                || (oid == TSVECTOR && given == TEXT)
+            (element != 0 && same(self.base(element), given)) || (oid == TSVECTOR && given == TEXT)
         } else {
             same(oid, given) || (kind == BOUNDS && self.ranges.get(&oid) == Some(&given))
         }
