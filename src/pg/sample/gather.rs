@@ -231,13 +231,14 @@ fn adopt(
     let element = &column.bare_type;
     let sql = format!(
         "WITH {ranked}, \
-         others AS (SELECT s.{name} AS v, row_number() OVER (ORDER BY s.{name}) - 1 AS at, \
-             count(*) OVER () - 1 AS last \
+         others AS MATERIALIZED (SELECT s.{name} AS v, \
+             row_number() OVER (ORDER BY s.{name}) - 1 AS at \
            FROM {SAMPLE} AS s WHERE {narrow} \
            AND NOT EXISTS (SELECT FROM common AS c WHERE c.v = s.{name})), \
-         bounds AS (SELECT DISTINCT o.at, o.v FROM others AS o \
-           JOIN pg_catalog.generate_series(0, {bounds}::int8 - 1) AS b (n) \
-             ON o.at = b.n * o.last / greatest({bounds}::int8 - 1, 1)) \
+         places AS (SELECT b.n * (SELECT max(o.at) FROM others AS o) \
+             / greatest({bounds}::int8 - 1, 1) AS at \
+           FROM pg_catalog.generate_series(0, {bounds}::int8 - 1) AS b (n)), \
+         bounds AS (SELECT o.at, o.v FROM others AS o JOIN places AS p ON p.at = o.at) \
          SELECT {PRIVILEGED_SCHEMA}.adopt($1, $2, $3, $4, $5, $6, \
            (SELECT pg_catalog.array_agg(c.v ORDER BY c.place) FROM common AS c)::{element}[], \
            (SELECT pg_catalog.array_agg((c.n::float8 / $7)::float4 ORDER BY c.place) \
