@@ -428,10 +428,11 @@ fn a_sample_mends_estimates_that_were_far_off() {
                 assert!(error(before, *real) > 10.0, "{told}");
                 assert!(error(*after, *real) < 2.0, "{told}");
             }
-            // As the server's own sample has it.
+            // As the server's own sample has it, which is another one: a value
+            // of some ten rows in it differs by a third now and then.
             for (after, taken) in after.iter().zip(&taken) {
                 assert!(
-                    error(*after, *taken) < 1.5,
+                    error(*after, *taken) < 2.0,
                     "version {major}: {changes:?}: {after} {taken}"
                 );
             }
