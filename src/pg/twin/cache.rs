@@ -130,6 +130,7 @@ pub fn open(
     build: Build<'_>,
     progress: Progress<'_>,
 ) -> Result<OpenTwin, TwinError> {
+    lay::check_sizes(&options.snapshot)?;
     let chosen = choose(options)?;
     // What each part took is told to whoever wants to know (`-vv`).
     let (mut last, mut since) = (String::new(), Instant::now());

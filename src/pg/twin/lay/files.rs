@@ -15,7 +15,7 @@ pub(super) const SEGMENT_BLOCKS: u64 = 131_072;
 /// system that would write it all shows itself early.
 const PROBE: u64 = 16 << 20;
 /// Blocks after which a relation has no number for them (`MaxBlockNumber`).
-const MOST_BLOCKS: u64 = 0xFFFF_FFFE;
+pub(super) const MOST_BLOCKS: u64 = 0xFFFF_FFFE;
 
 /// Why a file could not be laid, before the relation's name is known.
 #[derive(Debug)]

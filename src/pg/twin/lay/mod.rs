@@ -19,6 +19,9 @@ use crate::pg::catalog::get;
 use crate::pg::{Error, Session};
 use crate::snapshot::{Index, IndexMeta, Relation, Snapshot};
 
+/// Files of one gibibyte that a twin has at most: those of 128 TiB.
+const MOST_SEGMENTS: u64 = 128 * 1024;
+
 /// The relations of the twin that have a file: tables, materialised views and
 /// indexes of all schemas but the system's.
 pub fn relation_files(session: &mut Session) -> Result<Vec<RelationFile>, Error> {
@@ -52,6 +55,32 @@ pub fn relation_files(session: &mut Session) -> Result<Vec<RelationFile>, Error>
         });
     }
     Ok(files)
+}
+
+/// Refuses sizes that no database has: each gibibyte is a file, if an empty
+/// one, and a file is made for each.
+pub fn check_sizes(snapshot: &Snapshot) -> Result<(), TwinError> {
+    let segments = snapshot
+        .relations
+        .iter()
+        .flat_map(|relation| {
+            let indexes = relation.indexes.iter().map(|index| index.size);
+            indexes.chain([relation.size])
+        })
+        .flatten()
+        .fold(0_u64, |sum, size| {
+            sum.saturating_add(size.blocks.min(files::MOST_BLOCKS) / files::SEGMENT_BLOCKS)
+        });
+    if segments > MOST_SEGMENTS {
+        return Err(TwinError::Unusable {
+            reason: format!(
+                "the relations of the snapshot are {} TiB together, and a twin is made for {} at most",
+                segments / 1024,
+                MOST_SEGMENTS / 1024
+            ),
+        });
+    }
+    Ok(())
 }
 
 /// Gives all relations of a stopped cluster their sizes and first pages.
@@ -163,5 +192,37 @@ fn lay_index(
             files::resize(path, blocks)
         }
         _ => files::resize(path, blocks),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::Size;
+
+    fn snapshot(tables: usize, blocks: u64) -> Snapshot {
+        let table = Relation {
+            size: Some(Size {
+                blocks,
+                ..Size::default()
+            }),
+            ..Relation::default()
+        };
+        Snapshot {
+            relations: vec![table; tables],
+            ..Snapshot::default()
+        }
+    }
+
+    #[test]
+    fn sizes_that_no_database_has_are_refused() {
+        // Four tables as large as PostgreSQL can have them, of 32 TiB.
+        assert!(check_sizes(&snapshot(4, u64::from(u32::MAX))).is_ok());
+        let error = check_sizes(&snapshot(5, u64::MAX)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the relations of the snapshot are 159 TiB together, and a twin is made for 128 at most"
+        );
+        assert!(check_sizes(&snapshot(100_000, 1000)).is_ok());
     }
 }
