@@ -163,6 +163,18 @@ fn walk(plan: &PlanGraph, id: NodeId, depth: usize, visit: &mut impl FnMut(NodeI
     }
 }
 
+/// A plan's shape: its nodes with their relations and indexes, one a line.
+///
+/// Conditions are no part of it: versions of PostgreSQL write the same one
+/// with its sides exchanged.
+pub fn shape(plan: &PlanGraph) -> Vec<String> {
+    let mut lines = Vec::new();
+    walk(plan, plan.root, 0, &mut |id, depth| {
+        lines.push(format!("{}{}", "  ".repeat(depth), plan.node(id).label()));
+    });
+    lines
+}
+
 /// A plan, a line each for its nodes and their conditions.
 pub fn lines(plan: &PlanGraph, numbers: bool, everything: bool) -> Vec<String> {
     let mut lines = Vec::new();

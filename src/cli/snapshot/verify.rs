@@ -17,7 +17,7 @@ use super::{counted, note};
 use crate::catalog::ident;
 use crate::input;
 use crate::plan::PlanGraph;
-use crate::plan::compare::lines;
+use crate::plan::compare::{lines, shape};
 use crate::snapshot::{Snapshot, redact};
 use crate::source::Sources;
 use crate::verify::{PlanOptions, Planned, Planner};
@@ -223,7 +223,12 @@ fn compare(
     if there_whole == here_whole {
         return Compared::Same;
     }
-    if lines(&there, false, same_major) == lines(&here, false, same_major) {
+    let same_shape = if same_major {
+        lines(&there, false, true) == lines(&here, false, true)
+    } else {
+        shape(&there) == shape(&here)
+    };
+    if same_shape {
         let first = there_whole
             .iter()
             .zip(&here_whole)
