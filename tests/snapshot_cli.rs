@@ -6,10 +6,16 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+#[cfg(feature = "embedded")]
 use std::path::Path;
 
-use pgadvise::snapshot::file::{Form, decode, encode};
-use pgadvise::snapshot::{FORMAT, Snapshot};
+use pgadvise::snapshot::FORMAT;
+#[cfg(feature = "embedded")]
+use pgadvise::snapshot::Snapshot;
+use pgadvise::snapshot::file::decode;
+#[cfg(feature = "embedded")]
+use pgadvise::snapshot::file::{Form, encode};
+#[cfg(feature = "embedded")]
 use serde_json::Value;
 
 use crate::support::desk::{Desk, Ended};

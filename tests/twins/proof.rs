@@ -23,6 +23,7 @@ use crate::support::server::{Server, every_version};
 const FEATURES: &str = include_str!("../../fixtures/twin/features.sql");
 const QUERIES: &str = include_str!("../../fixtures/twin/queries.sql");
 /// The major version of the embedded server.
+#[cfg(feature = "embedded")]
 const EMBEDDED: u32 = 17;
 
 fn statements() -> Vec<&'static str> {
