@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::change;
 use super::cluster::embedded::{Embedded, ServerOptions};
-use super::cluster::{Cluster as _, ClusterError};
+use super::cluster::{Cluster as _, ClusterError, FOR_SUGGESTIONS};
 use super::explain::RawText;
 use super::load::{extension_of, load};
 use super::{Error as SessionError, Session};
@@ -28,8 +28,6 @@ use crate::verify::{
 
 /// How often a statement is executed to measure it.
 const RUNS: usize = 3;
-/// Extensions that suggestions may need though the schema does not.
-const FOR_SUGGESTIONS: &[&str] = &["pg_trgm"];
 
 /// How to start the cluster.
 #[derive(Debug, Clone)]

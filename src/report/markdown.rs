@@ -6,8 +6,8 @@ use std::io::{self, Write};
 
 use super::format;
 use super::model::{
-    Applicability, Finding, Level, Parameters, Place, Problem, Report, Severity, Statement,
-    StatementWhatIf, Suggestion, VerdictStatus, WhatIf,
+    Applicability, Evidence, Finding, Level, Parameters, Place, Problem, Report, Severity,
+    Statement, StatementWhatIf, Suggestion, VerdictStatus, WhatIf,
 };
 use super::parameters;
 use super::prose;
@@ -234,9 +234,18 @@ fn finding(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
     if !finding.why.is_empty() {
         writeln!(out, "{}\n", escape(&finding.why))?;
     }
+    evidence_table(&finding.evidence, out)?;
+    for item in &finding.suggestions {
+        suggestion(item, out)?;
+    }
+    Ok(())
+}
+
+/// What supports a finding or a cause, as a table.
+pub(super) fn evidence_table(evidence: &[Evidence], out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "| Evidence | | From |")?;
     writeln!(out, "|---|---|---|")?;
-    for evidence in &finding.evidence {
+    for evidence in evidence {
         writeln!(
             out,
             "| {} | {} | {} |",
@@ -245,11 +254,7 @@ fn finding(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
             escape(&summary::origin(&evidence.from))
         )?;
     }
-    writeln!(out)?;
-    for item in &finding.suggestions {
-        suggestion(item, out)?;
-    }
-    Ok(())
+    writeln!(out)
 }
 
 pub(super) fn suggestion(suggestion: &Suggestion, out: &mut dyn Write) -> io::Result<()> {

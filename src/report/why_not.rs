@@ -3,14 +3,14 @@
 use std::io::{self, Write};
 
 use super::build::{self, Builder};
+use super::format;
 use super::markdown::{
-    escape, fence, problem as markdown_problem, suggestion as markdown_suggestion,
+    escape, evidence_table, fence, problem as markdown_problem, suggestion as markdown_suggestion,
 };
 use super::model::{self, Place, WhyNot, WhyNotCause, WhyNotReport};
 use super::prose::{self, paint};
 use super::render::Options;
 use super::text::{INDENT, Page};
-use super::{format, summary};
 use crate::advise::Analysis;
 use crate::advise::why_not::Answer;
 use crate::source::{Problem, Sources};
@@ -326,17 +326,7 @@ fn markdown(report: &WhyNotReport, out: &mut dyn Write) -> io::Result<()> {
                 writeln!(out, "{}\n", escape(&place))?;
             }
             writeln!(out, "{}\n", escape(&cause.why))?;
-            writeln!(out, "| Evidence | | From |\n|---|---|---|")?;
-            for evidence in &cause.evidence {
-                writeln!(
-                    out,
-                    "| {} | {} | {} |",
-                    escape(&evidence.label),
-                    escape(&evidence.text),
-                    escape(&summary::origin(&evidence.from))
-                )?;
-            }
-            writeln!(out)?;
+            evidence_table(&cause.evidence, out)?;
             for change in &cause.changes {
                 markdown_suggestion(&change.suggestion, out)?;
                 if let Some(said) = taken(change.used) {

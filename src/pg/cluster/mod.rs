@@ -19,6 +19,10 @@ use std::path::{Path, PathBuf};
 
 use super::{Error as SessionError, Session};
 
+/// Extensions that suggestions may need though the schema or the snapshot has
+/// none.
+pub const FOR_SUGGESTIONS: &[&str] = &["pg_trgm"];
+
 /// Which kind of cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ClusterKind {

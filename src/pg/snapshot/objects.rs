@@ -30,34 +30,21 @@ impl Reader<'_> {
         self.read_others()
     }
 
-    /// Adds objects from rows of name and statement.
+    /// Adds objects from rows of name and statement, and of the statements
+    /// that complete them where there is a third column.
     pub(super) fn add_objects(&mut self, kind: ObjectKind, sql: &str) -> Result<(), Error> {
         let rows = self.session.query(sql, &[])?;
         for row in &rows {
-            if let Some(create) = get::<Option<String>>(row, 1)? {
-                self.snapshot.objects.push(Object {
-                    kind,
-                    name: get(row, 0)?,
-                    create,
-                    then: Vec::new(),
-                });
-            }
-        }
-        Ok(())
-    }
-
-    /// The same, with a third column of statements that complete them.
-    pub(super) fn add_objects_then(&mut self, kind: ObjectKind, sql: &str) -> Result<(), Error> {
-        let rows = self.session.query(sql, &[])?;
-        for row in &rows {
-            if let Some(create) = get::<Option<String>>(row, 1)? {
-                self.snapshot.objects.push(Object {
-                    kind,
-                    name: get(row, 0)?,
-                    create,
-                    then: get::<Option<Vec<String>>>(row, 2)?.unwrap_or_default(),
-                });
-            }
+            let Some(create) = get::<Option<String>>(row, 1)? else {
+                continue;
+            };
+            let then: Option<Vec<String>> = if row.len() > 2 { get(row, 2)? } else { None };
+            self.snapshot.objects.push(Object {
+                kind,
+                name: get(row, 0)?,
+                create,
+                then: then.unwrap_or_default(),
+            });
         }
         Ok(())
     }
@@ -159,7 +146,7 @@ impl Reader<'_> {
                AND {} ORDER BY t.oid",
             not_of_extension("pg_type", "t.oid")
         );
-        self.add_objects_then(ObjectKind::Type, &sql)
+        self.add_objects(ObjectKind::Type, &sql)
     }
 
     /// Sequences but for those of identity columns, which come with them.
@@ -284,7 +271,7 @@ impl Reader<'_> {
     /// Text search configurations, foreign data wrappers and servers. Where a
     /// server is, and who may use it, is nobody's business in a snapshot.
     fn read_others(&mut self) -> Result<(), Error> {
-        self.add_objects_then(
+        self.add_objects(
             ObjectKind::TextSearchConfiguration,
             &format!(
                 "SELECT q.name, 'CREATE TEXT SEARCH CONFIGURATION ' || q.name || ' (PARSER = ' \

@@ -15,6 +15,8 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::{Loaded, Progress, Refused, TwinError, lay, load};
+#[cfg(feature = "embedded")]
+use crate::pg::cluster::FOR_SUGGESTIONS;
 use crate::pg::cluster::copy::{self, Copied};
 #[cfg(feature = "embedded")]
 use crate::pg::cluster::embedded::{Embedded, ServerOptions};
@@ -36,9 +38,6 @@ const USED: &str = "used";
 const DATA: &str = "data.tar";
 /// The version of what is kept.
 const FORM: u64 = 2;
-/// Extensions that suggestions may need though the snapshot does not.
-#[cfg(feature = "embedded")]
-const FOR_SUGGESTIONS: &[&str] = &["pg_trgm"];
 
 /// Which server a twin shall run on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

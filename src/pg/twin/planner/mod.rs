@@ -22,15 +22,13 @@ use super::Loaded;
 use crate::catalog::Catalog;
 use crate::catalog::ident::literal;
 use crate::pg::Session;
-use crate::pg::cluster::{Cluster, ClusterError, ClusterKind};
+use crate::pg::cluster::{Cluster, ClusterError, ClusterKind, FOR_SUGGESTIONS};
 use crate::plan::PlanGraph;
 use crate::snapshot::Snapshot;
 use crate::verify::{Engine, PlanError, PlanOptions, Planned, Planner, Supposition, WhatIf};
 
 /// How many refused objects are named.
 const NAMED: usize = 3;
-/// Extensions that suggestions may need though the server did not have them.
-const FOR_SUGGESTIONS: &[&str] = &["pg_trgm"];
 
 /// A planner on the twin of a server.
 #[derive(Debug)]
@@ -115,15 +113,17 @@ impl TwinPlanner {
         let settings = self.loaded.settings.clone();
         let session = self.cluster.session()?;
         session.set_statement_limit(limit);
+        let mut script = String::new();
         for (name, value) in &settings {
-            // Not in a transaction, which would take it back. The loader saw
-            // that this server has the setting and takes the value.
-            session.execute_script(&format!(
-                "SELECT pg_catalog.set_config({}, {}, false)",
+            script.push_str(&format!(
+                "SELECT pg_catalog.set_config({}, {}, false);",
                 literal(name),
                 literal(value)
-            ))?;
+            ));
         }
+        // All in one message, and not in a transaction that is rolled back.
+        // The loader saw that this server has each setting and takes its value.
+        session.execute_script(&script)?;
         Ok(())
     }
 
