@@ -56,6 +56,26 @@ pub struct GivenPlan {
     pub plan: PlanGraph,
     /// The text's name.
     pub name: String,
+    /// The statement that stood beside the plan.
+    pub sql: Option<String>,
+    /// What is missing of the plan, where its text was cut off or damaged.
+    pub incomplete: Option<String>,
+}
+
+impl GivenPlan {
+    /// Takes the plan, with what is missing of it as a problem.
+    fn into_analysis(self, analysis: &mut Analysis) {
+        if let Some(missing) = self.incomplete {
+            analysis.problems.push(
+                Problem::new(format!("the plan is incomplete: {missing}")).with_hint(
+                    "what is there is shown; copy the whole output of EXPLAIN for the rest",
+                ),
+            );
+            analysis.failed = true;
+        }
+        analysis.plan = Some(self.plan);
+        analysis.plan_from = Some(PlanFrom::Given(self.name));
+    }
 }
 
 /// Analyses statements, each with the given plan of the same position, or with
@@ -112,10 +132,7 @@ pub fn analyse(
             continue;
         }
         match given.next() {
-            Some(given) => {
-                analysis.plan = Some(given.plan);
-                analysis.plan_from = Some(PlanFrom::Given(given.name));
-            }
+            Some(given) => given.into_analysis(&mut analysis),
             None => {
                 if let (Some(planner), None) = (reborrow(&mut planner), &lost) {
                     plan(&statement, planner, options, &mut analysis, &mut lost);
@@ -138,11 +155,10 @@ pub fn analyse(
     }
     for given in given {
         let mut analysis = Analysis {
-            plan: Some(given.plan),
-            plan_from: Some(PlanFrom::Given(given.name)),
             problems: std::mem::take(&mut shared),
             ..Analysis::default()
         };
+        given.into_analysis(&mut analysis);
         advise(&mut analysis, None, catalog.as_ref(), options);
         analyses.push(analysis);
     }

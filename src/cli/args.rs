@@ -72,6 +72,22 @@ Words:
 To silence a finding, write before the statement:
   -- pgadvise: ignore RULE (reason)";
 
+const REPORT_EXAMPLES: &str = "\
+Examples:
+  # One page with the plan, what is slow and why; it loads nothing from elsewhere
+  pgadvise report plan.txt -o review.html
+
+  # For a pull request or a ticket
+  pbpaste | pgadvise report - --format markdown
+
+  # With the query and its tables: suggestions are tried on a planner
+  pgadvise report plan.json --sql query.sql --schema schema.sql
+
+Exit codes:
+  0  done; nothing was found at or above --fail-on
+  1  done; something was
+  2  some of what was given could not be read; the rest is shown";
+
 const SNAPSHOT_EXAMPLES: &str = "\
 Examples:
   # All that the planner knows about a database, in one file; a read-only role is enough
@@ -148,6 +164,9 @@ pub enum Command {
     Snapshot(Box<SnapshotArgs>),
     /// Say why the planner does not use an index, and what would make it
     WhyNot(Box<WhyNotArgs>),
+    /// Explain plans from elsewhere: a page, Markdown, or the terminal
+    #[command(after_long_help = REPORT_EXAMPLES, after_help = "pgadvise report --help shows examples.")]
+    Report(Box<ReportArgs>),
     /// List the rules, or say what one does, needs, and when it is wrong
     Rules(RulesArgs),
     /// Print completions for a shell
@@ -408,6 +427,67 @@ pub struct WhyNotArgs {
     /// The form of the answer [default: text]
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<Format>,
+}
+
+/// Options of `report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Plans, as EXPLAIN prints them in any format, framed or not; - is standard input
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+
+    /// The statements of the plans, in order
+    #[arg(long, value_name = "FILE", help_heading = "Where plans come from")]
+    pub sql: Vec<PathBuf>,
+
+    /// Where plans come from.
+    #[command(flatten)]
+    pub planner: PlannerArgs,
+
+    /// Give up on a statement after so many seconds [default: 60]
+    #[arg(long, value_name = "SECONDS", help_heading = "Where plans come from", value_parser = clap::value_parser!(u64).range(1..=86400))]
+    pub timeout: Option<u64>,
+
+    /// Apply the rules only; do not try suggestions on the planner
+    #[arg(long, help_heading = "What is suggested")]
+    pub no_verify: bool,
+
+    /// Suggest an index only when it lowers the planner's cost by at least so many percent
+    /// [default: 20]
+    #[arg(long, value_name = "PERCENT", help_heading = "What is suggested", value_parser = percent)]
+    pub min_gain: Option<f64>,
+
+    /// The form of the report [default: by the name of the output, else text]
+    #[arg(long, value_name = "FORMAT", help_heading = "The report")]
+    pub format: Option<Format>,
+
+    /// Write the report to this file instead of standard output
+    #[arg(short, long, value_name = "FILE", help_heading = "The report")]
+    pub output: Option<PathBuf>,
+
+    /// Exit with 1 when something is found at this level or above [default: never]
+    #[arg(long, value_name = "LEVEL", help_heading = "The report")]
+    pub fail_on: Option<FailOn>,
+}
+
+impl ReportArgs {
+    /// The same run as options of `explain`, whose statements are these.
+    pub fn as_explain(&self) -> ExplainArgs {
+        ExplainArgs {
+            files: self.sql.clone(),
+            planner: self.planner.clone(),
+            plan: None,
+            analyze: false,
+            analyze_writes: false,
+            timeout: self.timeout,
+            what_if: Vec::new(),
+            no_verify: self.no_verify,
+            min_gain: self.min_gain,
+            format: self.format,
+            output: self.output.clone(),
+            fail_on: self.fail_on,
+        }
+    }
 }
 
 /// Options of `rules`.

@@ -25,12 +25,30 @@ pub(super) fn run(
     environment: &Environment,
     ui: &mut Ui,
 ) -> Result<Exit, Failure> {
+    run_with(args, global, environment, ui, |args| {
+        check_stdin(args)?;
+        let mut inputs = Inputs::read(&args.files);
+        if let Some(plan) = &args.plan {
+            inputs.give_plans(plan)?;
+        }
+        Ok(inputs)
+    })
+}
+
+/// Explains what `read` gives.
+pub(super) fn run_with(
+    args: &ExplainArgs,
+    global: &Global,
+    environment: &Environment,
+    ui: &mut Ui,
+    read: impl FnOnce(&ExplainArgs) -> Result<Inputs, Failure>,
+) -> Result<Exit, Failure> {
     let settings = match Settings::new(args, global, environment) {
         Ok(settings) => settings,
         Err(failure) => return fail(failure, args, ui),
     };
     ui.prefer_color(settings.color);
-    let report = match report(args, &settings, environment, ui) {
+    let report = match report(args, &settings, environment, ui, read) {
         Ok(report) => report,
         Err(failure) => return fail(failure, args, ui),
     };
@@ -93,15 +111,12 @@ fn report(
     settings: &Settings,
     environment: &Environment,
     ui: &Ui,
+    read: impl FnOnce(&ExplainArgs) -> Result<Inputs, Failure>,
 ) -> Result<model::Report, Failure> {
-    check_stdin(args)?;
     let mut inputs = {
         let _progress = ui.progress("reading");
-        Inputs::read(&args.files)
+        read(args)?
     };
-    if let Some(plan) = &args.plan {
-        inputs.give_plans(plan)?;
-    }
     let changes = Changes::read(&args.what_if, &mut inputs.sources)?;
     let mut analyses = Vec::new();
     let mut tried = None;

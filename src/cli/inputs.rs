@@ -7,7 +7,7 @@ use std::path::Path;
 use super::failure::{Failure, Kind};
 use crate::advise::explain::GivenPlan;
 use crate::input::{self, InputError};
-use crate::plan::json::{self, PlanJsonError};
+use crate::plan::read;
 use crate::report::{build, model};
 use crate::source::{Sources, Text};
 use crate::sql::{self, Statement, StatementKind};
@@ -52,19 +52,10 @@ impl Inputs {
 
     fn add(&mut self, path: &Path) -> Result<(), Failure> {
         let (name, text) = text_of(path)?;
-        if json::looks_like_plan(&text) {
-            let plans = parse_plans(&name, &text)?;
+        if read::looks_like_plan(&text) {
+            let plans = plans_of(&name, &text, &mut self.problems)?;
             self.plans(&name, plans);
             return Ok(());
-        }
-        if let Some(what) = other_plan_format(&text) {
-            return Err(Failure::new(
-                Kind::Input,
-                format!("{name} is {what}, which is not read yet"),
-            )
-            .hint(
-                "print the plan with EXPLAIN (FORMAT JSON); psql -XAt writes it without a frame",
-            ));
         }
         input::check_sql_size(&name, &text)?;
         self.sql(&name, text);
@@ -121,7 +112,13 @@ impl Inputs {
                 name: name.to_owned(),
                 ..Input::default()
             };
-            if let Some(text) = plan.plan.run.query_text.clone() {
+            let beside = plan
+                .plan
+                .run
+                .query_text
+                .clone()
+                .or_else(|| plan.sql.clone());
+            if let Some(text) = beside {
                 let source = self
                     .sources
                     .add(Text::new(format!("{name} (Query Text)"), text));
@@ -138,21 +135,41 @@ impl Inputs {
         }
     }
 
+    /// Reads the plans of those files; whatever else they are, is a problem.
+    /// They go to the statements that are there, one each, in order; without
+    /// any, each is looked at by itself.
+    pub(super) fn add_plans(&mut self, files: &[impl AsRef<Path>]) {
+        let alone = self.files.is_empty() && self.problems.is_empty();
+        let mut of_statements = Vec::new();
+        for file in files {
+            let read = text_of(file.as_ref())
+                .map_err(Failure::from)
+                .and_then(|(name, text)| Ok((plans_of(&name, &text, &mut self.problems)?, name)));
+            match read {
+                Ok((plans, name)) if alone => self.plans(&name, plans),
+                Ok((plans, _)) => of_statements.extend(plans),
+                Err(failure) => self.problems.push(failure.problem()),
+            }
+        }
+        if !alone && let Err(failure) = self.pair("the input", of_statements) {
+            self.problems.push(failure.problem());
+        }
+    }
+
     /// Gives the statements the plans of a file, one each, in order.
     pub(super) fn give_plans(&mut self, path: &Path) -> Result<(), Failure> {
         let (name, text) = text_of(path)?;
-        if !json::looks_like_plan(&text) {
-            let what = other_plan_format(&text).map_or("not a plan".to_owned(), |what| {
-                format!("{what}, which is not read yet")
-            });
-            return Err(Failure::new(Kind::Input, format!("{name} is {what}"))
-                .hint("give the output of EXPLAIN (FORMAT JSON), or better EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON)"));
-        }
-        let plans = parse_plans(&name, &text)?;
-        if self.files.is_empty() && self.problems.is_empty() {
+        let alone = self.files.is_empty() && self.problems.is_empty();
+        let plans = plans_of(&name, &text, &mut self.problems)?;
+        if alone {
             self.plans(&name, plans);
             return Ok(());
         }
+        self.pair(&name, plans)
+    }
+
+    /// Gives the statements those plans, one each, in order.
+    fn pair(&mut self, name: &str, plans: Vec<GivenPlan>) -> Result<(), Failure> {
         let statements: usize = self
             .files
             .iter()
@@ -205,84 +222,51 @@ fn text_of(path: &Path) -> Result<(String, String), InputError> {
     }
 }
 
-/// A plan that could not be read.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot read the plan in {name}")]
-struct PlanFailure {
-    name: String,
-    #[source]
-    source: PlanJsonError,
-}
-
-fn parse_plans(name: &str, text: &str) -> Result<Vec<GivenPlan>, Failure> {
-    match json::parse(text) {
-        Ok(plans) => Ok(plans
-            .into_iter()
-            .map(|plan| GivenPlan {
-                plan,
-                name: name.to_owned(),
-            })
-            .collect()),
-        Err(source) => {
-            let hint = match &source {
-                PlanJsonError::Syntax {
-                    truncated: true, ..
-                } => {
-                    "the end is missing: copy the whole output, or write it with psql -XAt -o plan.json"
-                }
-                PlanJsonError::Syntax { .. } => {
-                    "give the output of EXPLAIN (FORMAT JSON) as psql -XAt writes it, without a frame"
-                }
-                _ => {
-                    "give the output of EXPLAIN (FORMAT JSON): an array with an object that has \"Plan\""
-                }
-            };
-            Err(Failure::new(
-                Kind::Input,
-                PlanFailure {
-                    name: name.to_owned(),
-                    source,
-                },
-            )
-            .hint(hint))
-        }
+/// Reads the plans of a text. What is missing of one, or could not be read
+/// beside the others, is a problem of the run.
+fn plans_of(
+    name: &str,
+    text: &str,
+    problems: &mut Vec<model::Problem>,
+) -> Result<Vec<GivenPlan>, Failure> {
+    let read::Reading {
+        plans,
+        problems: bad,
+    } = read::read(text);
+    let mut bad = bad.into_iter().map(|problem| plan_failure(name, problem));
+    if plans.is_empty() {
+        let first = bad
+            .next()
+            .unwrap_or_else(|| Failure::new(Kind::Input, format!("{name} has no plan in it")));
+        problems.extend(bad.map(|failure| failure.problem()));
+        return Err(first);
     }
+    problems.extend(bad.map(|failure| failure.problem()));
+    Ok(plans
+        .into_iter()
+        .map(|plan| GivenPlan {
+            plan: plan.plan,
+            name: name.to_owned(),
+            sql: plan.sql,
+            incomplete: plan.incomplete.map(|missing| match missing.line {
+                Some(line) => format!("{name}:{line}: {}", missing.message),
+                None => format!("{name}: {}", missing.message),
+            }),
+        })
+        .collect())
 }
 
-/// What a text is that looks like a plan in another format.
-fn other_plan_format(text: &str) -> Option<&'static str> {
-    let first = text
-        .lines()
-        .map(str::trim)
-        .find(|line| !line.is_empty() && !line.starts_with("---"))?;
-    if first == "QUERY PLAN" {
-        Some("a plan in psql's frame")
-    } else if first.contains("(cost=") || first.contains("(actual time=") {
-        Some("a plan in EXPLAIN's text format")
-    } else if first.starts_with("<explain") {
-        Some("a plan in EXPLAIN's XML format")
-    } else if first.starts_with("- Plan:") {
-        Some("a plan in EXPLAIN's YAML format")
-    } else {
-        None
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn plans_in_other_formats_are_told_from_sql() {
-        for (text, is_plan) in [
-            ("Seq Scan on t  (cost=0.00..1.00 rows=1 width=4)", true),
-            ("   QUERY PLAN\n-------\n Seq Scan on t", true),
-            ("<explain xmlns=\"x\">", true),
-            ("- Plan:\n    Node Type: \"Result\"", true),
-            ("select cost from t", false),
-            ("-- a comment\nselect 1", false),
-        ] {
-            assert_eq!(other_plan_format(text).is_some(), is_plan, "{text}");
-        }
+fn plan_failure(name: &str, problem: read::ReadProblem) -> Failure {
+    let place = match problem.line {
+        Some(line) => format!("{name}:{line}"),
+        None => name.to_owned(),
+    };
+    let failure = Failure::new(
+        Kind::Input,
+        format!("cannot read the plan in {place}: {}", problem.message),
+    );
+    match problem.hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
     }
 }

@@ -8,6 +8,7 @@ pub mod explain;
 pub mod failure;
 mod inputs;
 mod planner;
+mod report;
 mod rules;
 mod settings;
 mod snapshot;
@@ -66,6 +67,7 @@ pub fn run() -> ExitCode {
         Command::Explain(args) => explain::run(&args, &cli.global, &environment, &mut ui),
         Command::Snapshot(args) => snapshot::run(&args, &cli.global, &environment, &mut ui),
         Command::WhyNot(args) => why_not::run(&args, &cli.global, &environment, &mut ui),
+        Command::Report(args) => report::run(&args, &cli.global, &environment, &mut ui),
         Command::Rules(args) => rules::run(&args, &ui),
         Command::Completions { shell } => completions(shell),
         Command::Man { command } => man(command.as_deref()),

@@ -13,6 +13,7 @@ pub mod compare;
 pub mod json;
 pub mod metrics;
 mod query;
+pub mod read;
 
 use std::collections::BTreeMap;
 
