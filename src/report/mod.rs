@@ -8,6 +8,7 @@ pub mod json;
 pub mod markdown;
 pub mod model;
 mod parameters;
+mod passed;
 pub(crate) mod prose;
 pub mod render;
 mod rewritten;
