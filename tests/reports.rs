@@ -47,6 +47,7 @@ fn node(id: usize, parent: Option<usize>, label: &str, share: f64) -> PlanNode {
         underestimated: false,
         never_executed: false,
         details: NodeDetails::default(),
+        why_not_flagged: Vec::new(),
     }
 }
 
@@ -121,6 +122,7 @@ fn finding(level: Level, message: &str) -> Finding {
             name: "orders".to_owned(),
         }),
         share: 0.97,
+        saves_ms: Some(776.0),
         evidence: vec![
             Evidence {
                 label: "rows removed by the filter".to_owned(),

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::advise::why_not_flagged::Asked;
+
 /// What the program is for, above the options.
 const ABOUT: &str =
     "A query-optimization advisor for PostgreSQL: what is slow, why, and what exactly to change";
@@ -267,6 +269,13 @@ pub struct ExplainArgs {
     #[arg(short, long, value_name = "FILE", help_heading = "The report")]
     pub output: Option<PathBuf>,
 
+    /// Say of a plan node why rules did not report it: its number as shown, or all
+    ///
+    /// For one node, every rule that looks at such nodes says why it stayed silent; for all, only what
+    /// was seen and not told is listed, with the numbers that decided.
+    #[arg(long, value_name = "NODE", help_heading = "The report", value_parser = asked_node)]
+    pub why_not_flagged: Option<Asked>,
+
     /// Exit with 1 when something is found at this level or above [default: never]
     #[arg(long, value_name = "LEVEL", help_heading = "The report")]
     pub fail_on: Option<FailOn>,
@@ -465,6 +474,13 @@ pub struct ReportArgs {
     #[arg(short, long, value_name = "FILE", help_heading = "The report")]
     pub output: Option<PathBuf>,
 
+    /// Say of a plan node why rules did not report it: its number as shown, or all
+    ///
+    /// For one node, every rule that looks at such nodes says why it stayed silent; for all, only what
+    /// was seen and not told is listed, with the numbers that decided.
+    #[arg(long, value_name = "NODE", help_heading = "The report", value_parser = asked_node)]
+    pub why_not_flagged: Option<Asked>,
+
     /// Exit with 1 when something is found at this level or above [default: never]
     #[arg(long, value_name = "LEVEL", help_heading = "The report")]
     pub fail_on: Option<FailOn>,
@@ -486,7 +502,19 @@ impl ReportArgs {
             format: self.format,
             output: self.output.clone(),
             fail_on: self.fail_on,
+            why_not_flagged: self.why_not_flagged,
         }
+    }
+}
+
+/// A plan node's number, or all of them.
+fn asked_node(text: &str) -> Result<Asked, String> {
+    if text == "all" {
+        return Ok(Asked::All);
+    }
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(Asked::Node(number)),
+        _ => Err("a node's number as the plan shows it, from 1, or all".to_owned()),
     }
 }
 

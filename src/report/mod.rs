@@ -10,6 +10,7 @@ pub mod markdown;
 pub mod model;
 mod nodes;
 mod parameters;
+mod passed;
 pub(crate) mod prose;
 pub mod render;
 mod rewritten;

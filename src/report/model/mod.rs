@@ -192,6 +192,18 @@ pub struct PlanNode {
     pub never_executed: bool,
     /// Everything else.
     pub details: NodeDetails,
+    /// Why rules reported nothing about it; empty unless that was asked
+    /// (`--why-not-flagged`).
+    pub why_not_flagged: Vec<Passed>,
+}
+
+/// Why a rule reported nothing about a plan node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Passed {
+    /// The rule's name.
+    pub rule: String,
+    /// The reason, with the numbers that decided.
+    pub reason: String,
 }
 
 /// A condition of a plan node.
@@ -234,6 +246,9 @@ pub struct Finding {
     pub relation: Option<Relation>,
     /// The share of the statement's time or cost that is at stake, 0 to 1.
     pub share: f64,
+    /// The milliseconds that this share comes to, and so the most that could
+    /// be saved; absent where the plan was not timed.
+    pub saves_ms: Option<f64>,
     /// What supports the finding.
     pub evidence: Vec<Evidence>,
     /// What to do.
