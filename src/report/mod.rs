@@ -10,6 +10,7 @@ pub mod model;
 mod parameters;
 pub(crate) mod prose;
 pub mod render;
+pub mod resources;
 mod rewritten;
 mod snippet;
 mod summary;

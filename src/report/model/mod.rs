@@ -5,6 +5,7 @@
 //! that a change inside cannot break anyone's scripts. Nothing here renders.
 
 mod parameters;
+mod resources;
 mod what_if;
 mod why_not;
 
@@ -13,6 +14,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub use parameters::{ComparedParameter, Parameters, PlanShape, TriedValue};
+pub use resources::{Bound, Figure, FigureUnit, MemoryUse, Resources};
 pub use what_if::{
     ChangeStatus, ComparedNode, NodeChange, NodeNumbers, PlanSameness, StatementWhatIf, WhatIf,
     WhatIfChange, WhatIfIndex, WhatIfWrites,
@@ -70,6 +72,8 @@ pub struct Statement {
     /// What its parameters do to the plan, where it has any that are compared
     /// with columns.
     pub parameters: Option<Parameters>,
+    /// What it takes from a server, where there is a plan.
+    pub resources: Option<Resources>,
     /// Its plan with the supposed change (`--what-if`) against that without.
     pub what_if: Option<StatementWhatIf>,
     /// What was found, the costliest first.
