@@ -194,6 +194,7 @@ fn report() -> Report {
             nodes: vec![node(1, None, "Gather", 0.03), filter],
         }),
         parameters: None,
+        resources: None,
         what_if: None,
         findings: vec![slow, finding(Level::Note, "a second, smaller finding")],
         suppressed: vec![Suppressed {

@@ -11,6 +11,7 @@ use super::model;
 use super::rewritten::{rewritten_sql, unified_diff};
 use crate::advise::{Analysis, Outcome, PlanFrom};
 use crate::finding::{self, Applicability, Change, Evidence, Finding, Level, Origin, SideEffect};
+use crate::plan::resources::Server;
 use crate::plan::{ConditionRole, NodeId, PlanEdge, PlanGraph, metrics};
 use crate::source::{Problem, Sources, Span};
 use crate::verify::Engine;
@@ -87,6 +88,7 @@ impl Builder<'_> {
                 table
             }),
             parameters: analysis.parameters.as_ref().map(super::parameters::build),
+            resources: plan.map(|plan| super::resources::of(plan, &Server::default())),
             what_if: None,
             findings: analysis.findings.iter().map(&finding).collect(),
             suppressed: analysis

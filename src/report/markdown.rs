@@ -13,6 +13,7 @@ use super::parameters;
 use super::passed;
 use super::prose;
 use super::render::Options;
+use super::resources;
 use super::summary;
 use super::tree;
 use super::verdict;
@@ -180,6 +181,11 @@ fn section(statement: &Statement, options: &Options, out: &mut dyn Write) -> io:
         && !options.brief
     {
         parameters(found, options, out)?;
+    }
+    if let Some(found) = &statement.resources
+        && !options.brief
+    {
+        resources::markdown(found, options, out)?;
     }
     if let Some(plan) = &statement.plan
         && !options.brief

@@ -13,6 +13,7 @@ mod parameters;
 mod passed;
 pub(crate) mod prose;
 pub mod render;
+pub mod resources;
 mod rewritten;
 mod snippet;
 mod summary;

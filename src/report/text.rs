@@ -86,7 +86,7 @@ fn write_snippet(text: &str, out: &mut dyn Write) -> io::Result<()> {
 
 /// The layout of one run.
 pub(super) struct Page<'a> {
-    options: &'a Options,
+    pub(super) options: &'a Options,
     pub(super) palette: Palette,
     prose: usize,
 }
@@ -139,6 +139,11 @@ impl<'a> Page<'a> {
             && !self.options.brief
         {
             self.parameters(parameters, out)?;
+        }
+        if let Some(found) = &statement.resources
+            && !self.options.brief
+        {
+            self.resources(found, out)?;
         }
         if statement.findings.is_empty() && !statement.failed && summary::was_checked(statement) {
             writeln!(out)?;

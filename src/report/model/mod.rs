@@ -6,6 +6,7 @@
 
 mod node;
 mod parameters;
+mod resources;
 mod what_if;
 mod why_not;
 
@@ -17,6 +18,7 @@ pub use node::{
     Blocks, IoMs, NodeDetails, NodeRelation, Property, RunDetails, RunPart, TriggerTime, Worker,
 };
 pub use parameters::{ComparedParameter, Parameters, PlanShape, TriedValue};
+pub use resources::{Bound, Figure, FigureUnit, MemoryUse, Resources};
 pub use what_if::{
     ChangeStatus, ComparedNode, NodeChange, NodeNumbers, PlanSameness, StatementWhatIf, WhatIf,
     WhatIfChange, WhatIfIndex, WhatIfWrites,
@@ -74,6 +76,8 @@ pub struct Statement {
     /// What its parameters do to the plan, where it has any that are compared
     /// with columns.
     pub parameters: Option<Parameters>,
+    /// What it takes from a server, where there is a plan.
+    pub resources: Option<Resources>,
     /// Its plan with the supposed change (`--what-if`) against that without.
     pub what_if: Option<StatementWhatIf>,
     /// What was found, the costliest first.
