@@ -4,6 +4,7 @@
 //! They are a public contract with a version, apart from the types inside, so
 //! that a change inside cannot break anyone's scripts. Nothing here renders.
 
+mod log;
 mod parameters;
 mod what_if;
 mod why_not;
@@ -12,6 +13,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
+pub use log::{Log, LogFile, LogGroup, LogPart, LogShape, LogTotals};
 pub use parameters::{ComparedParameter, Parameters, PlanShape, TriedValue};
 pub use what_if::{
     ChangeStatus, ComparedNode, NodeChange, NodeNumbers, PlanSameness, StatementWhatIf, WhatIf,
@@ -33,6 +35,8 @@ pub struct Report {
     pub tool: Tool,
     /// The change that was supposed (`--what-if`), with what became of it.
     pub what_if: Option<WhatIf>,
+    /// The logs among the inputs, where there are any.
+    pub log: Option<Log>,
     /// The statements, in the order of the inputs.
     pub statements: Vec<Statement>,
     /// Trouble that belongs to no statement: files that could not be read, a
