@@ -226,6 +226,7 @@ fn report() -> Report {
             version: "0.0.0".to_owned(),
         },
         what_if: None,
+        log: None,
         statements: vec![statement],
         problems: vec![Problem {
             kind: ProblemKind::Input,

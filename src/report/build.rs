@@ -30,6 +30,7 @@ pub fn build(
             version: env!("CARGO_PKG_VERSION").to_owned(),
         },
         what_if: None,
+        log: None,
         statements: analyses
             .iter()
             .map(|analysis| builder.statement(analysis))

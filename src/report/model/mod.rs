@@ -5,6 +5,7 @@
 //! that a change inside cannot break anyone's scripts. Nothing here renders.
 
 mod node;
+mod log;
 mod parameters;
 mod resources;
 mod what_if;
@@ -17,6 +18,7 @@ use serde_json::Value;
 pub use node::{
     Blocks, IoMs, NodeDetails, NodeRelation, Property, RunDetails, RunPart, TriggerTime, Worker,
 };
+pub use log::{Log, LogFile, LogGroup, LogPart, LogShape, LogTotals};
 pub use parameters::{ComparedParameter, Parameters, PlanShape, TriedValue};
 pub use resources::{Bound, Figure, FigureUnit, MemoryUse, Resources};
 pub use what_if::{
@@ -39,6 +41,8 @@ pub struct Report {
     pub tool: Tool,
     /// The change that was supposed (`--what-if`), with what became of it.
     pub what_if: Option<WhatIf>,
+    /// The logs among the inputs, where there are any.
+    pub log: Option<Log>,
     /// The statements, in the order of the inputs.
     pub statements: Vec<Statement>,
     /// Trouble that belongs to no statement: files that could not be read, a
