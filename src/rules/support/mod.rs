@@ -7,4 +7,5 @@ pub(super) mod condition;
 pub(super) mod memory;
 pub(super) mod node;
 pub(super) mod show;
+pub(super) mod suggest;
 pub(super) mod weight;
