@@ -2,9 +2,9 @@
 //! true, complete and safe.
 
 use pgadvise::report::model::{
-    Applicability, Condition, CrashedRule, Engine, Evidence, Finding, Level, Missing, NodeRef,
-    Origin, Place, Plan, PlanFrom, PlanNode, Precondition, Problem, ProblemKind, Relation, Report,
-    Rules, Severity, SideEffect, SideEffectKind, SkippedRule, Statement, Suggestion,
+    Applicability, Condition, CrashedRule, Engine, Evidence, Finding, Level, Missing, NodeDetails,
+    NodeRef, Origin, Place, Plan, PlanFrom, PlanNode, Precondition, Problem, ProblemKind, Relation,
+    Report, Rules, Severity, SideEffect, SideEffectKind, SkippedRule, Statement, Suggestion,
     SuggestionKind, Suppressed, Tool, Totals, Unit, Verdict, VerdictStatus,
 };
 use pgadvise::report::{FORMATS, Options, json, markdown, text};
@@ -46,6 +46,7 @@ fn node(id: usize, parent: Option<usize>, label: &str, share: f64) -> PlanNode {
         estimate_error: Some(1.0),
         underestimated: false,
         never_executed: false,
+        details: NodeDetails::default(),
     }
 }
 

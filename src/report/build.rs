@@ -301,6 +301,7 @@ pub(super) fn plan_table(plan: &PlanGraph) -> model::Plan {
                 estimate_error: derived.q_error.and_then(format::finite),
                 underestimated: derived.underestimated,
                 never_executed: derived.never_executed,
+                details: super::nodes::details(id, node, derived),
             }
         })
         .collect();
@@ -311,6 +312,7 @@ pub(super) fn plan_table(plan: &PlanGraph) -> model::Plan {
         total_cost: plan.total_cost().and_then(format::finite),
         remainder_ms: format::finite(metrics.remainder_ms).unwrap_or(0.0),
         nodes,
+        run: super::nodes::run(&plan.run),
     }
 }
 

@@ -4,9 +4,11 @@
 
 pub mod build;
 pub mod format;
+pub mod html;
 pub mod json;
 pub mod markdown;
 pub mod model;
+mod nodes;
 mod parameters;
 pub(crate) mod prose;
 pub mod render;

@@ -4,6 +4,7 @@
 //! They are a public contract with a version, apart from the types inside, so
 //! that a change inside cannot break anyone's scripts. Nothing here renders.
 
+mod node;
 mod parameters;
 mod what_if;
 mod why_not;
@@ -12,6 +13,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
+pub use node::{
+    Blocks, IoMs, NodeDetails, NodeRelation, Property, RunDetails, RunPart, TriggerTime, Worker,
+};
 pub use parameters::{ComparedParameter, Parameters, PlanShape, TriedValue};
 pub use what_if::{
     ChangeStatus, ComparedNode, NodeChange, NodeNumbers, PlanSameness, StatementWhatIf, WhatIf,
@@ -140,6 +144,8 @@ pub struct Plan {
     pub remainder_ms: f64,
     /// The nodes in the order in which PostgreSQL printed them, parents first.
     pub nodes: Vec<PlanNode>,
+    /// What EXPLAIN prints around the tree.
+    pub run: RunDetails,
 }
 
 /// One node of a plan.
@@ -184,6 +190,8 @@ pub struct PlanNode {
     pub underestimated: bool,
     /// It was never executed.
     pub never_executed: bool,
+    /// Everything else.
+    pub details: NodeDetails,
 }
 
 /// A condition of a plan node.
