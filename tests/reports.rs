@@ -47,6 +47,7 @@ fn node(id: usize, parent: Option<usize>, label: &str, share: f64) -> PlanNode {
         underestimated: false,
         never_executed: false,
         details: NodeDetails::default(),
+        why_not_flagged: Vec::new(),
     }
 }
 
@@ -121,6 +122,7 @@ fn finding(level: Level, message: &str) -> Finding {
             name: "orders".to_owned(),
         }),
         share: 0.97,
+        saves_ms: Some(776.0),
         evidence: vec![
             Evidence {
                 label: "rows removed by the filter".to_owned(),
@@ -192,6 +194,7 @@ fn report() -> Report {
             nodes: vec![node(1, None, "Gather", 0.03), filter],
         }),
         parameters: None,
+        resources: None,
         what_if: None,
         findings: vec![slow, finding(Level::Note, "a second, smaller finding")],
         suppressed: vec![Suppressed {
@@ -223,6 +226,7 @@ fn report() -> Report {
             version: "0.0.0".to_owned(),
         },
         what_if: None,
+        log: None,
         statements: vec![statement],
         problems: vec![Problem {
             kind: ProblemKind::Input,

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::advise::why_not_flagged::Asked;
+
 /// What the program is for, above the options.
 const ABOUT: &str =
     "A query-optimization advisor for PostgreSQL: what is slow, why, and what exactly to change";
@@ -267,9 +269,20 @@ pub struct ExplainArgs {
     #[arg(short, long, value_name = "FILE", help_heading = "The report")]
     pub output: Option<PathBuf>,
 
+    /// Say of a plan node why rules did not report it: its number as shown, or all
+    ///
+    /// For one node, every rule that looks at such nodes says why it stayed silent; for all, only what
+    /// was seen and not told is listed, with the numbers that decided.
+    #[arg(long, value_name = "NODE", help_heading = "The report", value_parser = asked_node)]
+    pub why_not_flagged: Option<Asked>,
+
     /// Exit with 1 when something is found at this level or above [default: never]
     #[arg(long, value_name = "LEVEL", help_heading = "The report")]
     pub fail_on: Option<FailOn>,
+
+    /// The server that is to carry it.
+    #[command(flatten)]
+    pub server: ServerArgs,
 }
 
 /// Where plans come from.
@@ -326,6 +339,26 @@ pub struct PlannerArgs {
     /// Where the programs of an installed PostgreSQL are (initdb, postgres)
     #[arg(long, value_name = "FOLDER", help_heading = "Where plans come from")]
     pub pg_bin: Option<PathBuf>,
+}
+
+/// The server that is to carry the statements.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct ServerArgs {
+    /// Processor cores of the server: says how many executions per second it can carry
+    #[arg(long, value_name = "N", help_heading = "Capacity", value_parser = positive)]
+    pub cores: Option<f64>,
+
+    /// Executions per second: says how many connections, cores and workers are busy then
+    #[arg(long, value_name = "R", help_heading = "Capacity", value_parser = positive)]
+    pub rate: Option<f64>,
+
+    /// Memory that statements may take together, such as 24GB
+    #[arg(long, value_name = "SIZE", help_heading = "Capacity", value_parser = size)]
+    pub memory: Option<f64>,
+
+    /// What the storage reads per second, such as 800MB
+    #[arg(long, value_name = "SIZE", help_heading = "Capacity", value_parser = size)]
+    pub read_bandwidth: Option<f64>,
 }
 
 /// Which PostgreSQL plans for a snapshot.
@@ -465,9 +498,20 @@ pub struct ReportArgs {
     #[arg(short, long, value_name = "FILE", help_heading = "The report")]
     pub output: Option<PathBuf>,
 
+    /// Say of a plan node why rules did not report it: its number as shown, or all
+    ///
+    /// For one node, every rule that looks at such nodes says why it stayed silent; for all, only what
+    /// was seen and not told is listed, with the numbers that decided.
+    #[arg(long, value_name = "NODE", help_heading = "The report", value_parser = asked_node)]
+    pub why_not_flagged: Option<Asked>,
+
     /// Exit with 1 when something is found at this level or above [default: never]
     #[arg(long, value_name = "LEVEL", help_heading = "The report")]
     pub fail_on: Option<FailOn>,
+
+    /// The server that is to carry it.
+    #[command(flatten)]
+    pub server: ServerArgs,
 }
 
 impl ReportArgs {
@@ -486,7 +530,20 @@ impl ReportArgs {
             format: self.format,
             output: self.output.clone(),
             fail_on: self.fail_on,
+            why_not_flagged: self.why_not_flagged,
+            server: self.server,
         }
+    }
+}
+
+/// A plan node's number, or all of them.
+fn asked_node(text: &str) -> Result<Asked, String> {
+    if text == "all" {
+        return Ok(Asked::All);
+    }
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(Asked::Node(number)),
+        _ => Err("a node's number as the plan shows it, from 1, or all".to_owned()),
     }
 }
 
@@ -562,4 +619,21 @@ fn percent(text: &str) -> Result<f64, String> {
         .ok()
         .filter(|percent| (0.0..=100.0).contains(percent))
         .ok_or_else(|| "a percentage from 0 to 100 is expected".to_owned())
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    text.parse::<f64>()
+        .ok()
+        .filter(|number| number.is_finite() && *number > 0.0)
+        .ok_or_else(|| "a number above 0 is expected".to_owned())
+}
+
+fn size(text: &str) -> Result<f64, String> {
+    let given = text.trim().trim_end_matches("/s");
+    given
+        .ends_with(|c: char| c.is_ascii_alphabetic())
+        .then(|| crate::plan::resources::bytes(given))
+        .flatten()
+        .filter(|bytes| bytes.is_finite() && *bytes > 0.0)
+        .ok_or_else(|| "a size with its unit is expected: 512MB, 24GB".to_owned())
 }

@@ -2,7 +2,7 @@
 //! the report.
 
 use super::Exit;
-use super::args::{ExplainArgs, Global};
+use super::args::{ExplainArgs, Global, ServerArgs};
 use super::env::Environment;
 use super::failure::{Failure, Kind};
 use super::inputs::{Inputs, is_planned};
@@ -15,6 +15,7 @@ use crate::advise::suppress::ConfiguredSuppression;
 use crate::advise::what_if::Tried;
 use crate::advise::{Analysis, Outcome, belongs};
 
+use crate::plan::resources::Server;
 use crate::report::{self, FORMATS, Render, model};
 use crate::verify::Planner;
 
@@ -144,10 +145,21 @@ fn report(
         inputs.problems.push(failure.problem());
     }
     let mut report = report::build(&analyses, &inputs.sources, inputs.problems);
+    report::resources::attach(&mut report, &analyses, &server(&args.server));
     if let Some(tried) = tried {
         report::what_if::attach(&mut report, &tried, &changes.spans, &inputs.sources);
     }
     Ok(report)
+}
+
+/// What is known about the server that is to carry the statements.
+fn server(given: &ServerArgs) -> Server {
+    Server {
+        cores: given.cores,
+        rate: given.rate,
+        memory_bytes: given.memory,
+        read_bytes_per_second: given.read_bandwidth,
+    }
 }
 
 /// Standard input can be read once.

@@ -22,7 +22,7 @@ pub mod seq_scan_behind_selective_filter;
 pub mod sort_spilled_to_disk;
 pub mod sort_without_index_for_limit;
 pub mod stale_or_missing_statistics;
-mod support;
+pub(crate) mod support;
 
 use crate::rule::Rule;
 
