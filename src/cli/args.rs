@@ -574,7 +574,7 @@ pub struct ServeArgs {
     /// The address and port to listen on; port 0 takes any that is free
     ///
     /// An address that other machines can reach needs a token, in the variable
-    /// PGADVISE_SERVE_TOKEN or in a file. What is sent is not encrypted.
+    /// `PGADVISE_SERVE_TOKEN` or in a file. What is sent is not encrypted.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8432")]
     pub listen: std::net::SocketAddr,
     /// Ask callers for the token in this file

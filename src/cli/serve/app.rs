@@ -64,10 +64,19 @@ pub(super) fn router(shared: App) -> Router {
         .route_layer(middleware::from_fn_with_state(Arc::clone(&shared), token))
         .route("/login", get(login_form).post(login))
         .route("/healthz", get(async || "ok\n"))
-        .fallback(async || problem(StatusCode::NOT_FOUND, "There is nothing at this address.", None));
+        .fallback(async || {
+            problem(
+                StatusCode::NOT_FOUND,
+                "There is nothing at this address.",
+                None,
+            )
+        });
     guarded
         .layer(DefaultBodyLimit::max(body_limit))
-        .layer(middleware::from_fn_with_state(Arc::clone(&shared), outermost))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&shared),
+            outermost,
+        ))
         .with_state(shared)
 }
 
@@ -163,10 +172,9 @@ async fn token(State(shared): State<App>, request: Request, next: Next) -> Respo
         "This server wants a token.",
         Some("send it as \"Authorization: Bearer TOKEN\""),
     );
-    response.headers_mut().insert(
-        header::WWW_AUTHENTICATE,
-        HeaderValue::from_static("Bearer"),
-    );
+    response
+        .headers_mut()
+        .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     response
 }
 
@@ -194,10 +202,7 @@ struct Login {
     token: String,
 }
 
-async fn login(
-    State(shared): State<App>,
-    form: Result<Form<Login>, FormRejection>,
-) -> Response {
+async fn login(State(shared): State<App>, form: Result<Form<Login>, FormRejection>) -> Response {
     let Ok(Form(login)) = form else {
         return problem(StatusCode::BAD_REQUEST, "The form could not be read.", None);
     };
@@ -222,10 +227,7 @@ async fn login(
 }
 
 /// The form of the page.
-async fn paste(
-    State(shared): State<App>,
-    form: Result<Form<Pasted>, FormRejection>,
-) -> Response {
+async fn paste(State(shared): State<App>, form: Result<Form<Pasted>, FormRejection>) -> Response {
     let pasted = match form {
         Ok(Form(pasted)) => pasted,
         Err(rejection) => return body_refused(&shared, rejection.status()),
@@ -386,14 +388,18 @@ async fn make(shared: &App, pasted: Pasted) -> Result<(String, Arc<Kept>), Unmad
         }
         // A panic: what it said went to the log, with nothing of the plan.
         Ok(Err(_)) => {
-            shared.telemetry.ended(Ending::Failed, Some(began.elapsed()));
+            shared
+                .telemetry
+                .ended(Ending::Failed, Some(began.elapsed()));
             return Err(Unmade::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "The program failed on this plan, which is a bug worth reporting.",
             ));
         }
         Ok(Ok(Err(message))) => {
-            shared.telemetry.ended(Ending::Failed, Some(began.elapsed()));
+            shared
+                .telemetry
+                .ended(Ending::Failed, Some(began.elapsed()));
             return Err(Unmade::new(StatusCode::UNPROCESSABLE_ENTITY, message));
         }
         Ok(Ok(Ok(made))) => made,

@@ -1,8 +1,10 @@
 //! Who may ask: only pages and programs that were given the address or the
 //! token. A page elsewhere in the same browser is neither.
 
-use axum::http::{HeaderMap, Method, header};
+use axum::http::{HeaderMap, HeaderValue, Method, header};
 use sha2::{Digest as _, Sha256};
+
+use super::store::hex;
 
 /// The cookie in which a browser keeps the token's hash.
 pub(super) const COOKIE: &str = "pgadvise";
@@ -36,11 +38,7 @@ impl Token {
         let mut hasher = Sha256::new();
         hasher.update(b"cookie");
         hasher.update(self.hash);
-        hasher
-            .finalize()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        hex(&hasher.finalize())
     }
 
     /// Whether the request shows it, as `Authorization: Bearer` or in the
@@ -59,8 +57,7 @@ impl Token {
             return true;
         }
         let expected = Sha256::digest(self.cookie_value().as_bytes()).into();
-        cookies(headers)
-            .any(|value| same(&Sha256::digest(value.as_bytes()).into(), &expected))
+        cookies(headers).any(|value| same(&Sha256::digest(value.as_bytes()).into(), &expected))
     }
 }
 
@@ -107,7 +104,7 @@ pub(super) fn check(
     }
     // Browsers name the page that sends; programs do not.
     let Some(origin) = headers.get(header::ORIGIN) else {
-        return match headers.get("sec-fetch-site").map(|site| site.as_bytes()) {
+        return match headers.get("sec-fetch-site").map(HeaderValue::as_bytes) {
             None | Some(b"same-origin" | b"none") => Ok(()),
             Some(_) => Err(Refusal::Origin),
         };

@@ -1,6 +1,6 @@
 //! From what was pasted to a report in every form.
 
-use super::app::{Make, Made, Pasted};
+use super::app::{Made, Make, Pasted};
 use super::store::Kept;
 use crate::cli::explain::analyse_inputs;
 use crate::cli::inputs::Inputs;

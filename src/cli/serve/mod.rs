@@ -72,7 +72,11 @@ pub(super) fn run(
     environment: &Environment,
     ui: &mut Ui,
 ) -> Result<Exit, Failure> {
-    let settings = Settings::new(&super::args::ReportArgs::default().as_explain(), global, environment)?;
+    let settings = Settings::new(
+        &super::args::ReportArgs::default().as_explain(),
+        global,
+        environment,
+    )?;
     let token = token(args, environment)?;
     if token.is_none() && !args.listen.ip().is_loopback() {
         return Err(Failure::new(
@@ -136,7 +140,9 @@ async fn serve(args: &ServeArgs, shared: Arc<Shared>, ui: &Ui) -> Result<(), Fai
     let mut told = pin!(told_to_end());
     let listener = TcpListener::bind(args.listen).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
-    ui.say(&[format!("pgadvise listens on http://{address}/ (Ctrl-C ends it)")]);
+    ui.say(&[format!(
+        "pgadvise listens on http://{address}/ (Ctrl-C ends it)"
+    )]);
     tracing::info!(%address, "listening");
 
     let (end, ending) = watch::channel(());

@@ -78,7 +78,11 @@ impl Telemetry {
             seconds.clone(),
         );
         registry.register("reports_in_progress", "Reports being made", working.clone());
-        registry.register("connections", "Connections that are open", connections.clone());
+        registry.register(
+            "connections",
+            "Connections that are open",
+            connections.clone(),
+        );
         registry.register("reports_kept", "Reports that are kept", kept.clone());
         registry.register_with_unit(
             "reports_kept",
@@ -123,7 +127,8 @@ impl Telemetry {
     }
 
     pub(super) fn held(&self, held: Held) {
-        self.kept.set(i64::try_from(held.reports).unwrap_or(i64::MAX));
+        self.kept
+            .set(i64::try_from(held.reports).unwrap_or(i64::MAX));
         self.kept_bytes
             .set(i64::try_from(held.bytes).unwrap_or(i64::MAX));
     }
