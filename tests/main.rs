@@ -18,6 +18,7 @@ mod rewrites;
 mod rules;
 mod snapshot_cli;
 mod snapshots;
+mod serve;
 mod sql;
 mod support;
 mod twins;
