@@ -139,7 +139,10 @@ fn a_pasted_plan_comes_back_as_a_report_under_a_link_of_its_own() {
     assert_eq!(link.len(), "/r/".len() + 32, "{link}");
     let report = server.get(&link, "");
     assert_eq!(report.status(), 200);
-    assert_eq!(report.header("content-type"), Some("text/html; charset=utf-8"));
+    assert_eq!(
+        report.header("content-type"),
+        Some("text/html; charset=utf-8")
+    );
     assert!(report.body().contains("secret_table"));
     let again = server.post("/", FORM, &form(PLAN));
     assert_ne!(again.header("location"), Some(link.as_str()));
@@ -149,7 +152,12 @@ fn a_pasted_plan_comes_back_as_a_report_under_a_link_of_its_own() {
         json.pointer("/statements/0/plan/nodes/0/label").unwrap(),
         "Seq Scan on secret_table"
     );
-    assert_eq!(server.get("/r/00000000000000000000000000000000", "").status(), 404);
+    assert_eq!(
+        server
+            .get("/r/00000000000000000000000000000000", "")
+            .status(),
+        404
+    );
 }
 
 #[test]
@@ -157,7 +165,10 @@ fn programs_send_the_plan_as_the_body() {
     let server = Serving::start(&[], None);
     let answer = server.post("/api/report?format=markdown", "", PLAN);
     assert_eq!(answer.status(), 201, "{}", answer.0);
-    assert_eq!(answer.header("content-type"), Some("text/markdown; charset=utf-8"));
+    assert_eq!(
+        answer.header("content-type"),
+        Some("text/markdown; charset=utf-8")
+    );
     let link = answer.header("location").unwrap().to_owned();
     assert_eq!(server.get(&link, "").status(), 200);
     for (body, status) in [("", 422), ("SELECT 1", 422), ("\u{0}\u{1}", 422)] {
@@ -181,7 +192,10 @@ fn too_much_is_refused_and_the_server_goes_on() {
     let server = Serving::start(&["--max-body", "1"], None);
     let large = "x".repeat(2 << 20);
     assert_eq!(server.post("/api/report", "", &large).status(), 413);
-    assert_eq!(server.post("/", FORM, &format!("plan={large}")).status(), 413);
+    assert_eq!(
+        server.post("/", FORM, &format!("plan={large}")).status(),
+        413
+    );
     assert_eq!(server.get("/healthz", "").status(), 200);
 }
 
@@ -204,7 +218,10 @@ fn with_a_token_nothing_is_shown_without_it() {
     assert_eq!(entered.status(), 303);
     let cookie = entered.header("set-cookie").unwrap();
     assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"));
-    assert!(!cookie.contains(token), "the cookie is not the token itself");
+    assert!(
+        !cookie.contains(token),
+        "the cookie is not the token itself"
+    );
     let kept = cookie.split(';').next().unwrap();
     let page = server.get("/", &format!("Cookie: {kept}\r\n"));
     assert_eq!(page.status(), 200);
@@ -228,7 +245,10 @@ fn what_others_can_reach_needs_a_token() {
         .unwrap();
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("too short") && !said.contains("short\""), "{said}");
+    assert!(
+        said.contains("too short") && !said.contains("short\""),
+        "{said}"
+    );
 }
 
 #[test]

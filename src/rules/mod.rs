@@ -27,7 +27,6 @@ pub mod sort_spilled_to_disk;
 pub mod sort_without_index_for_limit;
 pub mod stale_or_missing_statistics;
 pub(crate) mod support;
-mod support;
 pub mod triggers_take_long;
 pub mod uneven_workers;
 pub mod wal_mostly_full_pages;
