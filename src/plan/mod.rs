@@ -11,6 +11,7 @@
 pub mod build;
 pub mod compare;
 pub mod json;
+pub mod log;
 pub mod metrics;
 mod query;
 pub mod read;
