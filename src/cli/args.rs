@@ -520,6 +520,8 @@ pub enum Format {
     Json,
     /// For a pull request
     Markdown,
+    /// A page for a browser
+    Html,
 }
 
 impl Format {
@@ -529,6 +531,7 @@ impl Format {
             Self::Text => "text",
             Self::Json => "json",
             Self::Markdown => "markdown",
+            Self::Html => "html",
         }
     }
 }
