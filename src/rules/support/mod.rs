@@ -4,6 +4,8 @@
 pub(super) mod cause;
 mod compared;
 pub(super) mod condition;
+pub(super) mod expression;
+pub(super) mod flow;
 pub(super) mod memory;
 pub(super) mod node;
 pub(super) mod show;
