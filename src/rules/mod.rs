@@ -18,6 +18,7 @@ pub mod hash_built_on_larger_side;
 pub mod hash_join_many_batches;
 pub mod index_only_scan_heap_fetches;
 pub mod index_scan_filters_most_rows;
+pub mod jit_takes_long;
 pub mod join_filter_removes_most_rows;
 pub mod join_without_condition;
 pub mod leading_wildcard;
@@ -27,7 +28,10 @@ pub mod merge_join_sorts_its_input;
 pub mod missing_index;
 pub mod nested_loop_inner_seq_scan;
 pub mod not_in_nullable_subquery;
+pub mod output_takes_long;
 pub mod plan_depends_on_parameter;
+pub mod planning_longer_than_execution;
+pub mod planning_takes_much_memory;
 pub mod recursion_rescans_table;
 pub mod row_estimate_far_off;
 pub mod seq_scan_behind_selective_filter;
@@ -36,7 +40,11 @@ pub mod sort_without_index_for_limit;
 pub mod stale_or_missing_statistics;
 pub mod subquery_filter_not_pushed_down;
 mod support;
+pub mod triggers_take_long;
+pub mod uneven_workers;
+pub mod wal_mostly_full_pages;
 pub mod wide_rows_carried;
+pub mod workers_not_launched;
 
 use crate::rule::Rule;
 
@@ -59,6 +67,7 @@ pub static ALL: &[&dyn Rule] = &[
     &hash_join_many_batches::HashJoinManyBatches,
     &index_only_scan_heap_fetches::IndexOnlyScanHeapFetches,
     &index_scan_filters_most_rows::IndexScanFiltersMostRows,
+    &jit_takes_long::JitTakesLong,
     &join_filter_removes_most_rows::JoinFilterRemovesMostRows,
     &join_without_condition::JoinWithoutCondition,
     &leading_wildcard::LeadingWildcard,
@@ -68,7 +77,10 @@ pub static ALL: &[&dyn Rule] = &[
     &missing_index::MissingIndex,
     &nested_loop_inner_seq_scan::NestedLoopInnerSeqScan,
     &not_in_nullable_subquery::NotInNullableSubquery,
+    &output_takes_long::OutputTakesLong,
     &plan_depends_on_parameter::PlanDependsOnParameter,
+    &planning_longer_than_execution::PlanningLongerThanExecution,
+    &planning_takes_much_memory::PlanningTakesMuchMemory,
     &recursion_rescans_table::RecursionRescansTable,
     &row_estimate_far_off::RowEstimateFarOff,
     &seq_scan_behind_selective_filter::SeqScanBehindSelectiveFilter,
@@ -76,7 +88,11 @@ pub static ALL: &[&dyn Rule] = &[
     &sort_without_index_for_limit::SortWithoutIndexForLimit,
     &stale_or_missing_statistics::StaleOrMissingStatistics,
     &subquery_filter_not_pushed_down::SubqueryFilterNotPushedDown,
+    &triggers_take_long::TriggersTakeLong,
+    &uneven_workers::UnevenWorkers,
+    &wal_mostly_full_pages::WalMostlyFullPages,
     &wide_rows_carried::WideRowsCarried,
+    &workers_not_launched::WorkersNotLaunched,
 ];
 
 /// The rule of that name.
