@@ -4,6 +4,8 @@
 pub(crate) mod cause;
 mod compared;
 pub(crate) mod condition;
+pub(crate) mod expression;
+pub(crate) mod flow;
 pub(crate) mod memory;
 pub(crate) mod node;
 pub(crate) mod show;
