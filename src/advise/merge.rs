@@ -238,6 +238,22 @@ fn parent_of<'a>(catalog: &'a Catalog, schema: &str, name: &str) -> Option<&'a R
     found
 }
 
+/// Which of those findings explains that one, which is not shown for it.
+pub fn cause_of<'a>(
+    effect: &Finding,
+    findings: &'a [Finding],
+    plan: Option<&PlanGraph>,
+) -> Option<&'a Finding> {
+    EXPLAINS
+        .iter()
+        .filter(|(_, rule, _)| *rule == effect.rule)
+        .find_map(|(cause, _, lie)| {
+            findings
+                .iter()
+                .find(|other| other.rule == *cause && lies(other, effect, *lie, plan))
+        })
+}
+
 /// Folds every finding that another explains into that other.
 fn explained(findings: Vec<Finding>, plan: Option<&PlanGraph>) -> Vec<Finding> {
     // Only the effects are compared, each with the causes: the number of

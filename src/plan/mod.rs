@@ -10,6 +10,7 @@
 
 pub mod build;
 pub mod compare;
+pub mod diff;
 pub mod json;
 pub mod metrics;
 mod query;

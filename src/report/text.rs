@@ -8,6 +8,7 @@ use super::model::{
     Severity, Statement, StatementWhatIf, Suggestion, Suppressed, WhatIf,
 };
 use super::parameters;
+use super::passed;
 use super::prose::{self, Palette, paint};
 use super::render::Options;
 use super::snippet::snippet;
@@ -154,6 +155,13 @@ impl<'a> Page<'a> {
             };
             self.styled_paragraph("  ", &said, style, out)?;
         }
+        for (node, reasons) in passed::by_node(statement) {
+            writeln!(out)?;
+            self.labelled("  Not flagged:", self.palette.heading, &node, out)?;
+            for (rule, reason) in reasons {
+                self.labelled(&format!("    {rule}:"), self.palette.dim, reason, out)?;
+            }
+        }
         if !statement.suppressed.is_empty() {
             writeln!(out)?;
             self.suppressed(&statement.suppressed, out)?;
@@ -253,6 +261,14 @@ impl<'a> Page<'a> {
         {
             let room = self.options.width.saturating_sub(2);
             write_snippet(&snippet(sql, start, place, self.options.color, room), out)?;
+        }
+        if let Some(saves) = summary::saves(finding) {
+            self.labelled(
+                &prose::left("  saves", INDENT - 2),
+                self.palette.dim,
+                &saves,
+                out,
+            )?;
         }
         self.evidence(&finding.evidence, out)?;
         if !finding.why.is_empty() {

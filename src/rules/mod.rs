@@ -10,19 +10,27 @@ pub mod function_on_indexed_column;
 pub mod hash_join_many_batches;
 pub mod index_only_scan_heap_fetches;
 pub mod index_scan_filters_most_rows;
+pub mod jit_takes_long;
 pub mod join_without_condition;
 pub mod leading_wildcard;
 pub mod lossy_bitmap;
 pub mod missing_index;
 pub mod nested_loop_inner_seq_scan;
 pub mod not_in_nullable_subquery;
+pub mod output_takes_long;
 pub mod plan_depends_on_parameter;
+pub mod planning_longer_than_execution;
+pub mod planning_takes_much_memory;
 pub mod row_estimate_far_off;
 pub mod seq_scan_behind_selective_filter;
 pub mod sort_spilled_to_disk;
 pub mod sort_without_index_for_limit;
 pub mod stale_or_missing_statistics;
-mod support;
+pub(crate) mod support;
+pub mod triggers_take_long;
+pub mod uneven_workers;
+pub mod wal_mostly_full_pages;
+pub mod workers_not_launched;
 
 use crate::rule::Rule;
 
@@ -37,18 +45,26 @@ pub static ALL: &[&dyn Rule] = &[
     &hash_join_many_batches::HashJoinManyBatches,
     &index_only_scan_heap_fetches::IndexOnlyScanHeapFetches,
     &index_scan_filters_most_rows::IndexScanFiltersMostRows,
+    &jit_takes_long::JitTakesLong,
     &join_without_condition::JoinWithoutCondition,
     &leading_wildcard::LeadingWildcard,
     &lossy_bitmap::LossyBitmap,
     &missing_index::MissingIndex,
     &nested_loop_inner_seq_scan::NestedLoopInnerSeqScan,
     &not_in_nullable_subquery::NotInNullableSubquery,
+    &output_takes_long::OutputTakesLong,
     &plan_depends_on_parameter::PlanDependsOnParameter,
+    &planning_longer_than_execution::PlanningLongerThanExecution,
+    &planning_takes_much_memory::PlanningTakesMuchMemory,
     &row_estimate_far_off::RowEstimateFarOff,
     &seq_scan_behind_selective_filter::SeqScanBehindSelectiveFilter,
     &sort_spilled_to_disk::SortSpilledToDisk,
     &sort_without_index_for_limit::SortWithoutIndexForLimit,
     &stale_or_missing_statistics::StaleOrMissingStatistics,
+    &triggers_take_long::TriggersTakeLong,
+    &uneven_workers::UnevenWorkers,
+    &wal_mostly_full_pages::WalMostlyFullPages,
+    &workers_not_launched::WorkersNotLaunched,
 ];
 
 /// The rule of that name.

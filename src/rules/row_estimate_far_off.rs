@@ -65,6 +65,7 @@ declare_rule! {
         summary: "the planner expected far more or fewer rows than there were",
         level: Warning,
         needs: [Actuals],
+        concerns: [SeqScan, SampleScan, IndexScan, IndexOnlyScan, BitmapHeapScan, BitmapIndexScan, TidRangeScan, ForeignScan, FunctionScan, TableFunctionScan, ProjectSet, CteScan, WorkTableScan, RecursiveUnion, NestedLoop, HashJoin, MergeJoin, Aggregate, Group, Unique, SetOp, Append, MergeAppend, SubqueryScan],
         since: "0.1.0",
     }
 }

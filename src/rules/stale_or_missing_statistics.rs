@@ -51,6 +51,7 @@ declare_rule! {
         summary: "a table of the statement has no statistics, or old ones",
         level: Warning,
         needs: [Catalog],
+        concerns: [SeqScan, SampleScan, IndexScan, IndexOnlyScan, BitmapHeapScan],
         since: "0.1.0",
     }
 }

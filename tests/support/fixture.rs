@@ -238,6 +238,7 @@ impl Section {
             plan: self.plan.as_ref(),
             catalog: self.catalog.as_ref(),
             metrics: None,
+            ..Subject::default()
         }
     }
 
