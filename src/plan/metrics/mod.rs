@@ -226,7 +226,7 @@ pub fn metrics(plan: &PlanGraph) -> Metrics {
             .iter()
             .filter(|charge| charge.ambiguous)
             .map(|charge| at(&times.printed, charge.init_plan))
-            .sum();
+            .fold(0.0, |sum, ms| sum + ms);
     }
     let beside = beside::beside(plan, times.as_ref());
     Metrics {
