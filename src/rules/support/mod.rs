@@ -5,6 +5,7 @@ pub(crate) mod cause;
 mod compared;
 pub(crate) mod condition;
 pub(crate) mod memory;
+pub(crate) mod misled;
 pub(crate) mod node;
 pub(crate) mod show;
 pub(crate) mod weight;
