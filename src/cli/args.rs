@@ -641,6 +641,8 @@ pub enum Format {
     Json,
     /// For a pull request
     Markdown,
+    /// A page for a browser
+    Html,
 }
 
 impl Format {
@@ -650,6 +652,7 @@ impl Format {
             Self::Text => "text",
             Self::Json => "json",
             Self::Markdown => "markdown",
+            Self::Html => "html",
         }
     }
 }
