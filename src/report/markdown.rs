@@ -5,8 +5,9 @@
 use std::io::{self, Write};
 
 use super::format;
+use super::log;
 use super::model::{
-    Applicability, Evidence, Finding, Level, Parameters, Place, Problem, Report, Severity,
+    Applicability, Evidence, Finding, Level, Log, Parameters, Place, Problem, Report, Severity,
     Statement, StatementWhatIf, Suggestion, VerdictStatus, WhatIf,
 };
 use super::parameters;
@@ -26,6 +27,9 @@ const PLAN_WIDTH: usize = 120;
 pub fn render(report: &Report, out: &mut dyn Write, options: &Options) -> io::Result<()> {
     writeln!(out, "## pgadvise\n")?;
     writeln!(out, "{}\n", escape(&summary::totals(report)))?;
+    if let Some(found) = &report.log {
+        logs(found, out)?;
+    }
     if report
         .statements
         .iter()
@@ -48,6 +52,47 @@ pub fn render(report: &Report, out: &mut dyn Write, options: &Options) -> io::Re
     }
     for statement in &report.statements {
         section(statement, options, out)?;
+    }
+    Ok(())
+}
+
+/// Characters of a query in the table of a log.
+const QUERY_WIDTH: usize = 160;
+
+/// What logs hold: a table of the queries that took most time.
+fn logs(found: &Log, out: &mut dyn Write) -> io::Result<()> {
+    for said in log::sentences(found) {
+        writeln!(out, "- {}", escape(&said))?;
+    }
+    writeln!(out)?;
+    if found.groups.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "| {} |", log::HEADER.join(" | "))?;
+    writeln!(out, "|{}---|", "--:|".repeat(log::NUMBERS.len()))?;
+    for (at, group) in found.groups.iter().enumerate() {
+        let mut cells = log::cells(at, group);
+        cells.push(prose::one_line(&group.query, QUERY_WIDTH));
+        let cells: Vec<String> = cells.iter().map(|cell| escape(cell)).collect();
+        writeln!(out, "| {} |", cells.join(" | "))?;
+    }
+    writeln!(out)?;
+    let notes: Vec<String> = log::notes(found)
+        .into_iter()
+        .chain(
+            found
+                .groups
+                .iter()
+                .enumerate()
+                .filter_map(|(at, group)| log::shown(at, group)),
+        )
+        .collect();
+    if !notes.is_empty() {
+        writeln!(out, "<details><summary>More of these queries</summary>\n")?;
+        for note in notes {
+            writeln!(out, "- {}", escape(&note))?;
+        }
+        writeln!(out, "\n</details>\n")?;
     }
     Ok(())
 }

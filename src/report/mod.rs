@@ -6,6 +6,7 @@ pub mod build;
 pub mod format;
 pub mod html;
 pub mod json;
+mod log;
 pub mod markdown;
 pub mod model;
 mod nodes;

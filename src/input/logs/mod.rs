@@ -11,7 +11,7 @@ mod source;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 pub use groups::Limits;
-pub use source::{LogInput, unpacked};
+pub use source::{Given, LogInput, open, unpacked};
 
 use crate::plan::log::body::{self, QueryText};
 use crate::plan::log::{Record, Tally, Wrap, scan};
@@ -515,8 +515,7 @@ impl Reader {
     fn record(&mut self, kept: &groups::Kept) -> LogRecord {
         let (_, found) = self.normalized(&kept.body, kept.wrap);
         self.message.clear();
-        kept.wrap
-            .unwrap(&kept.body, &mut self.message, usize::MAX);
+        kept.wrap.unwrap(&kept.body, &mut self.message, usize::MAX);
         let lines = |bytes: &[u8]| text(bytes).replace("\r\n", "\n");
         let mut sql = None;
         let mut parameters = None;
