@@ -4,7 +4,7 @@
 //! the clock, and does not know other rules.
 
 use crate::finding::{Evidence, Finding, Level, Suggestion};
-use crate::plan::NodeId;
+use crate::plan::{NodeId, NodeKind};
 use crate::source::Span;
 use crate::subject::Subject;
 
@@ -62,6 +62,9 @@ pub struct Meta {
     pub level: Level,
     /// What it needs.
     pub needs: &'static [Need],
+    /// The kinds of plan node that it looks at one by one; empty for a rule
+    /// that looks at the text or the plan as a whole.
+    pub concerns: &'static [NodeKind],
     /// The version that brought it.
     pub since: &'static str,
     /// Its page, from the doc comment.
@@ -82,12 +85,25 @@ pub trait Rule: Described + Sync {
     fn check(&self, subject: &Subject<'_>, sink: &mut Sink);
 }
 
+/// Why a rule that looked at a plan node reported nothing about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Passed {
+    /// The rule's name.
+    pub rule: &'static str,
+    /// The node.
+    pub node: NodeId,
+    /// The reason, with the numbers that decided: no capital, no full stop.
+    pub reason: String,
+}
+
 /// Where findings go. It knows the rule's name, so that a rule cannot report
 /// under another's.
 #[derive(Debug)]
 pub struct Sink {
     meta: &'static Meta,
     findings: Vec<Finding>,
+    /// Kept only where somebody asked for it.
+    passed: Option<Vec<Passed>>,
 }
 
 impl Sink {
@@ -96,7 +112,37 @@ impl Sink {
         Self {
             meta,
             findings: Vec::new(),
+            passed: None,
         }
+    }
+
+    /// A sink that keeps why the rule stayed silent about nodes, too.
+    pub fn asking(meta: &'static Meta) -> Self {
+        Self {
+            passed: Some(Vec::new()),
+            ..Self::new(meta)
+        }
+    }
+
+    /// Says why nothing is reported about a node that the rule looked at. The
+    /// reason is put into words only when somebody asked.
+    pub fn pass(&mut self, node: NodeId, reason: impl FnOnce() -> String) {
+        if let Some(passed) = &mut self.passed {
+            passed.push(Passed {
+                rule: self.meta.id,
+                node,
+                reason: reason(),
+            });
+        }
+    }
+
+    /// The same where a condition decides, which is handed back:
+    /// `if sink.passes(rows < LEAST, id, || …) { return; }`.
+    pub fn passes(&mut self, decided: bool, node: NodeId, reason: impl FnOnce() -> String) -> bool {
+        if decided {
+            self.pass(node, reason);
+        }
+        decided
     }
 
     /// Reports a finding at the rule's usual level. No finding can be reported
@@ -126,6 +172,11 @@ impl Sink {
     /// What was reported.
     pub fn into_findings(self) -> Vec<Finding> {
         self.findings
+    }
+
+    /// What was reported, and why other nodes were not.
+    pub fn into_parts(self) -> (Vec<Finding>, Vec<Passed>) {
+        (self.findings, self.passed.unwrap_or_default())
     }
 }
 
@@ -180,7 +231,9 @@ impl Draft<'_> {
     }
 }
 
-/// Declares a rule: its doc comment becomes its page.
+/// Declares a rule: its doc comment becomes its page. `concerns` names the
+/// kinds of plan node that the rule looks at one by one, for "why was this node
+/// not flagged"; a rule that has none leaves it out.
 #[macro_export]
 macro_rules! declare_rule {
     (
@@ -190,6 +243,7 @@ macro_rules! declare_rule {
             summary: $summary:literal,
             level: $level:ident,
             needs: [$($need:ident),* $(,)?],
+            $(concerns: [$($kind:ident),* $(,)?],)?
             since: $since:literal $(,)?
         }
     ) => {
@@ -204,6 +258,7 @@ macro_rules! declare_rule {
                     summary: $summary,
                     level: $crate::finding::Level::$level,
                     needs: &[$($crate::rule::Need::$need),*],
+                    concerns: &[$($($crate::plan::NodeKind::$kind),*)?],
                     since: $since,
                     docs: concat!($($doc, "\n"),*),
                     file: file!(),

@@ -19,6 +19,9 @@ pub struct Subject<'a> {
     /// The plan's derived numbers. The engine computes them once when the
     /// caller leaves them out, so a rule that needs a plan always has them.
     pub metrics: Option<&'a Metrics>,
+    /// Findings are wanted however little they weigh, to say why a node was
+    /// not flagged: nothing of it is shown as a finding.
+    pub whatever_weight: bool,
 }
 
 impl<'a> Subject<'a> {

@@ -92,7 +92,11 @@ fn the_list_of_rules_is_complete() {
          //! `tests/generated.rs` writes this file from the folder; do not edit it.\n\n",
     );
     for file in &files {
-        let visible = if file.rule.is_some() { "pub " } else { "" };
+        let visible = if file.rule.is_some() {
+            "pub "
+        } else {
+            "pub(crate) "
+        };
         text.push_str(&format!("{visible}mod {};\n", file.stem));
     }
     text.push_str(

@@ -16,6 +16,7 @@ mod plans;
 mod reports;
 mod rewrites;
 mod rules;
+mod serve;
 mod snapshot_cli;
 mod snapshots;
 mod sql;

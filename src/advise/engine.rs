@@ -16,7 +16,7 @@ use crate::catalog::Catalog;
 use crate::finding::{Finding, Level};
 use crate::plan::PlanGraph;
 use crate::plan::metrics::{Metrics, metrics};
-use crate::rule::{Need, Rule, Sink};
+use crate::rule::{Need, Passed, Rule, Sink};
 use crate::subject::Subject;
 
 /// Which rules run, and at which level they report.
@@ -55,8 +55,8 @@ pub fn run(
         } else {
             let missing = missing(&subject, rule.meta().needs);
             if missing.is_empty() {
-                match check(*rule, &subject) {
-                    Ok(found) => {
+                match check(*rule, &subject, Sink::new(rule.meta())) {
+                    Ok((found, _)) => {
                         let outcome = Outcome::Ran {
                             findings: found.len(),
                         };
@@ -122,14 +122,23 @@ thread_local! {
     static QUIET: Cell<bool> = const { Cell::new(false) };
 }
 
+/// What one rule finds when weight does not matter, and what it passed over; a
+/// rule that panics has told that already.
+pub(super) fn ask(rule: &dyn Rule, subject: &Subject<'_>) -> (Vec<Finding>, Vec<Passed>) {
+    check(rule, subject, Sink::asking(rule.meta())).unwrap_or_default()
+}
+
 /// Calls one rule; a panic comes back as its message.
-fn check(rule: &dyn Rule, subject: &Subject<'_>) -> Result<Vec<Finding>, String> {
+fn check(
+    rule: &dyn Rule,
+    subject: &Subject<'_>,
+    mut sink: Sink,
+) -> Result<(Vec<Finding>, Vec<Passed>), String> {
     hush_panics();
     QUIET.set(true);
     let result = catch_unwind(AssertUnwindSafe(|| {
-        let mut sink = Sink::new(rule.meta());
         rule.check(subject, &mut sink);
-        sink.into_findings()
+        sink.into_parts()
     }));
     QUIET.set(false);
     result.map_err(|payload| panic_message(payload.as_ref()))

@@ -3,6 +3,7 @@
 
 use super::engine::{self, Choice};
 use super::suppress::{ConfiguredSuppression, apply_suppressions};
+use super::why_not_flagged::{self, Asked};
 use super::{Analysis, PlanFrom, attach, sensitivity, statistics};
 use crate::catalog::Catalog;
 use crate::plan::PlanGraph;
@@ -29,6 +30,8 @@ pub struct AdviceOptions {
     pub parameters: bool,
     /// Least share of the cost that a set of indexes must save, 0 to 1.
     pub min_gain: f64,
+    /// Say why nodes of the plan were not flagged.
+    pub why_not_flagged: Option<Asked>,
     /// Rules switched off, and levels set by the user.
     pub rules: Choice,
     /// Suppressions of the configuration file.
@@ -43,6 +46,7 @@ impl Default for AdviceOptions {
             verify: true,
             parameters: true,
             min_gain: 0.3,
+            why_not_flagged: None,
             rules: Choice::default(),
             suppressions: Vec::new(),
         }
@@ -303,8 +307,12 @@ fn advise(
         plan: analysis.plan.as_ref(),
         catalog,
         metrics: None,
+        ..Subject::default()
     };
     let (mut findings, outcomes) = engine::run(&subject, crate::rules::ALL, &options.rules);
+    let asked = options
+        .why_not_flagged
+        .map(|asked| why_not_flagged::Asking::new(&subject, crate::rules::ALL, asked));
     let engine = planner.as_deref().map(Planner::engine);
     if options.verify
         && analysis.plan.is_some()
@@ -360,6 +368,8 @@ fn advise(
         &statement_suppressions,
         &options.suppressions,
     );
+    let silent = asked.map(|asked| asked.answer(&outcomes, &applied));
+    analysis.passed = silent.unwrap_or_default();
     analysis.findings = applied.kept;
     analysis.suppressed = applied.silenced;
     analysis.problems.extend(applied.problems);

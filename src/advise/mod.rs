@@ -16,10 +16,11 @@ pub mod untested;
 pub mod usage;
 pub mod what_if;
 pub mod why_not;
+pub mod why_not_flagged;
 
 use crate::finding::Finding;
 use crate::plan::PlanGraph;
-use crate::rule::Need;
+use crate::rule::{Need, Passed};
 use crate::source::Problem;
 use crate::sql::Statement;
 use crate::verify::Engine;
@@ -63,6 +64,8 @@ pub struct Analysis {
     pub findings: Vec<Finding>,
     /// Findings silenced in SQL or configuration, with the reason.
     pub suppressed: Vec<(Finding, Option<String>)>,
+    /// Why nodes were not flagged, where that was asked: by node, then rule.
+    pub passed: Vec<Passed>,
     /// Every rule's outcome, by name.
     pub outcomes: Vec<(&'static str, Outcome)>,
     /// Trouble with this statement.

@@ -52,6 +52,7 @@ pub fn advise(
         plan: Some(before),
         catalog: Some(context.catalog),
         metrics: None,
+        ..Subject::default()
     };
     let mut best: Option<(f64, Accepted)> = None;
     for proposal in rewrite::propose(&subject) {

@@ -2,7 +2,7 @@
 //! the report.
 
 use super::Exit;
-use super::args::{ExplainArgs, Global};
+use super::args::{ExplainArgs, Global, ServerArgs};
 use super::env::Environment;
 use super::failure::{Failure, Kind};
 use super::inputs::{Inputs, is_planned};
@@ -15,6 +15,7 @@ use crate::advise::suppress::ConfiguredSuppression;
 use crate::advise::what_if::Tried;
 use crate::advise::{Analysis, Outcome, belongs};
 
+use crate::plan::resources::Server;
 use crate::report::{self, FORMATS, Render, model};
 use crate::verify::Planner;
 
@@ -144,10 +145,21 @@ fn report(
         inputs.problems.push(failure.problem());
     }
     let mut report = report::build(&analyses, &inputs.sources, inputs.problems);
+    report::resources::attach(&mut report, &analyses, &server(&args.server));
     if let Some(tried) = tried {
         report::what_if::attach(&mut report, &tried, &changes.spans, &inputs.sources);
     }
     Ok(report)
+}
+
+/// What is known about the server that is to carry the statements.
+fn server(given: &ServerArgs) -> Server {
+    Server {
+        cores: given.cores,
+        rate: given.rate,
+        memory_bytes: given.memory,
+        read_bytes_per_second: given.read_bandwidth,
+    }
 }
 
 /// Standard input can be read once.
@@ -244,31 +256,67 @@ fn advise(
             None
         }
     };
+    let progress = ui.progress("planning");
+    let mut analyses = analyse_inputs(settings, inputs, planner.as_deref_mut(), |what| {
+        progress.say(what);
+    });
+    let mut tried = None;
+    if let (Some(planner), false) = (&mut planner, changes.is_empty()) {
+        progress.say("planning with the change");
+        match what_if::run(changes, &analyses, planner.as_mut()) {
+            Ok(done) => tried = Some(done),
+            Err(failure) => inputs.problems.push(failure.problem()),
+        }
+    }
+    for analysis in &mut analyses {
+        // What could not be read, and was not planned, was not advised on.
+        analysis.failed |= analysis.plan.is_none()
+            && analysis.statement.as_ref().is_some_and(|statement| {
+                statement.query.is_none() && !statement.problems.is_empty()
+            });
+    }
+    if let Some(note) = note {
+        for engine in analyses
+            .iter_mut()
+            .flat_map(|analysis| &mut analysis.engine)
+        {
+            engine.notes.insert(0, note.clone());
+        }
+    }
+    Ok((analyses, tried))
+}
+
+/// Looks at each statement with its plan, and tries what is suggested where
+/// there is a planner.
+pub(super) fn analyse_inputs(
+    settings: &Settings,
+    inputs: &mut Inputs,
+    mut planner: Option<&mut (dyn Planner + 'static)>,
+    progress: impl Fn(String),
+) -> Vec<Analysis> {
     let catalog = if inputs
         .files
         .iter()
         .any(|input| !input.plans.is_empty() && !input.statements.is_empty())
     {
-        planner.as_mut().and_then(|planner| planner.catalog().ok())
+        reborrow(&mut planner).and_then(|planner| planner.catalog().ok())
     } else {
         None
     };
 
     let mut analyses = Vec::new();
     let files = inputs.files.len();
-    let progress = ui.progress("planning");
     for (at, input) in std::mem::take(&mut inputs.files).into_iter().enumerate() {
-        progress.say(format!("planning {} ({} of {files})", input.name, at + 1));
+        progress(format!("planning {} ({} of {files})", input.name, at + 1));
         let options = AdviceOptions {
             suppressions: suppressions(settings, &input.name),
             ..settings.advice.clone()
         };
-        let mut asked = planner.as_deref_mut();
         if input.plans.is_empty() || input.statements.is_empty() {
             analyses.extend(analyse(
                 input.statements,
                 input.plans.into(),
-                reborrow(&mut asked),
+                reborrow(&mut planner),
                 &options,
             ));
             continue;
@@ -296,36 +344,13 @@ fn advise(
                 analyses.extend(analyse(
                     vec![statement],
                     plan.into_iter().collect(),
-                    reborrow(&mut asked),
+                    reborrow(&mut planner),
                     &options,
                 ));
             }
         }
     }
-    let mut tried = None;
-    if let (Some(planner), false) = (&mut planner, changes.is_empty()) {
-        progress.say("planning with the change");
-        match what_if::run(changes, &analyses, planner.as_mut()) {
-            Ok(done) => tried = Some(done),
-            Err(failure) => inputs.problems.push(failure.problem()),
-        }
-    }
-    for analysis in &mut analyses {
-        // What could not be read, and was not planned, was not advised on.
-        analysis.failed |= analysis.plan.is_none()
-            && analysis.statement.as_ref().is_some_and(|statement| {
-                statement.query.is_none() && !statement.problems.is_empty()
-            });
-    }
-    if let Some(note) = note {
-        for engine in analyses
-            .iter_mut()
-            .flat_map(|analysis| &mut analysis.engine)
-        {
-            engine.notes.insert(0, note.clone());
-        }
-    }
-    Ok((analyses, tried))
+    analyses
 }
 
 /// Lends the planner for one call.

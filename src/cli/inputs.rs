@@ -62,6 +62,14 @@ impl Inputs {
         Ok(())
     }
 
+    /// SQL that was read.
+    pub(super) fn add_sql(&mut self, name: &str, text: String) {
+        match input::check_sql_size(name, &text) {
+            Ok(()) => self.sql(name, text),
+            Err(error) => self.problems.push(Failure::from(error).problem()),
+        }
+    }
+
     /// SQL text: its statements, and what could not be read of it.
     fn sql(&mut self, name: &str, text: String) {
         let source = self.sources.add(Text::new(name, text));
@@ -139,15 +147,24 @@ impl Inputs {
     /// They go to the statements that are there, one each, in order; without
     /// any, each is looked at by itself.
     pub(super) fn add_plans(&mut self, files: &[impl AsRef<Path>]) {
-        let alone = self.files.is_empty() && self.problems.is_empty();
-        let mut of_statements = Vec::new();
+        let mut texts = Vec::new();
         for file in files {
-            let read = text_of(file.as_ref())
-                .map_err(Failure::from)
-                .and_then(|(name, text)| Ok((plans_of(&name, &text, &mut self.problems)?, name)));
-            match read {
-                Ok((plans, name)) if alone => self.plans(&name, plans),
-                Ok((plans, _)) => of_statements.extend(plans),
+            match text_of(file.as_ref()) {
+                Ok(text) => texts.push(text),
+                Err(error) => self.problems.push(Failure::from(error).problem()),
+            }
+        }
+        self.add_plan_texts(texts);
+    }
+
+    /// The same for texts that were read, each with its name.
+    pub(super) fn add_plan_texts(&mut self, texts: impl IntoIterator<Item = (String, String)>) {
+        let alone = self.files.is_empty();
+        let mut of_statements = Vec::new();
+        for (name, text) in texts {
+            match plans_of(&name, &text, &mut self.problems) {
+                Ok(plans) if alone => self.plans(&name, plans),
+                Ok(plans) => of_statements.extend(plans),
                 Err(failure) => self.problems.push(failure.problem()),
             }
         }

@@ -98,6 +98,7 @@ impl Settings {
                 allow_writes: args.analyze_writes,
                 verify: !args.no_verify && config.verify.unwrap_or(true),
                 min_gain: min_gain.map_or(defaults.min_gain, |percent| percent / 100.0),
+                why_not_flagged: args.why_not_flagged,
                 rules: choice,
                 ..defaults
             },

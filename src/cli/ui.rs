@@ -10,7 +10,7 @@ use std::time::Duration;
 use anstream::{AutoStream, ColorChoice};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::args::{ColorWhen, Global};
+use super::args::{ColorWhen, Global, LogFormat};
 use super::env::Environment;
 use super::failure::{Failure, Kind};
 use crate::report::model::{Problem, Report};
@@ -100,6 +100,27 @@ impl Ui {
             .with_target(false)
             .without_time()
             .try_init();
+        if started.is_err() {
+            tracing::debug!("logs were started before");
+        }
+    }
+
+    /// Sends a server's logs to standard error, with their times: what was
+    /// answered, unless the user wants to hear less.
+    pub(super) fn start_server_logs(&self, format: LogFormat) {
+        let level = match (self.quiet, self.verbose) {
+            (true, _) => "pgadvise=warn",
+            (false, 0 | 1) => "pgadvise=info",
+            (false, _) => "pgadvise=debug",
+        };
+        let logs = tracing_subscriber::fmt()
+            .with_env_filter(tracing_subscriber::EnvFilter::new(level))
+            .with_writer(io::stderr)
+            .with_target(false);
+        let started = match format {
+            LogFormat::Text => logs.with_ansi(self.colored(&io::stderr())).try_init(),
+            LogFormat::Json => logs.json().flatten_event(true).try_init(),
+        };
         if started.is_err() {
             tracing::debug!("logs were started before");
         }

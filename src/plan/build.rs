@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Actual, Buffers, Condition, ConditionRole, Estimate, IoTimes, NodeId, NodeKind, PlanEdge,
-    PlanGraph, PlanNode, PlanRelation, Run, Trigger,
+    PlanGraph, PlanNode, PlanRelation, Run, Trigger, Wal,
 };
 
 /// Builds the graph of a statement's element (`{"Plan": {…}, …}`), which it
@@ -255,6 +255,7 @@ fn lift_node(printed: &Map<String, Value>) -> Result<Lifted<'_>, &'static str> {
         actual: None,
         buffers: None,
         io: None,
+        wal: None,
         parallel_aware: false,
         workers_planned: None,
         workers_launched: None,
@@ -307,6 +308,7 @@ fn lift_node(printed: &Map<String, Value>) -> Result<Lifted<'_>, &'static str> {
 fn finish_numbers(node: &mut PlanNode, numbers: &Numbers, printed: &Map<String, Value>) {
     node.buffers = numbers.buffers;
     node.io = numbers.io;
+    node.wal = lift_wal(printed);
     if let (Some(total_cost), Some(rows)) = (numbers.total_cost, numbers.plan_rows) {
         node.estimate = Some(Estimate {
             startup_cost: numbers.startup_cost.unwrap_or_default(),
@@ -340,6 +342,21 @@ fn finish_numbers(node: &mut PlanNode, numbers: &Numbers, printed: &Map<String, 
             ],
         );
     }
+}
+
+/// The text format prints only what is not zero, so that any of them is
+/// enough.
+fn lift_wal(printed: &Map<String, Value>) -> Option<Wal> {
+    let number = |key: &str| printed.get(key).and_then(Value::as_f64);
+    let records = number("WAL Records");
+    let bytes = number("WAL Bytes");
+    records.or(bytes)?;
+    Some(Wal {
+        records: records.unwrap_or_default(),
+        full_page_images: number("WAL FPI").unwrap_or_default(),
+        bytes: bytes.unwrap_or_default(),
+        buffers_full: number("WAL Buffers Full").unwrap_or_default(),
+    })
 }
 
 fn keep(node: &mut PlanNode, printed: &Map<String, Value>, keys: &[&str]) {

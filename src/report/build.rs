@@ -11,6 +11,7 @@ use super::model;
 use super::rewritten::{rewritten_sql, unified_diff};
 use crate::advise::{Analysis, Outcome, PlanFrom};
 use crate::finding::{self, Applicability, Change, Evidence, Finding, Level, Origin, SideEffect};
+use crate::plan::resources::Server;
 use crate::plan::{ConditionRole, NodeId, PlanEdge, PlanGraph, metrics};
 use crate::source::{Problem, Sources, Span};
 use crate::verify::Engine;
@@ -29,6 +30,7 @@ pub fn build(
             version: env!("CARGO_PKG_VERSION").to_owned(),
         },
         what_if: None,
+        log: None,
         statements: analyses
             .iter()
             .map(|analysis| builder.statement(analysis))
@@ -59,8 +61,12 @@ pub(super) struct Builder<'a> {
 impl Builder<'_> {
     fn statement(&self, analysis: &Analysis) -> model::Statement {
         let plan = analysis.plan.as_ref();
+        let total_ms = plan.and_then(|plan| metrics::metrics(plan).total_ms);
         let statement = analysis.statement.as_ref();
-        let finding = |finding: &Finding| self.finding(finding, analysis);
+        let finding = |finding: &Finding| model::Finding {
+            saves_ms: total_ms.and_then(|ms| format::finite(ms * finding.share)),
+            ..self.finding(finding, analysis)
+        };
         let severity = if analysis.failed {
             model::Severity::Error
         } else {
@@ -77,10 +83,15 @@ impl Builder<'_> {
                 PlanFrom::Given(file) => model::PlanFrom::File { file: file.clone() },
             }),
             engine: analysis.engine.as_ref().map(engine),
-            plan: plan.map(plan_table),
+            plan: plan.map(|plan| {
+                let mut table = plan_table(plan);
+                passed(&mut table, analysis);
+                table
+            }),
             parameters: analysis.parameters.as_ref().map(super::parameters::build),
+            resources: plan.map(|plan| super::resources::of(plan, &Server::default())),
             what_if: None,
-            findings: analysis.findings.iter().map(finding).collect(),
+            findings: analysis.findings.iter().map(&finding).collect(),
             suppressed: analysis
                 .suppressed
                 .iter()
@@ -116,6 +127,7 @@ impl Builder<'_> {
                     name: name.clone(),
                 }),
             share: format::finite(finding.share).unwrap_or(0.0),
+            saves_ms: None,
             evidence: finding
                 .evidence
                 .iter()
@@ -188,6 +200,10 @@ impl Builder<'_> {
             Change::Setting { sql: text } => {
                 sql = Some(terminated(text));
                 model::SuggestionKind::Setting
+            }
+            Change::Alter { sql: text } => {
+                sql = Some(terminated(text));
+                model::SuggestionKind::Alter
             }
             Change::Rewrite { edits } => {
                 if let Some(statement) = &analysis.statement {
@@ -301,6 +317,8 @@ pub(super) fn plan_table(plan: &PlanGraph) -> model::Plan {
                 estimate_error: derived.q_error.and_then(format::finite),
                 underestimated: derived.underestimated,
                 never_executed: derived.never_executed,
+                details: super::nodes::details(id, node, derived),
+                why_not_flagged: Vec::new(),
             }
         })
         .collect();
@@ -311,6 +329,19 @@ pub(super) fn plan_table(plan: &PlanGraph) -> model::Plan {
         total_cost: plan.total_cost().and_then(format::finite),
         remainder_ms: format::finite(metrics.remainder_ms).unwrap_or(0.0),
         nodes,
+        run: super::nodes::run(&plan.run),
+    }
+}
+
+/// Why nodes were not flagged, where that was asked.
+fn passed(plan: &mut model::Plan, analysis: &Analysis) {
+    for passed in &analysis.passed {
+        if let Some(node) = plan.nodes.get_mut(passed.node.index()) {
+            node.why_not_flagged.push(model::Passed {
+                rule: passed.rule.to_owned(),
+                reason: passed.reason.clone(),
+            });
+        }
     }
 }
 

@@ -10,8 +10,10 @@ use super::model::{
     Statement, StatementWhatIf, Suggestion, VerdictStatus, WhatIf,
 };
 use super::parameters;
+use super::passed;
 use super::prose;
 use super::render::Options;
+use super::resources;
 use super::summary;
 use super::tree;
 use super::verdict;
@@ -180,6 +182,11 @@ fn section(statement: &Statement, options: &Options, out: &mut dyn Write) -> io:
     {
         parameters(found, options, out)?;
     }
+    if let Some(found) = &statement.resources
+        && !options.brief
+    {
+        resources::markdown(found, options, out)?;
+    }
     if let Some(plan) = &statement.plan
         && !options.brief
     {
@@ -209,6 +216,13 @@ fn section(statement: &Statement, options: &Options, out: &mut dyn Write) -> io:
             escape(reason)
         )?;
     }
+    for (node, reasons) in passed::by_node(statement) {
+        writeln!(out, "Not flagged: {}\n", escape(&node))?;
+        for (rule, reason) in reasons {
+            writeln!(out, "- {}: {}", escape(rule), escape(reason))?;
+        }
+        writeln!(out)?;
+    }
     if !options.brief {
         for line in summary::checked(statement, options.detailed) {
             writeln!(out, "<sub>{}</sub><br>", escape(&line))?;
@@ -225,11 +239,15 @@ fn finding(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
         level(finding.level),
         escape(&finding.message)
     )?;
+    let saves = summary::saves(finding)
+        .map(|saves| format!(" · saves {saves}"))
+        .unwrap_or_default();
     writeln!(
         out,
-        "{} · rule {}\n",
+        "{} · rule {}{}\n",
         escape(&summary::place(finding)),
-        escape(&finding.rule)
+        escape(&finding.rule),
+        escape(&saves)
     )?;
     if !finding.why.is_empty() {
         writeln!(out, "{}\n", escape(&finding.why))?;

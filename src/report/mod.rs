@@ -4,12 +4,16 @@
 
 pub mod build;
 pub mod format;
+pub mod html;
 pub mod json;
 pub mod markdown;
 pub mod model;
+mod nodes;
 mod parameters;
+mod passed;
 pub(crate) mod prose;
 pub mod render;
+pub mod resources;
 mod rewritten;
 mod snippet;
 mod summary;

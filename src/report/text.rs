@@ -8,6 +8,7 @@ use super::model::{
     Severity, Statement, StatementWhatIf, Suggestion, Suppressed, WhatIf,
 };
 use super::parameters;
+use super::passed;
 use super::prose::{self, Palette, paint};
 use super::render::Options;
 use super::snippet::snippet;
@@ -85,7 +86,7 @@ fn write_snippet(text: &str, out: &mut dyn Write) -> io::Result<()> {
 
 /// The layout of one run.
 pub(super) struct Page<'a> {
-    options: &'a Options,
+    pub(super) options: &'a Options,
     pub(super) palette: Palette,
     prose: usize,
 }
@@ -139,6 +140,11 @@ impl<'a> Page<'a> {
         {
             self.parameters(parameters, out)?;
         }
+        if let Some(found) = &statement.resources
+            && !self.options.brief
+        {
+            self.resources(found, out)?;
+        }
         if statement.findings.is_empty() && !statement.failed && summary::was_checked(statement) {
             writeln!(out)?;
             let said = summary::nothing_found(statement);
@@ -148,6 +154,13 @@ impl<'a> Page<'a> {
                 self.palette.heading
             };
             self.styled_paragraph("  ", &said, style, out)?;
+        }
+        for (node, reasons) in passed::by_node(statement) {
+            writeln!(out)?;
+            self.labelled("  Not flagged:", self.palette.heading, &node, out)?;
+            for (rule, reason) in reasons {
+                self.labelled(&format!("    {rule}:"), self.palette.dim, reason, out)?;
+            }
         }
         if !statement.suppressed.is_empty() {
             writeln!(out)?;
@@ -248,6 +261,14 @@ impl<'a> Page<'a> {
         {
             let room = self.options.width.saturating_sub(2);
             write_snippet(&snippet(sql, start, place, self.options.color, room), out)?;
+        }
+        if let Some(saves) = summary::saves(finding) {
+            self.labelled(
+                &prose::left("  saves", INDENT - 2),
+                self.palette.dim,
+                &saves,
+                out,
+            )?;
         }
         self.evidence(&finding.evidence, out)?;
         if !finding.why.is_empty() {

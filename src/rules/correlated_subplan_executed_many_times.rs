@@ -42,6 +42,7 @@ declare_rule! {
         summary: "a correlated subquery runs once for each row",
         level: Warning,
         needs: [Plan],
+        concerns: [SeqScan, IndexScan, IndexOnlyScan, BitmapHeapScan, Aggregate, Limit, Result],
         since: "0.1.0",
     }
 }

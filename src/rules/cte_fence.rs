@@ -40,6 +40,7 @@ declare_rule! {
         summary: "a materialised CTE is computed as a whole, and most of it thrown away",
         level: Warning,
         needs: [Plan],
+        concerns: [CteScan],
         since: "0.1.0",
     }
 }

@@ -41,6 +41,7 @@ declare_rule! {
         summary: "OFFSET reads many rows only to skip them",
         level: Warning,
         needs: [Plan],
+        concerns: [Limit],
         since: "0.1.0",
     }
 }

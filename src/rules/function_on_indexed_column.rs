@@ -46,6 +46,7 @@ declare_rule! {
         summary: "a function, cast or arithmetic keeps an index from being used",
         level: Warning,
         needs: [Sql, Catalog],
+        concerns: [SeqScan, IndexScan, IndexOnlyScan, BitmapHeapScan],
         since: "0.1.0",
     }
 }

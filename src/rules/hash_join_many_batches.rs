@@ -41,6 +41,7 @@ declare_rule! {
         summary: "a hash join did not fit into memory and went through temporary files",
         level: Warning,
         needs: [Actuals],
+        concerns: [Hash, HashJoin],
         since: "0.1.0",
     }
 }

@@ -40,6 +40,7 @@ declare_rule! {
         summary: "an index-only scan visits the table for many rows",
         level: Note,
         needs: [Actuals],
+        concerns: [IndexOnlyScan],
         since: "0.1.0",
     }
 }

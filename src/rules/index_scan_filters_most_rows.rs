@@ -44,6 +44,7 @@ declare_rule! {
         summary: "an index scan throws away most of the rows that it fetches",
         level: Warning,
         needs: [Plan],
+        concerns: [IndexScan, IndexOnlyScan, BitmapHeapScan],
         since: "0.1.0",
     }
 }

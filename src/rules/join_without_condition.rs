@@ -41,6 +41,7 @@ declare_rule! {
         summary: "every row of one table is joined with every row of another",
         level: Warning,
         needs: [Plan],
+        concerns: [NestedLoop],
         since: "0.1.0",
     }
 }

@@ -53,6 +53,7 @@ declare_rule! {
         summary: "a pattern without a fixed beginning is compared with every row",
         level: Warning,
         needs: [Sql],
+        concerns: [SeqScan, IndexScan, BitmapHeapScan],
         since: "0.1.0",
     }
 }

@@ -36,6 +36,7 @@ declare_rule! {
         summary: "a bitmap outgrew work_mem, so every row of its pages is tested again",
         level: Note,
         needs: [Actuals],
+        concerns: [BitmapHeapScan],
         since: "0.1.0",
     }
 }

@@ -46,6 +46,7 @@ declare_rule! {
         summary: "a nested loop scans its inner table sequentially for each outer row",
         level: Warning,
         needs: [Plan],
+        concerns: [SeqScan, NestedLoop],
         since: "0.1.0",
     }
 }

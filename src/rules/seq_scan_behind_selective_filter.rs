@@ -51,6 +51,7 @@ declare_rule! {
         summary: "a sequential scan reads a table to keep few of its rows",
         level: Warning,
         needs: [Plan],
+        concerns: [SeqScan],
         since: "0.1.0",
     }
 }

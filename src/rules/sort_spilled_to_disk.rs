@@ -44,6 +44,7 @@ declare_rule! {
         summary: "a sort did not fit into memory and went through temporary files",
         level: Warning,
         needs: [Actuals],
+        concerns: [Sort, IncrementalSort],
         since: "0.1.0",
     }
 }

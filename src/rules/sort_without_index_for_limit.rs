@@ -43,6 +43,7 @@ declare_rule! {
         summary: "all rows are sorted to give the first few of them",
         level: Warning,
         needs: [Plan],
+        concerns: [Sort, IncrementalSort, Limit],
         since: "0.1.0",
     }
 }

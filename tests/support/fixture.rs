@@ -238,6 +238,7 @@ impl Section {
             plan: self.plan.as_ref(),
             catalog: self.catalog.as_ref(),
             metrics: None,
+            ..Subject::default()
         }
     }
 
@@ -318,6 +319,7 @@ fn change(change: &Change) -> String {
         Change::CreateIndex(index) => index.concurrent_sql(),
         Change::CreateStatistics { sql, .. }
         | Change::Analyze { sql, .. }
+        | Change::Alter { sql }
         | Change::Setting { sql } => sql.replace('\n', " "),
         Change::Rewrite { edits } => edits
             .iter()

@@ -255,6 +255,7 @@ pub(super) fn rewrites(
         plan: Some(case.plan),
         catalog: Some(case.catalog),
         metrics: None,
+        ..Subject::default()
     };
     let near = |proposal: &Proposal| {
         at.is_none_or(|at| proposal.span.start < at.end && at.start < proposal.span.end)

@@ -65,6 +65,17 @@ pub(crate) fn percent(share: f64) -> String {
     }
 }
 
+/// `0.15 ms`, `2.5 ms`, `1,200 ms`.
+pub(crate) fn ms(number: f64) -> String {
+    if number < 1.0 {
+        format!("{number:.2} ms")
+    } else if number < 10.0 {
+        format!("{number:.1} ms")
+    } else {
+        format!("{} ms", count(number))
+    }
+}
+
 /// `12×`, `3.5×`.
 pub(crate) fn factor(number: f64) -> String {
     format!("{}×", count(number))

@@ -4,7 +4,9 @@
 //! that share comes to: milliseconds where the plan was timed, the planner's
 //! cost units where it was not.
 
+use super::show;
 use crate::finding::{Evidence, Level, Origin, Value};
+use crate::plan::metrics::Metrics;
 use crate::subject::Subject;
 
 /// Below that share nothing is said.
@@ -40,7 +42,10 @@ impl Weight {
     /// The weight of a share of the statement; `None` when the plan says
     /// neither times nor costs.
     pub(crate) fn new(subject: &Subject<'_>, share: f64) -> Option<Self> {
-        let metrics = subject.metrics?;
+        Self::of(subject.metrics?, share)
+    }
+
+    fn of(metrics: &Metrics, share: f64) -> Option<Self> {
         let share = share.clamp(0.0, 1.0);
         let saved = match (metrics.total_ms, metrics.total_cost) {
             (Some(ms), _) => Saved::Ms(ms * share),
@@ -50,9 +55,31 @@ impl Weight {
         Some(Self { share, saved })
     }
 
-    /// The weight, if it is worth a word.
+    /// The weight, if it is worth a word, or if somebody asks why there is
+    /// none.
     pub(crate) fn worth_telling(subject: &Subject<'_>, share: f64) -> Option<Self> {
-        Self::new(subject, share).filter(|weight| weight.matters())
+        Self::new(subject, share).filter(|weight| subject.whatever_weight || weight.matters())
+    }
+
+    /// Why a finding of that share is not worth a word; `None` when it is.
+    pub(crate) fn too_light(metrics: &Metrics, share: f64) -> Option<String> {
+        let weight = Self::of(metrics, share)?;
+        if weight.matters() {
+            return None;
+        }
+        let (saved, noun, least) = match weight.saved {
+            Saved::Ms(ms) => (show::ms(ms), "time", show::ms(LEAST_MS)),
+            Saved::Cost(cost) => (show::count(cost), "cost", show::count(LEAST_COST)),
+        };
+        let below = if weight.share < LEAST_SHARE {
+            format!("under {} it is not told", show::percent(LEAST_SHARE))
+        } else {
+            format!("under {least} it is not told")
+        };
+        Some(format!(
+            "seen, but it could save {} of the {noun} at most ({saved}); {below}",
+            show::percent(weight.share)
+        ))
     }
 
     /// The weight of milliseconds beside the plan's tree (triggers, JIT,
@@ -118,7 +145,6 @@ impl Weight {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::metrics::Metrics;
 
     fn weight(ms: Option<f64>, cost: f64, share: f64) -> Option<Weight> {
         let metrics = Metrics {
@@ -126,6 +152,7 @@ mod tests {
             total_ms: ms,
             total_cost: Some(cost),
             remainder_ms: 0.0,
+            ..Metrics::default()
         };
         let subject = Subject {
             metrics: Some(&metrics),
@@ -139,6 +166,31 @@ mod tests {
         assert_eq!(weight(Some(0.9), 1e6, 1.0), None);
         assert_eq!(weight(Some(1000.0), 1e6, 0.04), None);
         assert_eq!(weight(None, 90.0, 1.0), None);
+    }
+
+    #[test]
+    fn silence_says_what_it_would_have_taken() {
+        let light = |ms, cost, share| {
+            let metrics = Metrics {
+                nodes: Vec::new(),
+                total_ms: ms,
+                total_cost: Some(cost),
+                remainder_ms: 0.0,
+                ..Metrics::default()
+            };
+            Weight::too_light(&metrics, share)
+        };
+        assert_eq!(
+            light(Some(1000.0), 1.0, 0.004).as_deref(),
+            Some(
+                "seen, but it could save 0.4 % of the time at most (4.0 ms); under 5.0 % it is not told"
+            )
+        );
+        assert_eq!(
+            light(None, 90.0, 0.5).as_deref(),
+            Some("seen, but it could save 50 % of the cost at most (45); under 100 it is not told")
+        );
+        assert_eq!(light(Some(100.0), 1.0, 0.5), None);
     }
 
     #[test]
