@@ -39,7 +39,7 @@ pub mod sort_spilled_to_disk;
 pub mod sort_without_index_for_limit;
 pub mod stale_or_missing_statistics;
 pub mod subquery_filter_not_pushed_down;
-mod support;
+pub(crate) mod support;
 pub mod triggers_take_long;
 pub mod uneven_workers;
 pub mod wal_mostly_full_pages;
