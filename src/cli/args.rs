@@ -633,6 +633,8 @@ pub enum Format {
     Json,
     /// For a pull request
     Markdown,
+    /// A page for a browser
+    Html,
 }
 
 impl Format {
@@ -642,6 +644,7 @@ impl Format {
             Self::Text => "text",
             Self::Json => "json",
             Self::Markdown => "markdown",
+            Self::Html => "html",
         }
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod config;
 pub mod decode;
+pub mod logs;
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};

@@ -46,4 +46,5 @@ pub const FORMATS: &[(&str, Render)] = &[
     ("text", super::text::render),
     ("json", super::json::render),
     ("markdown", super::markdown::render),
+    ("html", super::html::render),
 ];

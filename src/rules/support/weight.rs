@@ -152,6 +152,7 @@ mod tests {
             total_ms: ms,
             total_cost: Some(cost),
             remainder_ms: 0.0,
+            ..Metrics::default()
         };
         let subject = Subject {
             metrics: Some(&metrics),
@@ -175,6 +176,7 @@ mod tests {
                 total_ms: ms,
                 total_cost: Some(cost),
                 remainder_ms: 0.0,
+                ..Metrics::default()
             };
             Weight::too_light(&metrics, share)
         };
