@@ -18,7 +18,7 @@ pub use counts::Counts;
 use shape::{Shape, at};
 
 /// All derived numbers of one plan, computed in one pass, by node index.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Metrics {
     /// By node index.
     pub nodes: Vec<NodeMetrics>,
