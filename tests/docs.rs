@@ -318,3 +318,30 @@ fn links_in_readme_lead_to_files() {
     }
     assert!(seen >= 6);
 }
+
+/// The first command of these pages, run as it stands there, says what they
+/// show. They need no planner.
+#[test]
+fn pages_on_given_plans_show_what_their_commands_say() {
+    for path in ["docs/report.md"] {
+        let page = read(path);
+        let commands = blocks(&page, "sh");
+        let first = commands[0].trim();
+        let output = Command::new(env!("CARGO_BIN_EXE_pgadvise"))
+            .args(first.split_whitespace().skip(1))
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .env("COLUMNS", "100")
+            .env_remove("PGADVISE_CONFIG")
+            .output()
+            .expect("the program runs");
+        let said = String::from_utf8_lossy(&output.stdout);
+        let shown = blocks(&page, "text");
+        assert!(!shown.is_empty(), "{path}");
+        for part in shown {
+            assert!(
+                said.contains(&part),
+                "{path} shows\n{part}\nbut the program says\n{said}"
+            );
+        }
+    }
+}
