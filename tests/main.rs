@@ -6,6 +6,7 @@ mod clusters;
 mod conventions;
 mod docs;
 mod embedded;
+mod formats;
 mod gathered;
 mod generated;
 mod indexes;

@@ -515,8 +515,7 @@ impl Reader {
     fn record(&mut self, kept: &groups::Kept) -> LogRecord {
         let (_, found) = self.normalized(&kept.body, kept.wrap);
         self.message.clear();
-        kept.wrap
-            .unwrap(&kept.body, &mut self.message, usize::MAX);
+        kept.wrap.unwrap(&kept.body, &mut self.message, usize::MAX);
         let lines = |bytes: &[u8]| text(bytes).replace("\r\n", "\n");
         let mut sql = None;
         let mut parameters = None;
