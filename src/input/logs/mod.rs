@@ -11,7 +11,7 @@ mod source;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 pub use groups::Limits;
-pub use source::{LogInput, unpacked};
+pub use source::{Given, LogInput, open, unpacked};
 
 use crate::plan::log::body::{self, QueryText};
 use crate::plan::log::{Record, Tally, Wrap, scan};

@@ -1,10 +1,12 @@
 //! The bytes of all logs, piece by piece: a piece ends where no record does.
 
 use std::io::{BufReader, Read};
+use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
 
-use crate::plan::log::split;
+use crate::input::{self, InputError, STDIN};
+use crate::plan::log::{sniff, split};
 
 /// Usual size of a piece.
 pub(super) const PIECE: usize = 2 << 20;
@@ -172,4 +174,48 @@ impl Source {
             }
         }
     }
+}
+
+/// Bytes that are looked at to tell a log.
+const HEAD: u64 = 256 << 10;
+
+/// What a file turned out to be.
+#[derive(Debug)]
+pub enum Given {
+    /// A log.
+    Log(LogInput),
+    /// Anything else.
+    Other(LogInput),
+}
+
+/// Opens a file, unpacked if need be, or standard input (-), and tells a log
+/// from what else it may be.
+pub fn open(path: &Path) -> Result<Given, InputError> {
+    let (name, reader) = if path.as_os_str() == "-" {
+        (STDIN.to_owned(), unpacked(std::io::stdin()))
+    } else {
+        let file = input::open(path, u64::MAX)?;
+        (path.display().to_string(), unpacked(file))
+    };
+    let failed = |source| InputError::Io {
+        name: name.clone(),
+        source,
+    };
+    let mut reader = reader.map_err(failed)?;
+    let mut head = Vec::new();
+    reader
+        .by_ref()
+        .take(HEAD)
+        .read_to_end(&mut head)
+        .map_err(failed)?;
+    let is_log = sniff::looks_like_log(&head);
+    let whole = LogInput {
+        name,
+        reader: Box::new(std::io::Cursor::new(head).chain(reader)),
+    };
+    Ok(if is_log {
+        Given::Log(whole)
+    } else {
+        Given::Other(whole)
+    })
 }

@@ -330,7 +330,9 @@ pub(super) fn prompted(trimmed: &str) -> Option<&str> {
     }
     let name = prompt.trim_end_matches(['*', '!', '?']);
     let name = name.strip_suffix(['=', '-', '(', '\'', '"', '^', '@', '$'])?;
-    let plain = !name.is_empty()
+    // A row that was broken may look alike, and ends with a mark.
+    let plain = name.starts_with(|first: char| first.is_alphanumeric() || first == '_')
+        && !rest.trim_start().starts_with(NEWLINE_MARKS)
         && name.len() <= 64
         && name.chars().all(|letter| {
             letter.is_alphanumeric() || matches!(letter, '_' | '-' | '.' | '@' | ':' | '/')
