@@ -8,6 +8,7 @@ mod docs;
 mod embedded;
 mod estimates;
 mod exactness;
+mod formats;
 mod gathered;
 mod generated;
 mod indexes;
