@@ -19,7 +19,11 @@ const LABELLED: f64 = 0.03;
 
 /// The picture; `None` where nothing was measured that widths could show.
 pub(super) fn draw(picture: &Picture<'_>) -> Option<String> {
-    let whole = picture.below.first().copied().filter(|whole| *whole > 0.0)?;
+    let whole = picture
+        .below
+        .first()
+        .copied()
+        .filter(|whole| *whole > 0.0)?;
     let mut drawn = String::new();
     let mut deepest = 0;
     let mut too_narrow = 0_usize;

@@ -120,10 +120,7 @@ fn worker_note(worker: &Worker) -> String {
 }
 
 /// Names, values, and what to know about them.
-fn numbers(
-    picture: &Picture<'_>,
-    node: &PlanNode,
-) -> Vec<(&'static str, String, &'static str)> {
+fn numbers(picture: &Picture<'_>, node: &PlanNode) -> Vec<(&'static str, String, &'static str)> {
     let details = &node.details;
     let mut numbers = Vec::new();
     let mut add = |name, value: Option<String>, note| {
@@ -161,7 +158,10 @@ fn numbers(
     if picture.plan.executed {
         add(
             "Rows that came",
-            of(node.rows_actual.filter(|_| !node.never_executed), format::count),
+            of(
+                node.rows_actual.filter(|_| !node.never_executed),
+                format::count,
+            ),
             "of one execution",
         );
         add(

@@ -75,10 +75,7 @@ pub(super) fn draw(picture: &Picture<'_>) -> String {
                     .and_then(|member| picture.node(*member))
                     .map_or("", |node| split_label(node).0);
                 let inside = if group.nodes > group.members.len() {
-                    format!(
-                        " ({} in all)",
-                        format::plural(group.nodes, "node", "nodes")
-                    )
+                    format!(" ({} in all)", format::plural(group.nodes, "node", "nodes"))
                 } else {
                     String::new()
                 };

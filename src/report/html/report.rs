@@ -54,10 +54,7 @@ pub fn render(report: &Report, out: &mut dyn Write, _options: &Options) -> io::R
 pub fn html(report: &Report) -> String {
     let many = report.statements.len() > 1;
     let title = match report.statements.as_slice() {
-        [only] => format!(
-            "{}: pgadvise",
-            prose::one_line(&statement::title(only), 80)
-        ),
+        [only] => format!("{}: pgadvise", prose::one_line(&statement::title(only), 80)),
         all => format!("{} statements: pgadvise", all.len()),
     };
     let prefixes: Vec<String> = (1..=report.statements.len())
@@ -102,9 +99,7 @@ pub fn html(report: &Report) -> String {
             Vec::new()
         },
         statements: numbered()
-            .map(|(one, prefix, number)| {
-                statement::draw(one, number, prefix, many, number <= OPEN)
-            })
+            .map(|(one, prefix, number)| statement::draw(one, number, prefix, many, number <= OPEN))
             .collect(),
         version: &report.tool.version,
     };

@@ -194,7 +194,12 @@ pub(super) fn draw(
             rows: found
                 .nodes
                 .iter()
-                .filter(|_| found.nodes.iter().any(|node| node.change != NodeChange::Kept))
+                .filter(|_| {
+                    found
+                        .nodes
+                        .iter()
+                        .any(|node| node.change != NodeChange::Kept)
+                })
                 .take(500)
                 .map(compared)
                 .collect(),

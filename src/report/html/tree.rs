@@ -482,7 +482,9 @@ mod tests {
                         .wrapping_add(1_442_695_040_888_963_407);
                     let nearest = at.saturating_sub(6);
                     let span = (at - nearest) as u64;
-                    parents.push(Some(nearest + usize::try_from((seed >> 33) % span).unwrap()));
+                    parents.push(Some(
+                        nearest + usize::try_from((seed >> 33) % span).unwrap(),
+                    ));
                 }
                 apart(&tree(&parents));
             }
