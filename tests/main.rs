@@ -11,6 +11,7 @@ mod generated;
 mod indexes;
 mod layers;
 mod live;
+mod logs;
 mod parameters;
 mod plans;
 mod reports;
