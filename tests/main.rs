@@ -6,6 +6,8 @@ mod clusters;
 mod conventions;
 mod docs;
 mod embedded;
+mod estimates;
+mod exactness;
 mod gathered;
 mod generated;
 mod indexes;

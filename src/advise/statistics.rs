@@ -256,6 +256,18 @@ fn judge(plans: &Plans<'_>, node: Option<NodeId>, engine: &str) -> Verdict {
         checked: Vec::new(),
         measured_ms: None,
     };
+    // A bitmap's rows are those of the scan that it is for, which is there in
+    // every plan.
+    let node = node.map(|id| {
+        let is_bitmap = matches!(
+            given.node(id).kind,
+            NodeKind::BitmapIndexScan | NodeKind::BitmapAnd | NodeKind::BitmapOr
+        );
+        given
+            .ancestors(id)
+            .find(|up| is_bitmap && given.node(*up).kind == NodeKind::BitmapHeapScan)
+            .unwrap_or(id)
+    });
     let Some(id) = node else {
         return if comparison.plan_change.is_some() {
             Verdict::BetterEstimate(comparison)

@@ -1,6 +1,6 @@
 //! A statement of which the planner proved that it finds nothing.
 
-use super::support::flow;
+use super::support::suggest;
 use crate::declare_rule;
 use crate::finding::{Evidence, Level, Origin, Value};
 use crate::plan::{ConditionRole, NodeId, NodeKind, PlanGraph};
@@ -58,7 +58,7 @@ impl Rule for ConditionAlwaysFalse {
         )
         .node(id)
         .level(Level::Note)
-        .suggest(flow::by_hand(
+        .suggest(suggest::judgement(
             "look for what excludes all rows",
             "write IS NULL where a value is compared with NULL, and look for conditions on one \
              column that cannot both hold, or a key for which there is no partition",

@@ -1,6 +1,6 @@
 //! Counting a table by reading all of it.
 
-use super::support::{flow, node, show, weight::Weight};
+use super::support::{flow, node, show, suggest, weight::Weight};
 use crate::declare_rule;
 use crate::finding::{Evidence, Level, Origin, Value};
 use crate::plan::{NodeId, NodeKind, PlanEdge, PlanGraph};
@@ -103,7 +103,7 @@ fn look(subject: &Subject<'_>, plan: &PlanGraph, id: NodeId, sink: &mut Sink) {
         .level(flow::at_most(weight.level(), Level::Warning))
         .share(weight.share())
         .evidence(weight.evidence())
-        .suggest(flow::by_hand(
+        .suggest(suggest::judgement(
             "take an estimate, or keep the count",
             format!(
                 "where a rough number is enough, SELECT reltuples::bigint FROM pg_class gives that \

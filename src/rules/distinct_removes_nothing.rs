@@ -1,6 +1,6 @@
 //! Duplicates looked for where there are none.
 
-use super::support::{flow, show, weight::Weight};
+use super::support::{flow, show, suggest, weight::Weight};
 use crate::declare_rule;
 use crate::finding::{Evidence, Level, Origin, Value};
 use crate::plan::{NodeId, NodeKind, PlanEdge, PlanGraph};
@@ -105,13 +105,13 @@ fn look(subject: &Subject<'_>, plan: &PlanGraph, id: NodeId, sink: &mut Sink) {
     ))
     .evidence(weight.evidence())
     .suggest(if union {
-        flow::by_hand(
+        suggest::judgement(
             "UNION ALL, if the arms cannot give equal rows",
             "where a column tells the arms apart, or their conditions exclude each other, and no \
              arm gives a row twice, write UNION ALL",
         )
     } else {
-        flow::by_hand(
+        suggest::judgement(
             "leave DISTINCT out, if the rows cannot be equal",
             "where the columns have a unique key of every table in FROM, or each join finds at \
              most one row, duplicates cannot come; where a join makes them, EXISTS in its place \

@@ -1,6 +1,6 @@
 //! A sort in memory that takes a large part of the time.
 
-use super::support::{condition, flow, node, show, weight::Weight};
+use super::support::{condition, flow, node, show, suggest, weight::Weight};
 use crate::declare_rule;
 use crate::finding::{Evidence, Level, Origin, Suggestion, Value};
 use crate::plan::{ConditionRole, NodeId, NodeKind, PlanGraph};
@@ -178,20 +178,20 @@ fn look(subject: &Subject<'_>, plan: &PlanGraph, id: NodeId, purpose: Purpose, s
 
 fn cure(indexable: bool, purpose: Purpose) -> Suggestion {
     match (indexable, purpose) {
-        (true, _) => flow::by_hand(
+        (true, _) => suggest::judgement(
             "let an index give the order",
             "an index on the columns that the filter compares by equality, followed by the sort \
              keys in their directions; with the other columns of the query in INCLUDE and a \
              vacuumed table it is read alone. Without them it pays where the table lies in that \
              order or few rows are asked for",
         ),
-        (false, Purpose::Groups) => flow::by_hand(
+        (false, Purpose::Groups) => suggest::judgement(
             "let the rows be hashed",
             "a hash aggregate needs no order: it is avoided where work_mem was expected to be too \
              small, for DISTINCT or ORDER BY within an aggregate, and for types that cannot be \
              hashed",
         ),
-        (false, _) => flow::by_hand(
+        (false, _) => suggest::judgement(
             "sort fewer, narrower or simpler rows",
             "leave out ORDER BY where nobody relies on it, filter or aggregate before the sort, \
              and sort texts whose order for people does not matter by COLLATE \"C\"",

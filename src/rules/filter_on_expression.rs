@@ -1,7 +1,7 @@
 //! A filter on an expression of a column, as the plan alone shows it.
 
 use super::support::expression::{self, Hidden};
-use super::support::{flow, node, show, weight::Weight};
+use super::support::{node, show, suggest, weight::Weight};
 use crate::declare_rule;
 use crate::finding::{Evidence, Origin, Suggestion, Value};
 use crate::plan::{ConditionRole, NodeId, NodeKind, PlanGraph, PlanNode};
@@ -159,7 +159,7 @@ fn cure(hidden: &Hidden<'_>) -> Suggestion {
     let (text, column) = (hidden.text, &hidden.column);
     let days = text.ends_with("::date") || text.starts_with("date_trunc(");
     if days {
-        flow::by_hand(
+        suggest::judgement(
             format!("compare {column} with a range"),
             format!(
                 "write {column} >= the first moment AND {column} < the first moment after it, which \
@@ -167,7 +167,7 @@ fn cure(hidden: &Hidden<'_>) -> Suggestion {
             ),
         )
     } else if hidden.moveable {
-        flow::by_hand(
+        suggest::judgement(
             format!("compare {column} itself"),
             format!(
                 "give the value in the column's own type, or do the arithmetic on the value's side, \
@@ -176,7 +176,7 @@ fn cure(hidden: &Hidden<'_>) -> Suggestion {
             ),
         )
     } else {
-        flow::by_hand(
+        suggest::judgement(
             format!("index {text}, or compare {column} itself"),
             format!(
                 "an index on the expression ({text}) serves this condition, if the expression is \

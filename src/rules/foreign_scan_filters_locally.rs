@@ -1,6 +1,6 @@
 //! A foreign scan that fetches rows only to throw them away here.
 
-use super::support::{flow, node, show, weight::Weight};
+use super::support::{flow, node, show, suggest, weight::Weight};
 use crate::declare_rule;
 use crate::finding::{Evidence, Origin, Value};
 use crate::plan::{ConditionRole, NodeId, NodeKind, PlanGraph, PlanNode};
@@ -117,13 +117,13 @@ fn look(
         ));
     }
     draft.suggest(if file.is_some() {
-        flow::by_hand(
+        suggest::judgement(
             "load the file into a table",
             "a materialized view over the foreign table, refreshed when the file changes, can be \
              indexed and analysed",
         )
     } else {
-        flow::by_hand(
+        suggest::judgement(
             "let the other side test the condition",
             "compare with built-in immutable functions and operators; name extensions that both \
              sides have in the server's option extensions; compute values such as now() or a \

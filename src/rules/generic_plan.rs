@@ -1,6 +1,6 @@
 //! A plan for any value that was executed with an unusual one.
 
-use super::support::{expression, flow, memory, node, show, weight::Weight};
+use super::support::{expression, memory, node, show, suggest, weight::Weight};
 use crate::declare_rule;
 use crate::finding::{Applicability, Change, Evidence, Origin, Suggestion, Value};
 use crate::plan::metrics::Metrics;
@@ -161,7 +161,7 @@ fn look(
         },
         Applicability::SameResults,
     ));
-    draft = draft.suggest(flow::by_hand(
+    draft = draft.suggest(suggest::judgement(
         "set it where the statement runs",
         "in production, set it for the role or database that prepares this statement, or ALTER \
          FUNCTION … SET plan_cache_mode = force_custom_plan where it stands in a function; a driver \

@@ -1,6 +1,6 @@
 //! A hash join that stores its larger side.
 
-use super::support::{flow, show, weight::Weight};
+use super::support::{flow, show, suggest, weight::Weight};
 use crate::declare_rule;
 use crate::finding::{Evidence, Origin, Value};
 use crate::plan::{NodeId, NodeKind, PlanEdge, PlanGraph};
@@ -145,7 +145,7 @@ fn look(subject: &Subject<'_>, plan: &PlanGraph, join: NodeId, sink: &mut Sink) 
         Origin::Plan(origin),
     ))
     .evidence(weight.evidence())
-    .suggest(flow::by_hand(
+    .suggest(suggest::judgement(
         "mend the estimate, so that the sides swap",
         format!(
             "the rows of {} are not what the planner expects: ANALYZE its tables, and give it \

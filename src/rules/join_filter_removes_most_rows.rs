@@ -1,6 +1,6 @@
 //! A join that pairs rows only to throw most of the pairs away.
 
-use super::support::{condition, flow, node, show, weight::Weight};
+use super::support::{condition, flow, node, show, suggest, weight::Weight};
 use crate::declare_rule;
 use crate::finding::{Evidence, Origin, Value};
 use crate::plan::{ConditionRole, NodeId, NodeKind, PlanEdge, PlanGraph};
@@ -156,7 +156,7 @@ fn look(subject: &Subject<'_>, plan: &PlanGraph, id: NodeId, filter: &str, sink:
 
 fn cure(looped: bool, either: bool) -> crate::finding::Suggestion {
     if either {
-        flow::by_hand(
+        suggest::judgement(
             "give each arm of the OR a join of its own",
             "write the statement once for each arm of the OR and combine them by UNION, or by \
              UNION ALL where the later ones exclude what the earlier found: each arm then has an \
@@ -164,14 +164,14 @@ fn cure(looped: bool, either: bool) -> crate::finding::Suggestion {
              begin with, so select a key with them",
         )
     } else if looped {
-        flow::by_hand(
+        suggest::judgement(
             "let the index test what the join filter tests",
             "an index of the inner table on the columns of both the index condition and the join \
              filter, equalities first, finds only the wanted rows; an expression on its column \
              keeps it from being used",
         )
     } else {
-        flow::by_hand(
+        suggest::judgement(
             "join by what decides",
             "where the rest of the condition can be written as an equality of columns, it becomes \
              part of the hash or merge condition; a range or an overlap is served by an index of \

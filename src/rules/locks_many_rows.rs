@@ -1,6 +1,6 @@
 //! Row locks on a great many rows.
 
-use super::support::{flow, show, weight::Weight};
+use super::support::{flow, show, suggest, weight::Weight};
 use crate::declare_rule;
 use crate::finding::{Evidence, Level, Origin, Value};
 use crate::plan::{NodeId, NodeKind, PlanGraph};
@@ -83,7 +83,7 @@ fn look(subject: &Subject<'_>, plan: &PlanGraph, id: NodeId, sink: &mut Sink) {
             Origin::Plan(id),
         ));
     }
-    draft.suggest(flow::by_hand(
+    draft.suggest(suggest::judgement(
         "lock fewer rows, or none",
         "UPDATE or DELETE the rows in one statement instead of locking them first; take them in \
          portions by LIMIT with SKIP LOCKED; name the one table that is to be locked in FOR UPDATE \

@@ -1,6 +1,6 @@
 //! A merge join that spends its time on sorting what it joins.
 
-use super::support::{condition, flow, memory, node, show, weight::Weight};
+use super::support::{condition, flow, memory, node, show, suggest, weight::Weight};
 use crate::declare_rule;
 use crate::finding::{Applicability, Change, Evidence, Origin, Suggestion, Value};
 use crate::plan::{NodeId, NodeKind, PlanEdge, PlanGraph};
@@ -124,7 +124,7 @@ fn look(subject: &Subject<'_>, plan: &PlanGraph, join: NodeId, sink: &mut Sink) 
             Applicability::SameResults,
         ))
     } else {
-        draft.suggest(flow::by_hand(
+        draft.suggest(suggest::judgement(
             "let an index give the order, or let a hash join do without",
             "an index on the join columns gives a table in their order; if a hash join was avoided \
              because its table was expected not to fit, a larger work_mem lets it fit. Compare by \

@@ -1,6 +1,6 @@
 //! A recursive query that reads a whole table in each step.
 
-use super::support::{flow, node, show, weight::Weight};
+use super::support::{flow, node, show, suggest, weight::Weight};
 use crate::declare_rule;
 use crate::finding::{Evidence, Origin, Value};
 use crate::plan::{ConditionRole, NodeId, NodeKind, PlanEdge, PlanGraph};
@@ -145,7 +145,7 @@ fn look(subject: &Subject<'_>, plan: &PlanGraph, id: NodeId, join: NodeId, sink:
             Origin::Plan(join),
         ));
     }
-    draft = draft.suggest(flow::by_hand(
+    draft = draft.suggest(suggest::judgement(
         format!("index the column of {table} that the steps join by"),
         format!(
             "create an index on the column of {table} in {}; where there is one, the planner \

@@ -1,6 +1,6 @@
 //! A condition on a subquery that is tested after the subquery did its work.
 
-use super::support::{flow, show, weight::Weight};
+use super::support::{flow, show, suggest, weight::Weight};
 use crate::declare_rule;
 use crate::finding::{Evidence, Level, Origin, Value};
 use crate::plan::{ConditionRole, NodeId, NodeKind, PlanEdge, PlanGraph, PlanNode};
@@ -137,7 +137,7 @@ fn look(
     ))
     .evidence(weight.evidence())
     .suggest(if window {
-        flow::by_hand(
+        suggest::judgement(
             "take only the rows that are needed before the window function",
             "a condition on a column that decides alone which rows count belongs inside the \
              subquery. For the first few rows of each group, select the groups and join LATERAL \
@@ -145,7 +145,7 @@ fn look(
              the order",
         )
     } else {
-        flow::by_hand(
+        suggest::judgement(
             "test the condition inside, where that means the same",
             "if the condition may choose among the duplicates, write it inside the subquery; if it \
              may not, an index on the columns of DISTINCT ON and ORDER BY at least saves the sort",

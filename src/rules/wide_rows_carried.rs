@@ -1,6 +1,6 @@
 //! Wide rows that a sort, a hash table or a materialisation stores.
 
-use super::support::{flow, show, weight::Weight};
+use super::support::{flow, show, suggest, weight::Weight};
 use crate::declare_rule;
 use crate::finding::{Evidence, Level, Origin, Value};
 use crate::plan::{NodeId, NodeKind, PlanEdge, PlanGraph, PlanNode};
@@ -127,7 +127,7 @@ fn look(subject: &Subject<'_>, plan: &PlanGraph, id: NodeId, node: &PlanNode, si
         Origin::Plan(id),
     ))
     .evidence(weight.evidence())
-    .suggest(flow::by_hand(
+    .suggest(suggest::judgement(
         "carry the keys, and fetch the rest late",
         "select the columns that are needed instead of *; or sort, join and limit the primary key \
          with the columns compared in a subquery, and join the table once more by its key for the \

@@ -88,21 +88,20 @@ pub(super) fn own_counts(shape: &Shape<'_>, charges: &[Charge]) -> OwnCounts {
                 *count = 0.0;
             }
         });
-        match shape.parent(index) {
-            Some(parent) => both(own.get_mut(parent), &mut deficit, |count, deficit| {
+        if let Some(parent) = shape.parent(index) {
+            both(own.get_mut(parent), &mut deficit, |count, deficit| {
                 *count -= *deficit;
-            }),
-            None => {
-                let rounded = HALF_STEP_MS * (shape.len() + 1) as f64;
-                for ((deficit, whole), is_time) in deficit.iter().zip(&whole).zip(is_time()) {
-                    let rounded = if is_time { rounded } else { 0.0 };
-                    if *deficit > rounded {
-                        unplaced = unplaced.max(deficit / whole.max(*deficit));
-                    }
-                }
-                fit(&mut own, &deficit);
+            });
+            continue;
+        }
+        let rounded = HALF_STEP_MS * (shape.len() + 1) as f64;
+        for ((deficit, whole), is_time) in deficit.iter().zip(&whole).zip(is_time()) {
+            let rounded = if is_time { rounded } else { 0.0 };
+            if *deficit > rounded {
+                unplaced = unplaced.max(deficit / whole.max(*deficit));
             }
         }
+        fit(&mut own, &deficit);
     }
     let root = shape.node(0);
     OwnCounts {

@@ -84,6 +84,10 @@ impl FindingPage<'_> {
         format::share(self.finding.share)
     }
 
+    fn saves(&self) -> Option<String> {
+        summary::saves(self.finding)
+    }
+
     fn bar(&self) -> String {
         format!("{:.1}%", self.finding.share.clamp(0.0, 1.0) * 100.0)
     }

@@ -123,6 +123,11 @@ fn worker_note(worker: &Worker) -> String {
 fn numbers(picture: &Picture<'_>, node: &PlanNode) -> Vec<(&'static str, String, &'static str)> {
     let details = &node.details;
     let mut numbers = Vec::new();
+    let each = if node.loops.is_some_and(|loops| loops > 1.0) {
+        "each time"
+    } else {
+        ""
+    };
     let mut add = |name, value: Option<String>, note| {
         if let Some(value) = value {
             numbers.push((name, value, note));
@@ -141,19 +146,19 @@ fn numbers(picture: &Picture<'_>, node: &PlanNode) -> Vec<(&'static str, String,
             add(
                 "One execution",
                 of(details.total_ms_per_loop, format::ms),
-                "on average",
+                "mean",
             );
         }
         add(
             "First row after",
             of(details.startup_ms_per_loop, format::ms),
-            "of one execution",
+            each,
         );
     }
     add(
         "Rows expected",
         of(node.rows_estimated, format::count),
-        "of one execution",
+        each,
     );
     if picture.plan.executed {
         add(
@@ -162,7 +167,7 @@ fn numbers(picture: &Picture<'_>, node: &PlanNode) -> Vec<(&'static str, String,
                 node.rows_actual.filter(|_| !node.never_executed),
                 format::count,
             ),
-            "of one execution",
+            each,
         );
         add(
             "Estimate off by",
@@ -187,17 +192,17 @@ fn numbers(picture: &Picture<'_>, node: &PlanNode) -> Vec<(&'static str, String,
         add(
             "Rows removed by filter",
             of(node.rows_removed.filter(|rows| *rows > 0.0), format::count),
-            "of one execution",
+            each,
         );
     }
     add("Own cost", of(node.self_cost, format::cost), "");
     add(
-        "Cost",
+        "Cost until first … last row",
         node.cost.map(|cost| match details.startup_cost {
             Some(startup) => format!("{} … {}", format::cost(startup), format::cost(cost)),
             None => format::cost(cost),
         }),
-        "first … last row",
+        "",
     );
     add(
         "Row width",

@@ -26,10 +26,16 @@ pub(super) fn draw(picture: &Picture<'_>) -> String {
     let executed = picture.plan.executed;
     let with_conditions = picture.plan.nodes.len() <= CONDITIONS_UP_TO;
     let mut out = String::with_capacity(picture.plan.nodes.len() * 400);
-    out.push_str(
-        "<table class=rows role=treegrid aria-label=\"The plan, node by node\"><thead><tr>\
-                  <th scope=col>Node",
-    );
+    let deepest = picture.depth.iter().max().copied().unwrap_or(0);
+    let indent = match deepest {
+        0..=9 => "",
+        10..=16 => " deep",
+        _ => " deeper",
+    };
+    out.push_str(&format!(
+        "<table class=\"rows{indent}\" role=treegrid aria-label=\"The plan, node by node\"><thead><tr>\
+                  <th scope=col>Node"
+    ));
     out.push_str(if timed {
         "<th scope=col class=num>Own time"
     } else {

@@ -8,12 +8,13 @@ use super::picture::Picture;
 use super::{finding, flame, node, outline, sql, text, tree};
 use crate::report::format;
 use crate::report::model::{
-    ComparedNode, Level, NodeChange, Plan, PlanFrom, Problem, Property, Severity, Statement,
+    ComparedNode, Figure, Level, NodeChange, Plan, PlanFrom, Problem, Property, Resources, RunPart,
+    Severity, Statement,
 };
 use crate::report::{parameters, prose, summary, what_if};
 
 /// Findings that are open when the page is.
-const OPEN: usize = 3;
+const OPEN: usize = 2;
 /// Trees of more boxes are shown as rows first.
 const TREE_FIRST: usize = 45;
 /// Trees of more boxes are not drawn: nobody finds anything in them.
@@ -36,6 +37,8 @@ struct StatementPage<'a> {
     nothing_found: Option<String>,
     plan: Option<PlanPage<'a>>,
     problems: Vec<ProblemPage<'a>>,
+    resources: Option<&'a Resources>,
+    figures: Vec<(&'static str, &'a [Figure])>,
     parameters: Option<(String, Option<parameters::Table>)>,
     what_if: Option<WhatIfPage>,
     silenced: Vec<String>,
@@ -52,7 +55,7 @@ struct PlanPage<'a> {
     nodes: Html,
     settings: &'a [Property],
     triggers: Vec<[String; 4]>,
-    parts: &'a [super::super::model::RunPart],
+    parts: &'a [RunPart],
     query_id: Option<&'a str>,
     remainder: Option<String>,
 }
@@ -172,7 +175,8 @@ pub(super) fn draw(
             .enumerate()
             .map(|(at, found)| {
                 let is_marked = marked.contains(&(at + 1));
-                finding::draw(found, at + 1, prefix, at < OPEN, is_marked, timed)
+                let is_open = at == 0 || statement.findings.len() <= OPEN;
+                finding::draw(found, at + 1, prefix, is_open, is_marked, timed)
             })
             .collect(),
         nothing_found: (statement.findings.is_empty()
@@ -185,6 +189,12 @@ pub(super) fn draw(
             .filter(|plan| !plan.nodes.is_empty())
             .map(|plan| plan_page(statement, plan, prefix)),
         problems: problems(&statement.problems),
+        resources: statement.resources.as_ref(),
+        figures: statement
+            .resources
+            .as_ref()
+            .map(figures)
+            .unwrap_or_default(),
         parameters: statement
             .parameters
             .as_ref()
@@ -272,6 +282,18 @@ fn plan_page<'a>(statement: &'a Statement, plan: &'a Plan, prefix: &'a str) -> P
         query_id: plan.run.query_id.as_deref(),
         remainder: (plan.remainder_ms.abs() >= 0.0005).then(|| format::ms(plan.remainder_ms)),
     }
+}
+
+/// What a statement takes, under headings.
+fn figures(found: &Resources) -> Vec<(&'static str, &[Figure])> {
+    [
+        ("One execution takes", found.needs.as_slice()),
+        ("What a server can carry", found.capacity.as_slice()),
+        ("At the given rate", found.at_rate.as_slice()),
+    ]
+    .into_iter()
+    .filter(|(_, figures)| !figures.is_empty())
+    .collect()
 }
 
 /// The numbers at the head of a statement.

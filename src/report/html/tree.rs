@@ -18,7 +18,7 @@ const LEVEL: f64 = 34.0;
 /// Around the picture.
 const MARGIN: f64 = 10.0;
 /// Columns of text that a box holds: of the bold line, and of the others.
-const BOLD_COLUMNS: usize = 23;
+const BOLD_COLUMNS: usize = 24;
 const COLUMNS: usize = 29;
 /// The widest stream of rows.
 const STREAM: f64 = 15.0;
@@ -274,9 +274,23 @@ fn node(picture: &Picture<'_>, at: usize, place: &Placed, svg: &mut String) {
             "<rect class=bar x=10 y=53 width=\"{bar}\" height=3 rx=1.5 />"
         ));
     }
+    let found = picture.findings_at(at);
+    let off = off_text(node).filter(|_| !node.never_executed);
+    let mut columns = BOLD_COLUMNS;
+    if let Some(off) = &off {
+        columns = columns.saturating_sub(off.chars().count() + 1);
+        svg.push_str(&format!(
+            "<text class=\"r off\" x={} y=18>{}</text>",
+            if found.is_empty() { 186 } else { 169 },
+            text::escape(off)
+        ));
+    }
+    if !found.is_empty() {
+        columns = columns.saturating_sub(2);
+    }
     svg.push_str(&format!(
         "<text class=k x=10 y=18>{}</text>",
-        text::escape(&prose::cut(kind, BOLD_COLUMNS))
+        text::escape(&prose::cut(kind, columns))
     ));
     let second = match (&node.role, object.is_empty()) {
         (Some(role), true) => role.clone(),
@@ -291,7 +305,7 @@ fn node(picture: &Picture<'_>, at: usize, place: &Placed, svg: &mut String) {
     }
     let own = if node.never_executed {
         "never executed".to_owned()
-    } else if node.share >= 0.0005 {
+    } else if node.share >= 0.01 {
         format!("{} · {}", picture.own_text(at), format::share(node.share))
     } else {
         picture.own_text(at)
@@ -303,15 +317,11 @@ fn node(picture: &Picture<'_>, at: usize, place: &Placed, svg: &mut String) {
     if !node.never_executed
         && let Some(rows) = super::picture::rows(node)
     {
-        let off = off_text(node).map_or_else(String::new, |off| {
-            format!("<tspan class=off>{}</tspan> ", text::escape(&off))
-        });
         svg.push_str(&format!(
-            "<text class=r x=186 y=48>{off}{}</text>",
+            "<text class=r x=186 y=48>{}</text>",
             short_rows(rows)
         ));
     }
-    let found = picture.findings_at(at);
     if let Some(worst) = found.iter().map(|(_, level)| *level).max() {
         svg.push_str(&format!(
             "<circle class=\"lv {}\" cx=182 cy=14 r=8 /><text class=c x=182 y=18>{}</text>",

@@ -1,7 +1,7 @@
 //! How rows flow through a plan: how many a node gives in all, and what
 //! stands on the way.
 
-use crate::finding::{Applicability, Change, Level, Suggestion};
+use crate::finding::Level;
 use crate::plan::{NodeId, NodeKind, PlanEdge, PlanGraph};
 
 use super::node;
@@ -47,13 +47,4 @@ pub(crate) fn through(plan: &PlanGraph, id: NodeId, passing: &[NodeKind]) -> Nod
 /// The level, if it is not above another.
 pub(crate) fn at_most(level: Level, most: Level) -> Level {
     level.min(most)
-}
-
-/// What a person has to do or decide.
-pub(crate) fn by_hand(title: impl Into<String>, text: impl Into<String>) -> Suggestion {
-    Suggestion::untested(
-        title,
-        Change::Advice { text: text.into() },
-        Applicability::Manual,
-    )
 }

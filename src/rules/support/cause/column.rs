@@ -88,7 +88,7 @@ pub(super) fn expected(table: &Table<'_>, one: &One<'_>) -> Option<f64> {
 fn frequency(stats: &ColumnStatistics, value: &str) -> Option<f64> {
     let same = |known: &str| {
         known == value
-            || matches!((known.parse::<f64>(), value.parse::<f64>()), (Ok(a), Ok(b)) if a == b)
+            || matches!((known.parse::<f64>(), value.parse::<f64>()), (Ok(a), Ok(b)) if a.total_cmp(&b).is_eq())
             || matches!((known, value), ("t", "true") | ("f", "false"))
     };
     stats

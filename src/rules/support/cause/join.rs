@@ -23,9 +23,9 @@ pub(super) fn of_join(subject: &Subject<'_>, plan: &PlanGraph, id: NodeId) -> Ca
     let rows = Rows::of(plan, id);
     let more = rows.is_none_or(Rows::more);
     if let Some(kind @ ("Semi" | "Anti")) = plan.node(id).join_type.as_deref() {
-        return across(format!(
-            "which share of the rows {} a match in the other table is not in any statistics",
-            if kind == "Semi" { "finds" } else { "lacks" }
+        let finds = if kind == "Semi" { "finds" } else { "lacks" };
+        return across(&format!(
+            "which share of the rows {finds} a match in the other table is not in any statistics"
         ));
     }
     let (pairs, others) = pairs(plan, id);
@@ -43,13 +43,12 @@ pub(super) fn of_join(subject: &Subject<'_>, plan: &PlanGraph, id: NodeId) -> Ca
         )
         .suggest(help()),
         _ => across(
-            "the rows of the two sides do not match as often as the columns' own statistics say"
-                .to_owned(),
+            "the rows of the two sides do not match as often as the columns' own statistics say",
         ),
     }
 }
 
-fn across(text: String) -> Cause {
+fn across(text: &str) -> Cause {
     Cause::new(
         Kind::AcrossTables,
         format!("{text}; PostgreSQL keeps no statistics across tables"),
@@ -297,8 +296,7 @@ fn one(
     if filtered {
         return across(
             "a filter on one table decides which rows of the other match, and the planner takes \
-             the filter and the join as independent of each other"
-                .to_owned(),
+             the filter and the join as independent of each other",
         );
     }
     let known: Vec<_> = sides
@@ -311,8 +309,7 @@ fn one(
         .collect();
     let (Some(catalog), Some(rows), [_, _]) = (subject.catalog, rows, known.as_slice()) else {
         return across(
-            "the rows of the two sides do not match as often as the columns' own statistics say"
-                .to_owned(),
+            "the rows of the two sides do not match as often as the columns' own statistics say",
         )
         .or(
             Kind::DistinctValues,
@@ -363,8 +360,7 @@ fn one(
             cause
         }
         _ => across(
-            "the rows of the two sides do not match as often as the columns' own statistics say"
-                .to_owned(),
+            "the rows of the two sides do not match as often as the columns' own statistics say",
         ),
     }
 }

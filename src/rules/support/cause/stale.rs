@@ -110,7 +110,15 @@ fn changed(relation: &Relation, activity: &Activity) -> f64 {
     } else {
         0.0
     };
-    (activity.modified_since_analyze - counted_twice).max(0.0)
+    let changed = (activity.modified_since_analyze - counted_twice).max(0.0);
+    // Rows that were only ever added, and all of them counted: what ANALYZE
+    // found is not new. Within the transaction that loads them it is counted as
+    // that all the same.
+    if activity.updated <= 0.0 && activity.deleted <= 0.0 && lasting >= relation.rows() {
+        changed.min(lasting - relation.rows())
+    } else {
+        changed
+    }
 }
 
 /// A partitioned table has no statistics of its own, while its partitions do.
