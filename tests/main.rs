@@ -14,6 +14,7 @@ mod generated;
 mod indexes;
 mod layers;
 mod live;
+mod logs;
 mod parameters;
 mod plans;
 mod reports;

@@ -76,7 +76,7 @@ pub(super) fn run_with(
             ui.problem(problem);
         }
     }
-    if !report.statements.is_empty() || !shown_here {
+    if !report.statements.is_empty() || report.log.is_some() || !shown_here {
         let render = renderer(settings.format.name())?;
         if ui.report(&report, render, args.output.as_deref())? == Written::ReaderLeft {
             return Ok(Exit::Fine);
