@@ -11,6 +11,7 @@ mod generated;
 mod indexes;
 mod layers;
 mod live;
+mod pages;
 mod parameters;
 mod plans;
 mod reports;
