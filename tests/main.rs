@@ -6,6 +6,8 @@ mod clusters;
 mod conventions;
 mod docs;
 mod embedded;
+mod exactness;
+mod estimates;
 mod gathered;
 mod generated;
 mod indexes;

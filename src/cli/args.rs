@@ -82,6 +82,9 @@ Examples:
   # For a pull request or a ticket
   pbpaste | pgadvise report - --format markdown
 
+  # Every plan that auto_explain logged, by query, worst first
+  pgadvise report /var/log/postgresql/*.log --top 10
+
   # With the query and its tables: suggestions are tried on a planner
   pgadvise report plan.json --sql query.sql --schema schema.sql
 
@@ -491,9 +494,14 @@ pub struct WhyNotArgs {
 /// Options of `report`.
 #[derive(Debug, Default, Args)]
 pub struct ReportArgs {
-    /// Plans, as EXPLAIN prints them in any format, framed or not; - is standard input
+    /// Plans, as EXPLAIN prints them in any format, framed or not, or whole logs of a server with
+    /// `auto_explain`, packed with gzip or not; - is standard input
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
+
+    /// Of logs, explain so many queries: those that took the most time in all
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = top)]
+    pub top: usize,
 
     /// The statements of the plans, in order
     #[arg(long, value_name = "FILE", help_heading = "Where plans come from")]
@@ -726,4 +734,11 @@ fn size(text: &str) -> Result<f64, String> {
         .flatten()
         .filter(|bytes| bytes.is_finite() && *bytes > 0.0)
         .ok_or_else(|| "a size with its unit is expected: 512MB, 24GB".to_owned())
+}
+
+fn top(text: &str) -> Result<usize, String> {
+    text.parse::<usize>()
+        .ok()
+        .filter(|number| (1..=1000).contains(number))
+        .ok_or_else(|| "a number from 1 to 1000 is expected".to_owned())
 }

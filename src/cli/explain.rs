@@ -6,6 +6,7 @@ use super::args::{ExplainArgs, Format, Global, ServerArgs};
 use super::env::Environment;
 use super::failure::{Failure, Kind};
 use super::inputs::{Inputs, is_planned};
+use super::logs;
 use super::planner::{self, Choice};
 use super::settings::Settings;
 use super::ui::{Ui, Written};
@@ -158,6 +159,7 @@ fn report(
         inputs.problems.push(failure.problem());
     }
     let mut report = report::build(&analyses, &inputs.sources, inputs.problems);
+    logs::link(&mut report, inputs.log);
     report::resources::attach(&mut report, &analyses, &server(&args.server));
     if let Some(tried) = tried {
         report::what_if::attach(&mut report, &tried, &changes.spans, &inputs.sources);

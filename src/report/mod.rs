@@ -7,6 +7,7 @@ mod fit;
 pub mod format;
 pub mod html;
 pub mod json;
+mod log;
 pub mod markdown;
 pub mod model;
 mod nodes;

@@ -16,7 +16,7 @@ pub(super) fn beside(plan: &PlanGraph, times: Option<&Times>) -> Beside {
         .triggers
         .iter()
         .filter_map(|trigger| trigger.ms)
-        .sum();
+        .fold(0.0, |sum, ms| sum + ms);
     let mut beside = Beside {
         triggers_ms,
         serialization_ms: plan

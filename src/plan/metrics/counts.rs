@@ -14,6 +14,7 @@
 
 use super::places::Charge;
 use super::shape::{Shape, at, set};
+use super::time::HALF_STEP_MS;
 use crate::plan::{Buffers, IoTimes, PlanNode, Wal};
 
 /// How many counts a node has: 10 of blocks, 6 of I/O times, 4 of WAL.
@@ -87,18 +88,20 @@ pub(super) fn own_counts(shape: &Shape<'_>, charges: &[Charge]) -> OwnCounts {
                 *count = 0.0;
             }
         });
-        match shape.parent(index) {
-            Some(parent) => both(own.get_mut(parent), &mut deficit, |count, deficit| {
+        if let Some(parent) = shape.parent(index) {
+            both(own.get_mut(parent), &mut deficit, |count, deficit| {
                 *count -= *deficit;
-            }),
-            None => {
-                for (deficit, whole) in deficit.iter().zip(&whole) {
-                    if *deficit > 0.0 {
-                        unplaced = unplaced.max(deficit / whole.max(*deficit));
-                    }
-                }
+            });
+            continue;
+        }
+        let rounded = HALF_STEP_MS * (shape.len() + 1) as f64;
+        for ((deficit, whole), is_time) in deficit.iter().zip(&whole).zip(is_time()) {
+            let rounded = if is_time { rounded } else { 0.0 };
+            if *deficit > rounded {
+                unplaced = unplaced.max(deficit / whole.max(*deficit));
             }
         }
+        fit(&mut own, &deficit);
     }
     let root = shape.node(0);
     OwnCounts {
@@ -110,6 +113,28 @@ pub(super) fn own_counts(shape: &Shape<'_>, charges: &[Charge]) -> OwnCounts {
             .collect(),
         whole: root.map_or_else(Counts::default, |root| counts(root, &whole)),
         unplaced,
+    }
+}
+
+/// Which counts are times, each printed to the microsecond.
+fn is_time() -> impl Iterator<Item = bool> {
+    (0..COUNTS).map(|at| (10..16).contains(&at))
+}
+
+/// Takes what even the root has no room for from all nodes in proportion.
+fn fit(own: &mut [Row], deficit: &Row) {
+    let mut sum = [0.0; COUNTS];
+    for row in own.iter_mut() {
+        both(Some(&mut sum), row, |sum, count| *sum += *count);
+    }
+    let mut factor = [1.0; COUNTS];
+    for (factor, (sum, deficit)) in factor.iter_mut().zip(sum.iter().zip(deficit)) {
+        if *deficit > 0.0 && *sum > 0.0 {
+            *factor = ((sum - deficit) / sum).max(0.0);
+        }
+    }
+    for row in own {
+        both(Some(row), &mut factor, |count, factor| *count *= *factor);
     }
 }
 

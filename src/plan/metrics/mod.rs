@@ -18,7 +18,7 @@ pub use counts::Counts;
 use shape::{Shape, at};
 
 /// All derived numbers of one plan, computed in one pass, by node index.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Metrics {
     /// By node index.
     pub nodes: Vec<NodeMetrics>,
@@ -226,7 +226,7 @@ pub fn metrics(plan: &PlanGraph) -> Metrics {
             .iter()
             .filter(|charge| charge.ambiguous)
             .map(|charge| at(&times.printed, charge.init_plan))
-            .sum();
+            .fold(0.0, |sum, ms| sum + ms);
     }
     let beside = beside::beside(plan, times.as_ref());
     Metrics {

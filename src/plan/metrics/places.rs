@@ -77,6 +77,13 @@ pub(super) fn charges(shape: &Shape<'_>, known: &Known<'_>) -> Vec<Charge> {
     charges
 }
 
+/// Whether it is a CTE, which is computed as its readers ask for rows.
+fn is_read(shape: &Shape<'_>, init_plan: usize) -> bool {
+    shape
+        .node(init_plan)
+        .is_some_and(|node| node.cte_name().is_some())
+}
+
 struct Places<'a, 'b> {
     shape: &'a Shape<'b>,
     known: &'a Known<'a>,
@@ -111,17 +118,23 @@ impl Places<'_, '_> {
             .filter(|user| enough(**user, self.known.slack))
             .count();
         charge.ambiguous = fitting > 1;
+        // All that is read of a CTE is computed inside of its readers.
+        let elsewhere = if is_read(shape, init_plan) {
+            &[]
+        } else {
+            others.as_slice()
+        };
         let found = [
             (candidates, self.known.slack),
             (candidates, self.own_slack.as_slice()),
-            (others.as_slice(), self.known.slack),
+            (elsewhere, self.known.slack),
         ]
         .into_iter()
         .find_map(|(places, slack)| places.iter().copied().find(|user| enough(*user, slack)));
         if let Some(user) = found {
             self.charge(&mut charge, user, left);
         } else {
-            self.split(&mut charge, left, finished_afterwards);
+            self.split(&mut charge, candidates.len(), left, finished_afterwards);
         }
         charge
     }
@@ -155,6 +168,13 @@ impl Places<'_, '_> {
             new
         };
         let owner = shape.parent(init_plan);
+        let above = std::iter::successors(owner, |index| shape.parent(*index));
+        if is_read(shape, init_plan) {
+            for index in above.take(OTHERS) {
+                add(index);
+            }
+            return others;
+        }
         for user in candidates {
             let mut above = shape.parent(*user);
             // Never past a node that is there already: all are visited once.
@@ -170,7 +190,6 @@ impl Places<'_, '_> {
                 .inputs(*index)
                 .max_by(|a, b| at(self.known.total, *a).total_cmp(&at(self.known.total, *b)))
         });
-        let above = std::iter::successors(owner, |index| shape.parent(*index));
         for index in below.take(OTHERS).chain(above.skip(1).take(OTHERS)) {
             add(index);
         }
@@ -179,9 +198,18 @@ impl Places<'_, '_> {
 
     /// Readers of a CTE take turns: a hash join fetches one row of its outer
     /// side before it builds the hash table from its inner side.
-    fn split(&mut self, charge: &mut Charge, mut left: f64, finished_afterwards: bool) {
+    /// What they have no room for ran elsewhere.
+    fn split(
+        &mut self,
+        charge: &mut Charge,
+        candidates: usize,
+        mut left: f64,
+        finished_afterwards: bool,
+    ) {
         let mut places = charge.others.clone();
-        places.sort_by(|a, b| at(&self.own, *b).total_cmp(&at(&self.own, *a)));
+        if let Some(candidates) = places.get_mut(..candidates) {
+            candidates.sort_by(|a, b| at(&self.own, *b).total_cmp(&at(&self.own, *a)));
+        }
         for user in places {
             let part = at(&self.own, user).clamp(0.0, left);
             if part > 0.0 {

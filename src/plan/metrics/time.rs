@@ -108,7 +108,7 @@ fn walls(shape: &Shape<'_>) -> (Vec<f64>, Vec<f64>) {
         let total = all(index) * own_share;
         for child in shape.children(index) {
             let child_share = own_share
-                * share_below(shape, index, child)
+                * share_below(shape, index, child, total)
                 * bitmap_share(shape, index, child, total, own_share * all(child));
             set(&mut share, child, child_share);
         }
@@ -125,8 +125,9 @@ fn walls(shape: &Shape<'_>) -> (Vec<f64>, Vec<f64>) {
 }
 
 /// What a child's share is of its parent's: below a Gather, that of one of the
-/// processes that ran it.
-fn share_below(shape: &Shape<'_>, parent: usize, child: usize) -> f64 {
+/// processes that ran it. A process that went on when the Gather had ended is
+/// no longer waited for.
+fn share_below(shape: &Shape<'_>, parent: usize, child: usize, parent_ms: f64) -> f64 {
     let (loops, below) = (shape.loops(parent), shape.loops(child));
     if shape.gather(child) != Some(parent) || shape.gather(parent).is_some() || below <= 0.0 {
         return 1.0;
@@ -138,13 +139,13 @@ fn share_below(shape: &Shape<'_>, parent: usize, child: usize) -> f64 {
     }
     shape
         .node(child)
-        .and_then(slowest_share)
+        .and_then(|node| slowest_share(node, parent_ms))
         .map_or(average, |slowest| slowest.max(average).min(1.0))
 }
 
 /// The part of all processes' time that the slowest of them took, where the
 /// times of workers are printed.
-fn slowest_share(node: &PlanNode) -> Option<f64> {
+fn slowest_share(node: &PlanNode, parent_ms: f64) -> Option<f64> {
     let workers = worker_times(node)?;
     let all = printed(node);
     if all <= 0.0 {
@@ -152,7 +153,7 @@ fn slowest_share(node: &PlanNode) -> Option<f64> {
     }
     let leader = all - workers.iter().sum::<f64>();
     let slowest = workers.into_iter().fold(leader, f64::max);
-    Some(slowest / all)
+    Some(slowest.min(parent_ms) / all)
 }
 
 /// The milliseconds that each worker took for a node, in the order printed.

@@ -148,10 +148,10 @@ mod tests {
 
     fn weight(ms: Option<f64>, cost: f64, share: f64) -> Option<Weight> {
         let metrics = Metrics {
-            nodes: Vec::new(),
             total_ms: ms,
             total_cost: Some(cost),
             remainder_ms: 0.0,
+            ..Metrics::default()
         };
         let subject = Subject {
             metrics: Some(&metrics),
@@ -171,10 +171,10 @@ mod tests {
     fn silence_says_what_it_would_have_taken() {
         let light = |ms, cost, share| {
             let metrics = Metrics {
-                nodes: Vec::new(),
                 total_ms: ms,
                 total_cost: Some(cost),
                 remainder_ms: 0.0,
+                ..Metrics::default()
             };
             Weight::too_light(&metrics, share)
         };
