@@ -311,8 +311,11 @@ fn nothing_in_a_plan_or_a_statement_gets_into_the_page() {
         assert!(!page.contains(hidden), "{hidden:?} is in the page as it is");
     }
     assert!(page.contains("⟨U+202E⟩") && page.contains('␀') && page.contains('␛'));
-    args.push("--sql");
-    args.push("h.sql");
+    opened_quietly(&desk.path("page.html"));
+    args.truncate(1);
+    args.extend(["--sql", "h.sql"]);
+    let page = page_of(&desk, &args);
+    sound(&page);
     opened_quietly(&desk.path("page.html"));
 }
 
@@ -368,6 +371,26 @@ fn probed(desk: &Desk, page: &str, script: &str) -> Option<Value> {
         .replace("&lt;", "<")
         .replace("&gt;", ">");
     Some(serde_json::from_str(&title).unwrap_or(Value::String(title)))
+}
+
+/// Silence proves something only where noise would be heard.
+#[test]
+fn a_browser_tells_of_requests_and_of_complaints() {
+    let Some(browser) = browser::find() else {
+        return;
+    };
+    let desk = Desk::new();
+    desk.write(
+        "loud.html",
+        "<!DOCTYPE html><html><body><img src=\"http://probe.example/x.png\"><script>console.error('oh')</script></body></html>",
+    );
+    let opened = browser::open(&browser, &desk.path("loud.html"), &[]);
+    assert_eq!(opened.requests, ["http://probe.example/x.png"]);
+    assert!(
+        opened.console.iter().any(|line| line.contains("oh")),
+        "{:?}",
+        opened.console
+    );
 }
 
 #[test]

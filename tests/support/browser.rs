@@ -88,8 +88,7 @@ pub(crate) fn open(browser: &Path, page: &Path, more: &[&str]) -> Opened {
     }
 }
 
-/// The addresses in the browser's log of its network that the page could have
-/// asked for: all but those of files and of the browser itself.
+/// The addresses in the browser's log of its network that the page asked for.
 fn requests(log: &Path) -> Vec<String> {
     let text = fs::read_to_string(log).expect("the log of the network");
     // A browser that is ended writes no end of the list.
@@ -100,12 +99,15 @@ fn requests(log: &Path) -> Vec<String> {
         .as_array()
         .expect("events")
         .iter()
-        .filter_map(|event| event["params"]["url"].as_str())
-        .filter(|url| {
-            !["file:", "chrome", "data:", "devtools:"]
-                .iter()
-                .any(|own| url.starts_with(own))
+        .map(|event| &event["params"])
+        // What the browser asks for of itself has no origin.
+        .filter(|asked| {
+            asked["initiator"]
+                .as_str()
+                .is_some_and(|from| from != "not an origin")
         })
+        .filter_map(|asked| asked["url"].as_str())
+        .filter(|url| !url.starts_with("file:") && !url.starts_with("data:"))
         .map(str::to_owned)
         .collect();
     found.sort();

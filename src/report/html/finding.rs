@@ -11,6 +11,10 @@ use crate::report::{summary, verdict};
 
 #[derive(Template)]
 #[template(path = "finding.html")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own that the template asks for"
+)]
 struct FindingPage<'a> {
     prefix: &'a str,
     number: usize,
