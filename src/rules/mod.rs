@@ -52,7 +52,6 @@ pub mod sort_without_index_for_limit;
 pub mod stale_or_missing_statistics;
 pub mod subquery_filter_not_pushed_down;
 pub(crate) mod support;
-mod support;
 pub mod time_spent_reading;
 pub mod triggers_take_long;
 pub mod uneven_workers;
@@ -72,16 +71,15 @@ pub static ALL: &[&dyn Rule] = &[
     &cte_fence::CteFence,
     &cte_scanned_many_times::CteScannedManyTimes,
     &deep_offset::DeepOffset,
-    &explain_timing_overhead::ExplainTimingOverhead,
-    &function_on_indexed_column::FunctionOnIndexedColumn,
-    &gather_passes_many_rows::GatherPassesManyRows,
-    &hash_aggregate_spilled::HashAggregateSpilled,
     &distinct_removes_nothing::DistinctRemovesNothing,
     &expensive_sort::ExpensiveSort,
+    &explain_timing_overhead::ExplainTimingOverhead,
     &filter_on_expression::FilterOnExpression,
     &foreign_scan_filters_locally::ForeignScanFiltersLocally,
     &function_on_indexed_column::FunctionOnIndexedColumn,
+    &gather_passes_many_rows::GatherPassesManyRows,
     &generic_plan::GenericPlan,
+    &hash_aggregate_spilled::HashAggregateSpilled,
     &hash_built_on_larger_side::HashBuiltOnLargerSide,
     &hash_join_many_batches::HashJoinManyBatches,
     &index_only_scan_heap_fetches::IndexOnlyScanHeapFetches,
@@ -105,16 +103,16 @@ pub static ALL: &[&dyn Rule] = &[
     &planner_method_switched_off::PlannerMethodSwitchedOff,
     &planning_longer_than_execution::PlanningLongerThanExecution,
     &planning_takes_much_memory::PlanningTakesMuchMemory,
-    &result_in_temporary_files::ResultInTemporaryFiles,
     &recursion_rescans_table::RecursionRescansTable,
+    &result_in_temporary_files::ResultInTemporaryFiles,
     &row_estimate_far_off::RowEstimateFarOff,
     &rows_scattered_over_pages::RowsScatteredOverPages,
     &seq_scan_behind_selective_filter::SeqScanBehindSelectiveFilter,
     &sort_spilled_to_disk::SortSpilledToDisk,
     &sort_without_index_for_limit::SortWithoutIndexForLimit,
     &stale_or_missing_statistics::StaleOrMissingStatistics,
-    &time_spent_reading::TimeSpentReading,
     &subquery_filter_not_pushed_down::SubqueryFilterNotPushedDown,
+    &time_spent_reading::TimeSpentReading,
     &triggers_take_long::TriggersTakeLong,
     &uneven_workers::UnevenWorkers,
     &wal_mostly_full_pages::WalMostlyFullPages,
