@@ -15,7 +15,6 @@ pub mod explain_timing_overhead;
 pub mod filter_on_expression;
 pub mod foreign_scan_filters_locally;
 pub mod function_on_indexed_column;
-pub mod function_on_indexed_column;
 pub mod gather_passes_many_rows;
 pub mod generic_plan;
 pub mod hash_aggregate_spilled;

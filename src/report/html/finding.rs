@@ -11,10 +11,6 @@ use crate::report::{summary, verdict};
 
 #[derive(Template)]
 #[template(path = "finding.html")]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a fact of its own that the template asks for"
-)]
 struct FindingPage<'a> {
     prefix: &'a str,
     number: usize,
@@ -104,10 +100,6 @@ impl FindingPage<'_> {
             )),
             other => Html::text(text::shorten(&summary::origin(other), 500).0),
         }
-    }
-
-    fn evidence_text<'e>(&self, evidence: &'e Evidence) -> &'e str {
-        text::shorten(&evidence.text, 2_000).0
     }
 }
 
