@@ -15,6 +15,7 @@ mod indexes;
 mod layers;
 mod live;
 mod logs;
+mod pages;
 mod parameters;
 mod plans;
 mod reports;
