@@ -7,6 +7,7 @@ mod conventions;
 mod docs;
 mod embedded;
 mod exactness;
+mod estimates;
 mod gathered;
 mod generated;
 mod indexes;

@@ -1,7 +1,7 @@
 //! The command line as clap reads it, and the help that teaches it. What the
 //! options do is for the commands.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -81,6 +81,9 @@ Examples:
 
   # For a pull request or a ticket
   pbpaste | pgadvise report - --format markdown
+
+  # Every plan that auto_explain logged, by query, worst first
+  pgadvise report /var/log/postgresql/*.log --top 10
 
   # With the query and its tables: suggestions are tried on a planner
   pgadvise report plan.json --sql query.sql --schema schema.sql
@@ -282,13 +285,18 @@ pub struct ExplainArgs {
     #[arg(long, value_name = "PERCENT", help_heading = "What is suggested", value_parser = percent)]
     pub min_gain: Option<f64>,
 
-    /// The form of the report [default: text]
+    /// The form of the report [default: by the name of the output, else text]
     #[arg(long, value_name = "FORMAT", help_heading = "The report")]
     pub format: Option<Format>,
 
     /// Write the report to this file instead of standard output
     #[arg(short, long, value_name = "FILE", help_heading = "The report")]
     pub output: Option<PathBuf>,
+
+    /// Leave out what matters least where Markdown is longer than so many bytes; the default fits
+    /// a comment on GitHub [default: 65000]
+    #[arg(long, value_name = "N", help_heading = "The report", value_parser = clap::value_parser!(u64).range(2000..))]
+    pub max_bytes: Option<u64>,
 
     /// Say of a plan node why rules did not report it: its number as shown, or all
     ///
@@ -486,9 +494,14 @@ pub struct WhyNotArgs {
 /// Options of `report`.
 #[derive(Debug, Default, Args)]
 pub struct ReportArgs {
-    /// Plans, as EXPLAIN prints them in any format, framed or not; - is standard input
+    /// Plans, as EXPLAIN prints them in any format, framed or not, or whole logs of a server with
+    /// `auto_explain`, packed with gzip or not; - is standard input
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
+
+    /// Of logs, explain so many queries: those that took the most time in all
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = top)]
+    pub top: usize,
 
     /// The statements of the plans, in order
     #[arg(long, value_name = "FILE", help_heading = "Where plans come from")]
@@ -519,6 +532,11 @@ pub struct ReportArgs {
     #[arg(short, long, value_name = "FILE", help_heading = "The report")]
     pub output: Option<PathBuf>,
 
+    /// Leave out what matters least where Markdown is longer than so many bytes; the default fits
+    /// a comment on GitHub [default: 65000]
+    #[arg(long, value_name = "N", help_heading = "The report", value_parser = clap::value_parser!(u64).range(2000..))]
+    pub max_bytes: Option<u64>,
+
     /// Say of a plan node why rules did not report it: its number as shown, or all
     ///
     /// For one node, every rule that looks at such nodes says why it stayed silent; for all, only what
@@ -533,6 +551,14 @@ pub struct ReportArgs {
     /// The server that is to carry it.
     #[command(flatten)]
     pub server: ServerArgs,
+}
+
+impl ExplainArgs {
+    /// The format that the command line asks for, by name or by the output's.
+    pub fn asked_format(&self) -> Option<Format> {
+        self.format
+            .or_else(|| Format::of_file(self.output.as_deref()?))
+    }
 }
 
 impl ReportArgs {
@@ -550,6 +576,7 @@ impl ReportArgs {
             min_gain: self.min_gain,
             format: self.format,
             output: self.output.clone(),
+            max_bytes: self.max_bytes,
             fail_on: self.fail_on,
             why_not_flagged: self.why_not_flagged,
             server: self.server,
@@ -633,15 +660,30 @@ pub enum Format {
     Json,
     /// For a pull request
     Markdown,
+    /// A page for a browser
+    Html,
 }
 
 impl Format {
+    /// The format that the name of an output asks for.
+    pub fn of_file(path: &Path) -> Option<Self> {
+        let extension = path.extension()?.to_str()?.to_ascii_lowercase();
+        match extension.as_str() {
+            "html" | "htm" => Some(Self::Html),
+            "md" | "markdown" => Some(Self::Markdown),
+            "json" => Some(Self::Json),
+            "txt" | "text" => Some(Self::Text),
+            _ => None,
+        }
+    }
+
     /// Its name among the renderers.
     pub fn name(self) -> &'static str {
         match self {
             Self::Text => "text",
             Self::Json => "json",
             Self::Markdown => "markdown",
+            Self::Html => "html",
         }
     }
 }
@@ -692,4 +734,11 @@ fn size(text: &str) -> Result<f64, String> {
         .flatten()
         .filter(|bytes| bytes.is_finite() && *bytes > 0.0)
         .ok_or_else(|| "a size with its unit is expected: 512MB, 24GB".to_owned())
+}
+
+fn top(text: &str) -> Result<usize, String> {
+    text.parse::<usize>()
+        .ok()
+        .filter(|number| (1..=1000).contains(number))
+        .ok_or_else(|| "a number from 1 to 1000 is expected".to_owned())
 }

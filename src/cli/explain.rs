@@ -2,10 +2,11 @@
 //! the report.
 
 use super::Exit;
-use super::args::{ExplainArgs, Global, ServerArgs};
+use super::args::{ExplainArgs, Format, Global, ServerArgs};
 use super::env::Environment;
 use super::failure::{Failure, Kind};
 use super::inputs::{Inputs, is_planned};
+use super::logs;
 use super::planner::{self, Choice};
 use super::settings::Settings;
 use super::ui::{Ui, Written};
@@ -18,6 +19,10 @@ use crate::advise::{Analysis, Outcome, belongs};
 use crate::plan::resources::Server;
 use crate::report::{self, FORMATS, Render, model};
 use crate::verify::Planner;
+
+/// Bytes of Markdown unless the user says otherwise: a comment on GitHub may
+/// have 65,536 characters.
+const COMMENT_BYTES: usize = 65_000;
 
 /// Runs the command.
 pub(super) fn run(
@@ -49,6 +54,15 @@ pub(super) fn run_with(
         Err(failure) => return fail(failure, args, ui),
     };
     ui.prefer_color(settings.color);
+    ui.limit(args.max_bytes.map_or(COMMENT_BYTES, |most| {
+        usize::try_from(most).unwrap_or(usize::MAX)
+    }));
+    if settings.format == Format::Html && args.output.is_none() && Ui::writes_to_terminal() {
+        return Err(
+            Failure::new(Kind::Usage, "a page is for a browser, not for a terminal")
+                .hint("write it to a file: -o review.html"),
+        );
+    }
     let report = match report(args, &settings, environment, ui, read) {
         Ok(report) => report,
         Err(failure) => return fail(failure, args, ui),
@@ -85,7 +99,7 @@ pub(super) fn run_with(
 /// A failure of the whole run: on standard error, and in a report for programs
 /// as well.
 fn fail(failure: Failure, args: &ExplainArgs, ui: &Ui) -> Result<Exit, Failure> {
-    let format = args.format.map_or("text", super::args::Format::name);
+    let format = args.asked_format().map_or("text", Format::name);
     if format == "text" {
         return Err(failure);
     }
@@ -145,6 +159,7 @@ fn report(
         inputs.problems.push(failure.problem());
     }
     let mut report = report::build(&analyses, &inputs.sources, inputs.problems);
+    logs::link(&mut report, inputs.log);
     report::resources::attach(&mut report, &analyses, &server(&args.server));
     if let Some(tried) = tried {
         report::what_if::attach(&mut report, &tried, &changes.spans, &inputs.sources);

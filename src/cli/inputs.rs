@@ -30,6 +30,8 @@ pub(super) struct Inputs {
     pub(super) sources: Sources,
     pub(super) files: Vec<Input>,
     pub(super) problems: Vec<model::Problem>,
+    /// The logs among the inputs.
+    pub(super) log: Option<model::Log>,
 }
 
 /// Whether a planner is asked for a plan of it.
@@ -143,21 +145,21 @@ impl Inputs {
         }
     }
 
-    /// Reads the plans of those files; whatever else they are, is a problem.
-    /// They go to the statements that are there, one each, in order; without
-    /// any, each is looked at by itself.
-    pub(super) fn add_plans(&mut self, files: &[impl AsRef<Path>]) {
-        let mut texts = Vec::new();
-        for file in files {
-            match text_of(file.as_ref()) {
-                Ok(text) => texts.push(text),
-                Err(error) => self.problems.push(Failure::from(error).problem()),
-            }
-        }
-        self.add_plan_texts(texts);
+    /// A plan of a log.
+    pub(super) fn add_given(&mut self, name: &str, plan: GivenPlan) {
+        self.plans(name, vec![plan]);
     }
 
-    /// The same for texts that were read, each with its name.
+    /// Says why there is no plan in a text.
+    pub(super) fn cannot_read(&mut self, name: &str, text: &str) {
+        if let Err(failure) = plans_of(name, text, &mut self.problems) {
+            self.problems.push(failure.problem());
+        }
+    }
+
+    /// Reads the plans of those texts, each with its name; whatever else they
+    /// are, is a problem. They go to the statements that are there, one each, in
+    /// order; without any, each is looked at by itself.
     pub(super) fn add_plan_texts(&mut self, texts: impl IntoIterator<Item = (String, String)>) {
         let alone = self.files.is_empty();
         let mut of_statements = Vec::new();

@@ -7,6 +7,7 @@ pub mod env;
 pub mod explain;
 pub mod failure;
 mod inputs;
+mod logs;
 mod planner;
 mod report;
 mod rules;

@@ -28,6 +28,7 @@ pub(super) struct Ui {
     width: usize,
     verbose: u8,
     quiet: bool,
+    max_bytes: Option<usize>,
 }
 
 /// Whether what was written was read.
@@ -58,12 +59,18 @@ impl Ui {
             width,
             verbose: global.verbose,
             quiet: global.quiet,
+            max_bytes: None,
         }
     }
 
     /// The configuration's word on colours, where the command line has none.
     pub(super) fn prefer_color(&mut self, when: Option<ColorWhen>) {
         self.color = self.color.or(when);
+    }
+
+    /// How large a report may be that has a limit.
+    pub(super) fn limit(&mut self, max_bytes: usize) {
+        self.max_bytes = Some(max_bytes);
     }
 
     /// What renderers are told about standard output.
@@ -74,6 +81,7 @@ impl Ui {
             detailed: self.verbose > 0,
             brief: self.quiet,
             problems: false,
+            max_bytes: self.max_bytes,
         }
     }
 

@@ -3,9 +3,11 @@
 //! format writes to what it is given.
 
 pub mod build;
+mod fit;
 pub mod format;
 pub mod html;
 pub mod json;
+mod log;
 pub mod markdown;
 pub mod model;
 mod nodes;

@@ -464,3 +464,122 @@ fn problem(status: StatusCode, message: &str, hint: Option<&str>) -> Response {
     )
         .into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::super::store::Limits;
+    use super::*;
+
+    fn shared(time_limit: Duration, make: Box<Make>) -> App {
+        Arc::new(Shared {
+            make,
+            store: Store::new(Limits {
+                reports: 10,
+                bytes: 1 << 20,
+            }),
+            telemetry: Telemetry::new(),
+            token: None,
+            slots: Arc::new(Semaphore::new(1)),
+            time_limit,
+            body_limit: 1 << 20,
+        })
+    }
+
+    fn made() -> Made {
+        Made {
+            kept: Kept {
+                html: b"page".to_vec(),
+                markdown: Vec::new(),
+                json: Vec::new(),
+                text: Vec::new(),
+            },
+            incomplete: false,
+        }
+    }
+
+    fn pasted() -> Pasted {
+        Pasted {
+            plan: "a plan".to_owned(),
+            sql: String::new(),
+        }
+    }
+
+    fn status(made: Result<(String, Arc<Kept>), Unmade>) -> Option<StatusCode> {
+        made.err().map(|unmade| unmade.status)
+    }
+
+    /// Work that waits until it is told to go on.
+    fn waiting() -> (mpsc::Sender<()>, Box<Make>) {
+        let (go, told) = mpsc::channel();
+        let told = std::sync::Mutex::new(told);
+        let work: Box<Make> = Box::new(move |_| {
+            let _gone = told.lock().unwrap().recv();
+            Ok(made())
+        });
+        (go, work)
+    }
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap()
+    }
+
+    #[test]
+    fn one_too_many_is_refused_at_once() {
+        let (go, work) = waiting();
+        let app = shared(Duration::from_mins(1), work);
+        runtime().block_on(async {
+            let first = tokio::spawn({
+                let app = Arc::clone(&app);
+                async move { make(&app, pasted()).await }
+            });
+            while app.slots.available_permits() > 0 {
+                tokio::task::yield_now().await;
+            }
+            let second = make(&app, pasted()).await;
+            assert_eq!(status(second), Some(StatusCode::SERVICE_UNAVAILABLE));
+            go.send(()).unwrap();
+            let (id, kept) = first.await.unwrap().ok().unwrap();
+            assert_eq!(kept.html, b"page");
+            assert!(app.store.get(&id).is_some());
+        });
+        assert_eq!(app.slots.available_permits(), 1);
+    }
+
+    #[test]
+    fn work_that_takes_too_long_keeps_its_place_until_it_ends() {
+        let (go, work) = waiting();
+        let app = shared(Duration::from_millis(10), work);
+        runtime().block_on(async {
+            let late = make(&app, pasted()).await;
+            assert_eq!(status(late), Some(StatusCode::GATEWAY_TIMEOUT));
+            assert_eq!(app.slots.available_permits(), 0);
+            go.send(()).unwrap();
+            while app.slots.available_permits() == 0 {
+                tokio::task::yield_now().await;
+            }
+        });
+    }
+
+    #[test]
+    fn a_panic_is_answered_and_gives_its_place_back() {
+        let app = shared(Duration::from_mins(1), Box::new(|_| panic!("out of luck")));
+        runtime().block_on(async {
+            for _ in 0..2 {
+                let failed = make(&app, pasted()).await;
+                assert_eq!(status(failed), Some(StatusCode::INTERNAL_SERVER_ERROR));
+            }
+        });
+        let page = app.telemetry.page().unwrap();
+        assert!(
+            page.contains("reports_total{result=\"Failed\"} 2"),
+            "{page}"
+        );
+        assert!(page.contains("reports_in_progress 0"), "{page}");
+    }
+}

@@ -150,6 +150,7 @@ mod tests {
         let metrics = Metrics {
             total_ms: ms,
             total_cost: Some(cost),
+            remainder_ms: 0.0,
             ..Metrics::default()
         };
         let subject = Subject {
@@ -172,6 +173,7 @@ mod tests {
             let metrics = Metrics {
                 total_ms: ms,
                 total_cost: Some(cost),
+                remainder_ms: 0.0,
                 ..Metrics::default()
             };
             Weight::too_light(&metrics, share)
