@@ -239,3 +239,6 @@ pub fn metrics(plan: &PlanGraph) -> Metrics {
         counts: counted.whole,
     }
 }
+
+#[cfg(test)]
+mod tests;
