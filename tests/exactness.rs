@@ -211,7 +211,9 @@ fn contradictions(plan: &PlanGraph, found: &Metrics) -> Vec<String> {
         if own.self_ms.unwrap() < 0.0 {
             wrong.push(format!("{}: {:?} ms alone", node.label(), own.self_ms));
         }
-        if own.adjusted_ms.abs() > own.total_error_ms + 1e-6 && found.account.scaled_ms <= 0.0 {
+        if own.adjusted_ms.abs() > own.total_error_ms + 1e-6
+            && found.account.scaled_ms + found.account.raised_ms <= 0.0
+        {
             wrong.push(format!(
                 "{}: {} ms off, rounding explains {}",
                 node.label(),

@@ -330,6 +330,7 @@ pub(super) fn plan_table(plan: &PlanGraph) -> model::Plan {
         remainder_ms: format::finite(metrics.remainder_ms).unwrap_or(0.0),
         accuracy: metrics.total_ms.map(|_| model::Accuracy {
             rounded_ms: format::finite(metrics.account.rounded_ms).unwrap_or(0.0),
+            raised_ms: format::finite(metrics.account.raised_ms).unwrap_or(0.0),
             scaled_ms: format::finite(metrics.account.scaled_ms).unwrap_or(0.0),
             ambiguous_ms: format::finite(metrics.account.ambiguous_ms).unwrap_or(0.0),
         }),

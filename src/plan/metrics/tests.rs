@@ -252,5 +252,35 @@ fn an_impossible_plan_sums_all_the_same() {
     let own = own(&found);
     assert!((own.iter().sum::<f64>() - 1.0).abs() < 1e-6, "{own:?}");
     assert!(own.iter().all(|own| *own >= 0.0), "{own:?}");
-    assert!(found.account.scaled_ms > 400.0);
+    // 500 ms of 1 are too much, wherever they are looked for.
+    assert!(found.account.scaled_ms + found.account.raised_ms > 400.0);
+}
+
+/// The index scan is started over for each row, and its condition's SubPlan
+/// computed, by the join.
+#[test]
+fn a_subplan_in_an_index_condition_is_time_of_the_join() {
+    let sub = node(
+        "Limit",
+        1.0,
+        50.0,
+        r#""Parent Relationship": "SubPlan", "Subplan Name": "SubPlan 1""#,
+        &[],
+    );
+    let found = of(&node(
+        "Nested Loop",
+        70.0,
+        1.0,
+        "",
+        &[
+            node("Seq Scan", 4.0, 1.0, OUTER, &[]),
+            node("Index Scan", 0.1, 50.0, INNER, &[sub]),
+        ],
+    ));
+    let own = own(&found);
+    assert!((own[0] - 16.0).abs() < 0.06, "{own:?}");
+    assert!((own[3] - 50.0).abs() < 0.03, "{own:?}");
+    assert!((own.iter().sum::<f64>() - 70.0).abs() < 1e-6, "{own:?}");
+    assert!((found.account.raised_ms - 45.0).abs() < 0.06);
+    assert!(found.account.scaled_ms <= 0.0);
 }

@@ -10,8 +10,13 @@ pub struct Accuracy {
     /// the rounding of printed times explains it; they were taken as shorter,
     /// each within its rounding.
     pub rounded_ms: f64,
-    /// The same where rounding does not explain it: processes that went on
-    /// when their Gather had ended. The inputs were scaled down.
+    /// Milliseconds of what inputs did while their own node was not running but
+    /// one above it was (a node started over, workers waited for): given to
+    /// the node from the one above.
+    pub raised_ms: f64,
+    /// Milliseconds by which inputs were longer where neither explains it:
+    /// processes that went on when their Gather had ended. The inputs were
+    /// scaled down.
     pub scaled_ms: f64,
     /// Milliseconds of InitPlans and CTEs that more than one node could have
     /// run.
