@@ -2,10 +2,10 @@
 //! true, complete and safe.
 
 use pgadvise::report::model::{
-    Applicability, Condition, CrashedRule, Engine, Evidence, Finding, Level, Missing, NodeRef,
-    Origin, Place, Plan, PlanFrom, PlanNode, Precondition, Problem, ProblemKind, Relation, Report,
-    Rules, Severity, SideEffect, SideEffectKind, SkippedRule, Statement, Suggestion,
-    SuggestionKind, Suppressed, Tool, Totals, Unit, Verdict, VerdictStatus,
+    Applicability, Condition, CrashedRule, Engine, Evidence, Finding, Level, Missing, NodeDetails,
+    NodeRef, Origin, Place, Plan, PlanFrom, PlanNode, Precondition, Problem, ProblemKind, Relation,
+    Report, Rules, RunDetails, Severity, SideEffect, SideEffectKind, SkippedRule, Statement,
+    Suggestion, SuggestionKind, Suppressed, Tool, Totals, Unit, Verdict, VerdictStatus,
 };
 use pgadvise::report::{FORMATS, Options, json, markdown, text};
 use serde_json::{Value, json};
@@ -46,6 +46,7 @@ fn node(id: usize, parent: Option<usize>, label: &str, share: f64) -> PlanNode {
         estimate_error: Some(1.0),
         underestimated: false,
         never_executed: false,
+        details: NodeDetails::default(),
         why_not_flagged: Vec::new(),
     }
 }
@@ -190,9 +191,11 @@ fn report() -> Report {
             execution_ms: Some(812.3),
             total_cost: Some(18_334.0),
             remainder_ms: 0.0,
+            run: RunDetails::default(),
             nodes: vec![node(1, None, "Gather", 0.03), filter],
         }),
         parameters: None,
+        resources: None,
         what_if: None,
         findings: vec![slow, finding(Level::Note, "a second, smaller finding")],
         suppressed: vec![Suppressed {
@@ -224,6 +227,7 @@ fn report() -> Report {
             version: "0.0.0".to_owned(),
         },
         what_if: None,
+        log: None,
         statements: vec![statement],
         problems: vec![Problem {
             kind: ProblemKind::Input,

@@ -7,9 +7,11 @@ pub mod env;
 pub mod explain;
 pub mod failure;
 mod inputs;
+mod logs;
 mod planner;
 mod report;
 mod rules;
+mod serve;
 mod settings;
 mod snapshot;
 mod twin;
@@ -62,12 +64,16 @@ pub fn run() -> ExitCode {
         }
     };
     let mut ui = Ui::new(&cli.global, &environment);
-    ui.start_logs();
+    match &cli.command {
+        Command::Serve(args) => ui.start_server_logs(args.log_format),
+        _ => ui.start_logs(),
+    }
     let ended = match cli.command {
         Command::Explain(args) => explain::run(&args, &cli.global, &environment, &mut ui),
         Command::Snapshot(args) => snapshot::run(&args, &cli.global, &environment, &mut ui),
         Command::WhyNot(args) => why_not::run(&args, &cli.global, &environment, &mut ui),
         Command::Report(args) => report::run(&args, &cli.global, &environment, &mut ui),
+        Command::Serve(args) => serve::run(&args, &cli.global, &environment, &mut ui),
         Command::Rules(args) => rules::run(&args, &ui),
         Command::Completions { shell } => completions(shell),
         Command::Man { command } => man(command.as_deref()),

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Actual, Buffers, Condition, ConditionRole, Estimate, IoTimes, NodeId, NodeKind, PlanEdge,
-    PlanGraph, PlanNode, PlanRelation, Run, Trigger,
+    PlanGraph, PlanNode, PlanRelation, Run, Trigger, Wal,
 };
 
 /// Builds the graph of a statement's element (`{"Plan": {…}, …}`), which it
@@ -48,6 +48,8 @@ pub fn plan_from_document(document: Value) -> Result<PlanGraph, &'static str> {
 struct Open<'a> {
     id: NodeId,
     inputs: std::slice::Iter<'a, Value>,
+    /// It is a ModifyTable with one input.
+    one_input: bool,
     /// How many inputs were read, for those that do not say how they hang.
     read: usize,
     /// The name of the CTE that this node computes.
@@ -115,8 +117,13 @@ impl<'a> Tree<'a> {
         let id = self.graph.add_node(node);
         let mut cte = None;
         if let Some(parent) = self.open.last_mut() {
-            let edge = edge_of(relationship, parent.read);
+            let mut edge = edge_of(relationship, parent.read);
             parent.read += 1;
+            // Before 14 the only input of a ModifyTable was called a member, as
+            // if there were several.
+            if edge == PlanEdge::Member && parent.one_input {
+                edge = PlanEdge::Outer;
+            }
             if edge == PlanEdge::InitPlan {
                 cte = printed
                     .get("Subplan Name")
@@ -130,9 +137,18 @@ impl<'a> Tree<'a> {
             self.computing.entry(name).or_default().push(id);
             self.all.entry(name).or_default().push(id);
         }
+        let one_input = printed.get("Node Type").and_then(Value::as_str) == Some("ModifyTable")
+            && inputs
+                .iter()
+                .filter(|input| {
+                    input.get("Parent Relationship").and_then(Value::as_str) == Some("Member")
+                })
+                .count()
+                == 1;
         self.open.push(Open {
             id,
             inputs: inputs.iter(),
+            one_input,
             read: 0,
             cte,
             reads,
@@ -255,6 +271,7 @@ fn lift_node(printed: &Map<String, Value>) -> Result<Lifted<'_>, &'static str> {
         actual: None,
         buffers: None,
         io: None,
+        wal: None,
         parallel_aware: false,
         workers_planned: None,
         workers_launched: None,
@@ -307,6 +324,7 @@ fn lift_node(printed: &Map<String, Value>) -> Result<Lifted<'_>, &'static str> {
 fn finish_numbers(node: &mut PlanNode, numbers: &Numbers, printed: &Map<String, Value>) {
     node.buffers = numbers.buffers;
     node.io = numbers.io;
+    node.wal = lift_wal(printed);
     if let (Some(total_cost), Some(rows)) = (numbers.total_cost, numbers.plan_rows) {
         node.estimate = Some(Estimate {
             startup_cost: numbers.startup_cost.unwrap_or_default(),
@@ -340,6 +358,21 @@ fn finish_numbers(node: &mut PlanNode, numbers: &Numbers, printed: &Map<String, 
             ],
         );
     }
+}
+
+/// The text format prints only what is not zero, so that any of them is
+/// enough.
+fn lift_wal(printed: &Map<String, Value>) -> Option<Wal> {
+    let number = |key: &str| printed.get(key).and_then(Value::as_f64);
+    let records = number("WAL Records");
+    let bytes = number("WAL Bytes");
+    records.or(bytes)?;
+    Some(Wal {
+        records: records.unwrap_or_default(),
+        full_page_images: number("WAL FPI").unwrap_or_default(),
+        bytes: bytes.unwrap_or_default(),
+        buffers_full: number("WAL Buffers Full").unwrap_or_default(),
+    })
 }
 
 fn keep(node: &mut PlanNode, printed: &Map<String, Value>, keys: &[&str]) {
@@ -505,7 +538,9 @@ fn lift_triggers(triggers: &[Value]) -> Option<Vec<Trigger>> {
         .map(|trigger| {
             let text = |key| trigger.get(key).and_then(Value::as_str).map(str::to_owned);
             Some(Trigger {
-                name: text("Trigger Name").or_else(|| text("Constraint Name"))?,
+                // A constraint's trigger has a name made of a number, which TEXT
+                // does not print.
+                name: text("Constraint Name").or_else(|| text("Trigger Name"))?,
                 relation: text("Relation"),
                 ms: trigger.get("Time").and_then(Value::as_f64),
                 calls: trigger.get("Calls").and_then(Value::as_f64)?,

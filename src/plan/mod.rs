@@ -10,10 +10,13 @@
 
 pub mod build;
 pub mod compare;
+pub mod diff;
 pub mod json;
+pub mod log;
 pub mod metrics;
 mod query;
 pub mod read;
+pub mod resources;
 
 use std::collections::BTreeMap;
 
@@ -163,6 +166,20 @@ pub struct IoTimes {
     pub temp_write_ms: f64,
 }
 
+/// Write-ahead log that was made, summed over all loops and processes, with
+/// everything below the node.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Wal {
+    /// `WAL Records`.
+    pub records: f64,
+    /// `WAL FPI`: images of full pages.
+    pub full_page_images: f64,
+    /// `WAL Bytes`.
+    pub bytes: f64,
+    /// `WAL Buffers Full`, since 18: how often a record waited for room.
+    pub buffers_full: f64,
+}
+
 /// The table, index, function or CTE that a node works on.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PlanRelation {
@@ -223,6 +240,8 @@ pub struct PlanNode {
     pub buffers: Option<Buffers>,
     /// I/O times, under `BUFFERS` with `track_io_timing`.
     pub io: Option<IoTimes>,
+    /// Write-ahead log, under `WAL`. Its keys stay in [`PlanNode::extra`] too.
+    pub wal: Option<Wal>,
     /// `Parallel Aware`.
     pub parallel_aware: bool,
     /// `Workers Planned`, on a Gather.

@@ -11,6 +11,7 @@ use super::model;
 use super::rewritten::{rewritten_sql, unified_diff};
 use crate::advise::{Analysis, Outcome, PlanFrom};
 use crate::finding::{self, Applicability, Change, Evidence, Finding, Level, Origin, SideEffect};
+use crate::plan::resources::Server;
 use crate::plan::{ConditionRole, NodeId, PlanEdge, PlanGraph, metrics};
 use crate::source::{Problem, Sources, Span};
 use crate::verify::Engine;
@@ -29,6 +30,7 @@ pub fn build(
             version: env!("CARGO_PKG_VERSION").to_owned(),
         },
         what_if: None,
+        log: None,
         statements: analyses
             .iter()
             .map(|analysis| builder.statement(analysis))
@@ -87,6 +89,7 @@ impl Builder<'_> {
                 table
             }),
             parameters: analysis.parameters.as_ref().map(super::parameters::build),
+            resources: plan.map(|plan| super::resources::of(plan, &Server::default())),
             what_if: None,
             findings: analysis.findings.iter().map(&finding).collect(),
             suppressed: analysis
@@ -314,6 +317,7 @@ pub(super) fn plan_table(plan: &PlanGraph) -> model::Plan {
                 estimate_error: derived.q_error.and_then(format::finite),
                 underestimated: derived.underestimated,
                 never_executed: derived.never_executed,
+                details: super::nodes::details(id, node, derived),
                 why_not_flagged: Vec::new(),
             }
         })
@@ -325,6 +329,7 @@ pub(super) fn plan_table(plan: &PlanGraph) -> model::Plan {
         total_cost: plan.total_cost().and_then(format::finite),
         remainder_ms: format::finite(metrics.remainder_ms).unwrap_or(0.0),
         nodes,
+        run: super::nodes::run(&plan.run),
     }
 }
 

@@ -3,14 +3,19 @@
 //! format writes to what it is given.
 
 pub mod build;
+mod fit;
 pub mod format;
+pub mod html;
 pub mod json;
+mod log;
 pub mod markdown;
 pub mod model;
+mod nodes;
 mod parameters;
 mod passed;
 pub(crate) mod prose;
 pub mod render;
+pub mod resources;
 mod rewritten;
 mod snippet;
 mod summary;

@@ -6,6 +6,7 @@
 
 mod bind;
 pub mod condition;
+pub mod fingerprint;
 mod placeholder;
 mod precedence;
 mod read;

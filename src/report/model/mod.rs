@@ -4,7 +4,10 @@
 //! They are a public contract with a version, apart from the types inside, so
 //! that a change inside cannot break anyone's scripts. Nothing here renders.
 
+mod log;
+mod node;
 mod parameters;
+mod resources;
 mod what_if;
 mod why_not;
 
@@ -12,7 +15,12 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
+pub use log::{Log, LogFile, LogGroup, LogPart, LogShape, LogTotals};
+pub use node::{
+    Blocks, IoMs, NodeDetails, NodeRelation, Property, RunDetails, RunPart, TriggerTime, Worker,
+};
 pub use parameters::{ComparedParameter, Parameters, PlanShape, TriedValue};
+pub use resources::{Bound, Figure, FigureUnit, MemoryUse, Resources};
 pub use what_if::{
     ChangeStatus, ComparedNode, NodeChange, NodeNumbers, PlanSameness, StatementWhatIf, WhatIf,
     WhatIfChange, WhatIfIndex, WhatIfWrites,
@@ -33,6 +41,8 @@ pub struct Report {
     pub tool: Tool,
     /// The change that was supposed (`--what-if`), with what became of it.
     pub what_if: Option<WhatIf>,
+    /// The logs among the inputs, where there are any.
+    pub log: Option<Log>,
     /// The statements, in the order of the inputs.
     pub statements: Vec<Statement>,
     /// Trouble that belongs to no statement: files that could not be read, a
@@ -70,6 +80,8 @@ pub struct Statement {
     /// What its parameters do to the plan, where it has any that are compared
     /// with columns.
     pub parameters: Option<Parameters>,
+    /// What it takes from a server, where there is a plan.
+    pub resources: Option<Resources>,
     /// Its plan with the supposed change (`--what-if`) against that without.
     pub what_if: Option<StatementWhatIf>,
     /// What was found, the costliest first.
@@ -140,6 +152,8 @@ pub struct Plan {
     pub remainder_ms: f64,
     /// The nodes in the order in which PostgreSQL printed them, parents first.
     pub nodes: Vec<PlanNode>,
+    /// What EXPLAIN prints around the tree.
+    pub run: RunDetails,
 }
 
 /// One node of a plan.
@@ -184,6 +198,8 @@ pub struct PlanNode {
     pub underestimated: bool,
     /// It was never executed.
     pub never_executed: bool,
+    /// Everything else.
+    pub details: NodeDetails,
     /// Why rules reported nothing about it; empty unless that was asked
     /// (`--why-not-flagged`).
     pub why_not_flagged: Vec<Passed>,
