@@ -6,13 +6,11 @@ use std::io::{self, Write};
 
 use super::fit::{Part, fit};
 use super::format;
+use super::html::text::shorten;
 use super::log;
 use super::model::{
-    Applicability, Evidence, Finding, Level, Log, Parameters, Place, Problem, Report, Severity,
-use super::html::text::shorten;
-use super::model::{
-    Applicability, Evidence, Finding, Level, Parameters, Place, Plan, Problem, Report, Severity,
-    Statement, StatementWhatIf, Suggestion, VerdictStatus, WhatIf,
+    Applicability, Evidence, Finding, Level, Log, Parameters, Place, Plan, Problem, Report,
+    Severity, Statement, StatementWhatIf, Suggestion, VerdictStatus, WhatIf,
 };
 use super::parameters;
 use super::passed;
@@ -34,22 +32,6 @@ const ACCOUNT: usize = 600;
 
 /// Writes the report as Markdown, in at most [`Options::max_bytes`].
 pub fn render(report: &Report, out: &mut dyn Write, options: &Options) -> io::Result<()> {
-    writeln!(out, "## pgadvise\n")?;
-    writeln!(out, "{}\n", escape(&summary::totals(report)))?;
-    if let Some(found) = &report.log {
-        logs(found, out)?;
-    }
-    if report
-        .statements
-        .iter()
-        .any(|statement| !statement.findings.is_empty())
-    {
-        writeln!(out, "| Level | Finding | Where | Do | Tested |")?;
-        writeln!(out, "|---|---|---|---|---|")?;
-        for statement in &report.statements {
-            for finding in &statement.findings {
-                row(finding, out)?;
-            }
     let parts = parts(report, options)?;
     let whole: usize = parts.iter().map(|part| part.text.len()).sum();
     let Some(most) = options.max_bytes.filter(|most| whole > *most) else {
@@ -81,45 +63,6 @@ pub fn render(report: &Report, out: &mut dyn Write, options: &Options) -> io::Re
     Ok(())
 }
 
-/// Characters of a query in the table of a log.
-const QUERY_WIDTH: usize = 160;
-
-/// What logs hold: a table of the queries that took most time.
-fn logs(found: &Log, out: &mut dyn Write) -> io::Result<()> {
-    for said in log::sentences(found) {
-        writeln!(out, "- {}", escape(&said))?;
-    }
-    writeln!(out)?;
-    if found.groups.is_empty() {
-        return Ok(());
-    }
-    writeln!(out, "| {} |", log::HEADER.join(" | "))?;
-    writeln!(out, "|{}---|", "--:|".repeat(log::NUMBERS.len()))?;
-    for (at, group) in found.groups.iter().enumerate() {
-        let mut cells = log::cells(at, group);
-        cells.push(prose::one_line(&group.query, QUERY_WIDTH));
-        let cells: Vec<String> = cells.iter().map(|cell| escape(cell)).collect();
-        writeln!(out, "| {} |", cells.join(" | "))?;
-    }
-    writeln!(out)?;
-    let notes: Vec<String> = log::notes(found)
-        .into_iter()
-        .chain(
-            found
-                .groups
-                .iter()
-                .enumerate()
-                .filter_map(|(at, group)| log::shown(at, group)),
-        )
-        .collect();
-    if !notes.is_empty() {
-        writeln!(out, "<details><summary>More of these queries</summary>\n")?;
-        for note in notes {
-            writeln!(out, "- {}", escape(&note))?;
-        }
-        writeln!(out, "\n</details>\n")?;
-    }
-    Ok(())
 /// What is written by that function, as text.
 fn text_of(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<String> {
     let mut bytes = Vec::new();
@@ -135,6 +78,14 @@ fn parts(report: &Report, options: &Options) -> io::Result<Vec<Part>> {
         text: format!("## pgadvise\n\n{}\n\n", escape(&summary::totals(report))),
         ..Part::default()
     }];
+    if let Some(found) = &report.log {
+        parts.push(Part {
+            rank: 1,
+            what: Some(("table of the logs' queries", "tables of the logs' queries")),
+            text: text_of(|out| logs(found, out))?,
+            ..Part::default()
+        });
+    }
     let ranks = ranks(report);
     let rank_of = |statement: usize, finding: usize| {
         ranks
@@ -212,6 +163,47 @@ fn ranks(report: &Report) -> Vec<Vec<usize>> {
         }
     }
     ranks
+}
+
+/// Characters of a query in the table of a log.
+const QUERY_WIDTH: usize = 160;
+
+/// What logs hold: a table of the queries that took most time.
+fn logs(found: &Log, out: &mut dyn Write) -> io::Result<()> {
+    for said in log::sentences(found) {
+        writeln!(out, "- {}", escape(&said))?;
+    }
+    writeln!(out)?;
+    if found.groups.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "| {} |", log::HEADER.join(" | "))?;
+    writeln!(out, "|{}---|", "--:|".repeat(log::NUMBERS.len()))?;
+    for (at, group) in found.groups.iter().enumerate() {
+        let mut cells = log::cells(at, group);
+        cells.push(prose::one_line(&group.query, QUERY_WIDTH));
+        let cells: Vec<String> = cells.iter().map(|cell| escape(cell)).collect();
+        writeln!(out, "| {} |", cells.join(" | "))?;
+    }
+    writeln!(out)?;
+    let notes: Vec<String> = log::notes(found)
+        .into_iter()
+        .chain(
+            found
+                .groups
+                .iter()
+                .enumerate()
+                .filter_map(|(at, group)| log::shown(at, group)),
+        )
+        .collect();
+    if !notes.is_empty() {
+        writeln!(out, "<details><summary>More of these queries</summary>\n")?;
+        for note in notes {
+            writeln!(out, "- {}", escape(&note))?;
+        }
+        writeln!(out, "\n</details>\n")?;
+    }
+    Ok(())
 }
 
 /// The change that was supposed, and what became of each of its statements.

@@ -9,16 +9,15 @@ pub mod count_of_whole_table;
 pub mod cte_fence;
 pub mod cte_scanned_many_times;
 pub mod deep_offset;
-pub mod explain_timing_overhead;
-pub mod function_on_indexed_column;
-pub mod gather_passes_many_rows;
-pub mod hash_aggregate_spilled;
 pub mod distinct_removes_nothing;
 pub mod expensive_sort;
+pub mod explain_timing_overhead;
 pub mod filter_on_expression;
 pub mod foreign_scan_filters_locally;
 pub mod function_on_indexed_column;
+pub mod gather_passes_many_rows;
 pub mod generic_plan;
+pub mod hash_aggregate_spilled;
 pub mod hash_built_on_larger_side;
 pub mod hash_join_many_batches;
 pub mod index_only_scan_heap_fetches;
@@ -42,8 +41,8 @@ pub mod plan_depends_on_parameter;
 pub mod planner_method_switched_off;
 pub mod planning_longer_than_execution;
 pub mod planning_takes_much_memory;
-pub mod result_in_temporary_files;
 pub mod recursion_rescans_table;
+pub mod result_in_temporary_files;
 pub mod row_estimate_far_off;
 pub mod rows_scattered_over_pages;
 pub mod seq_scan_behind_selective_filter;
@@ -52,7 +51,6 @@ pub mod sort_without_index_for_limit;
 pub mod stale_or_missing_statistics;
 pub mod subquery_filter_not_pushed_down;
 pub(crate) mod support;
-mod support;
 pub mod time_spent_reading;
 pub mod triggers_take_long;
 pub mod uneven_workers;
@@ -72,16 +70,15 @@ pub static ALL: &[&dyn Rule] = &[
     &cte_fence::CteFence,
     &cte_scanned_many_times::CteScannedManyTimes,
     &deep_offset::DeepOffset,
-    &explain_timing_overhead::ExplainTimingOverhead,
-    &function_on_indexed_column::FunctionOnIndexedColumn,
-    &gather_passes_many_rows::GatherPassesManyRows,
-    &hash_aggregate_spilled::HashAggregateSpilled,
     &distinct_removes_nothing::DistinctRemovesNothing,
     &expensive_sort::ExpensiveSort,
+    &explain_timing_overhead::ExplainTimingOverhead,
     &filter_on_expression::FilterOnExpression,
     &foreign_scan_filters_locally::ForeignScanFiltersLocally,
     &function_on_indexed_column::FunctionOnIndexedColumn,
+    &gather_passes_many_rows::GatherPassesManyRows,
     &generic_plan::GenericPlan,
+    &hash_aggregate_spilled::HashAggregateSpilled,
     &hash_built_on_larger_side::HashBuiltOnLargerSide,
     &hash_join_many_batches::HashJoinManyBatches,
     &index_only_scan_heap_fetches::IndexOnlyScanHeapFetches,
@@ -105,16 +102,16 @@ pub static ALL: &[&dyn Rule] = &[
     &planner_method_switched_off::PlannerMethodSwitchedOff,
     &planning_longer_than_execution::PlanningLongerThanExecution,
     &planning_takes_much_memory::PlanningTakesMuchMemory,
-    &result_in_temporary_files::ResultInTemporaryFiles,
     &recursion_rescans_table::RecursionRescansTable,
+    &result_in_temporary_files::ResultInTemporaryFiles,
     &row_estimate_far_off::RowEstimateFarOff,
     &rows_scattered_over_pages::RowsScatteredOverPages,
     &seq_scan_behind_selective_filter::SeqScanBehindSelectiveFilter,
     &sort_spilled_to_disk::SortSpilledToDisk,
     &sort_without_index_for_limit::SortWithoutIndexForLimit,
     &stale_or_missing_statistics::StaleOrMissingStatistics,
-    &time_spent_reading::TimeSpentReading,
     &subquery_filter_not_pushed_down::SubqueryFilterNotPushedDown,
+    &time_spent_reading::TimeSpentReading,
     &triggers_take_long::TriggersTakeLong,
     &uneven_workers::UnevenWorkers,
     &wal_mostly_full_pages::WalMostlyFullPages,
