@@ -4,6 +4,7 @@
 mod cli;
 mod clusters;
 mod conventions;
+mod diff;
 mod docs;
 mod embedded;
 mod gathered;
@@ -13,6 +14,7 @@ mod layers;
 mod live;
 mod parameters;
 mod plans;
+mod redact;
 mod reports;
 mod rewrites;
 mod rules;

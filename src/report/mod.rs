@@ -3,6 +3,7 @@
 //! format writes to what it is given.
 
 pub mod build;
+pub mod diff;
 pub mod format;
 pub mod html;
 pub mod json;

@@ -216,7 +216,11 @@ impl Reader<'_, '_> {
                     self.last = Last::Dot;
                 }
                 b':' => {
-                    let len = if matches!(self.peek(1), b':' | b'=') { 2 } else { 1 };
+                    let len = if matches!(self.peek(1), b':' | b'=') {
+                        2
+                    } else {
+                        1
+                    };
                     let cast = len == 2 && self.peek(1) == b':';
                     let token: &[u8] = match (len, cast) {
                         (1, _) => b":",
@@ -245,10 +249,8 @@ impl Reader<'_, '_> {
 
     /// Writes a token, with a blank before it where one belongs.
     fn put(&mut self, token: &[u8], what: Last) {
-        if !matches!(
-            self.last,
-            Last::Start | Last::Open | Last::Dot | Last::Cast
-        ) && what != Last::Semicolon
+        if !matches!(self.last, Last::Start | Last::Open | Last::Dot | Last::Cast)
+            && what != Last::Semicolon
         {
             self.out.push(b' ');
         }
@@ -374,7 +376,9 @@ impl Reader<'_, '_> {
     fn number(&mut self) {
         loop {
             match self.peek(0) {
-                b'e' | b'E' if matches!(self.peek(1), b'+' | b'-') && self.peek(2).is_ascii_digit() => {
+                b'e' | b'E'
+                    if matches!(self.peek(1), b'+' | b'-') && self.peek(2).is_ascii_digit() =>
+                {
                     self.at += 2;
                 }
                 b'.' if self.peek(1) == b'.' => break,
@@ -491,7 +495,9 @@ impl Reader<'_, '_> {
             if inside.list && inside.simple && inside.filled {
                 self.out.truncate(inside.from);
                 self.out.extend_from_slice(b"...");
-            } else if inside.list && let Some(outer) = self.inside.last_mut() {
+            } else if inside.list
+                && let Some(outer) = self.inside.last_mut()
+            {
                 outer.simple = false;
             }
         }
@@ -529,10 +535,12 @@ impl Reader<'_, '_> {
         // A sign at the end is an operator of its own, but in operators that have
         // one of these.
         let head = |len: usize| run.get(..len).unwrap_or_default();
-        if !head(len)
-            .iter()
-            .any(|byte| matches!(byte, b'~' | b'!' | b'@' | b'#' | b'%' | b'^' | b'&' | b'|' | b'`' | b'?'))
-        {
+        if !head(len).iter().any(|byte| {
+            matches!(
+                byte,
+                b'~' | b'!' | b'@' | b'#' | b'%' | b'^' | b'&' | b'|' | b'`' | b'?'
+            )
+        }) {
             while len > 1 && matches!(head(len).last(), Some(b'+' | b'-')) {
                 len -= 1;
             }
@@ -547,8 +555,7 @@ impl Reader<'_, '_> {
         let next = after.iter().position(|byte| !byte.is_ascii_whitespace());
         let number = next.is_some_and(|at| {
             after.get(at).is_some_and(u8::is_ascii_digit)
-                || after.get(at) == Some(&b'.')
-                    && after.get(at + 1).is_some_and(u8::is_ascii_digit)
+                || after.get(at) == Some(&b'.') && after.get(at + 1).is_some_and(u8::is_ascii_digit)
         });
         if sign && number {
             // A negative number is a value as well.
@@ -628,7 +635,14 @@ mod tests {
     #[test]
     fn lists_of_any_length_are_one() {
         let expected = "select * from t where a in (...) and b = any (array[...]) limit ?";
-        for list in ["1", "1,2, 3", "-1, +2", "'a'::text, 'b'::text", "$1,$2", "null, 1"] {
+        for list in [
+            "1",
+            "1,2, 3",
+            "-1, +2",
+            "'a'::text, 'b'::text",
+            "$1,$2",
+            "null, 1",
+        ] {
             assert_eq!(
                 normal(&format!(
                     "select * from t where a in ({list}) and b = any (array[{list}]) limit 5"
@@ -637,7 +651,10 @@ mod tests {
                 "{list}"
             );
         }
-        assert_eq!(normal("select 1 where (a, b) in ((1,2),(3,4))"), "select ? where (a, b) in (...)");
+        assert_eq!(
+            normal("select 1 where (a, b) in ((1,2),(3,4))"),
+            "select ? where (a, b) in (...)"
+        );
         assert_eq!(
             normal("select x::numeric(10,2) in (1::numeric(5, 1), 2)"),
             "select x::numeric(?, ?) in (...)"
@@ -660,7 +677,9 @@ mod tests {
     fn a_query_ends_where_it_is_told_to_but_not_within_a_string() {
         let text = "select 'a\nSeq Scan on x\n', 1 -- that's\nfrom t;\nSeq Scan on t  (cost";
         let mut out = Vec::new();
-        let read = normalize(text.as_bytes(), &mut out, |rest| rest.starts_with(b"Seq Scan"));
+        let read = normalize(text.as_bytes(), &mut out, |rest| {
+            rest.starts_with(b"Seq Scan")
+        });
         assert_eq!(out, b"select ?, ? from t");
         assert_eq!(text.get(read.end..), Some("Seq Scan on t  (cost"));
         assert!(read.stopped && !read.unclosed);
@@ -672,7 +691,10 @@ mod tests {
 
     #[test]
     fn anything_is_read_to_its_end() {
-        for text in ["", "'", "\"", "/*", "$", "$a", "$a$", "e'\\", "((((", "))]]", "a\u{0}b", "1..2", "::", "-", "/"] {
+        for text in [
+            "", "'", "\"", "/*", "$", "$a", "$a$", "e'\\", "((((", "))]]", "a\u{0}b", "1..2", "::",
+            "-", "/",
+        ] {
             let mut out = Vec::new();
             let read = normalize(text.as_bytes(), &mut out, |_| false);
             assert_eq!(read.end, text.len(), "{text}");

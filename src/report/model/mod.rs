@@ -4,8 +4,9 @@
 //! They are a public contract with a version, apart from the types inside, so
 //! that a change inside cannot break anyone's scripts. Nothing here renders.
 
-mod node;
+pub mod diff;
 mod log;
+mod node;
 mod parameters;
 mod resources;
 mod what_if;
@@ -15,10 +16,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
+pub use log::{Log, LogFile, LogGroup, LogPart, LogShape, LogTotals};
 pub use node::{
     Blocks, IoMs, NodeDetails, NodeRelation, Property, RunDetails, RunPart, TriggerTime, Worker,
 };
-pub use log::{Log, LogFile, LogGroup, LogPart, LogShape, LogTotals};
 pub use parameters::{ComparedParameter, Parameters, PlanShape, TriedValue};
 pub use resources::{Bound, Figure, FigureUnit, MemoryUse, Resources};
 pub use what_if::{
