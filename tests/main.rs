@@ -4,6 +4,7 @@
 mod cli;
 mod clusters;
 mod conventions;
+mod diff;
 mod docs;
 mod embedded;
 mod estimates;
@@ -18,6 +19,7 @@ mod logs;
 mod pages;
 mod parameters;
 mod plans;
+mod redact;
 mod reports;
 mod rewrites;
 mod rules;
