@@ -685,6 +685,8 @@ pub enum LogFormat {
     Text,
     /// A JSON object a line
     Json,
+}
+
 /// Options of `diff`.
 #[derive(Debug, Args)]
 pub struct DiffArgs {
