@@ -25,6 +25,8 @@ enum Where {
     SameAnalyze,
     /// The effect's node feeds the cause's.
     Child,
+    /// The cause's node feeds the effect's.
+    Parent,
     /// The effect's node is the cause's or below it, whatever it reads.
     Within,
     /// The effect has a number that was read at the cause's node.
@@ -171,6 +173,110 @@ const EXPLAINS: &[(&str, &str, Where)] = &[
     (
         "index-only-scan-heap-fetches",
         "count-of-whole-table",
+        Where::SameNode,
+    ),
+    // A scan that is used in spite of the setting has no index to use.
+    (
+        "seq-scan-behind-selective-filter",
+        "planner-method-switched-off",
+        Where::SameNode,
+    ),
+    (
+        "planner-method-switched-off",
+        "sort-spilled-to-disk",
+        Where::SameNode,
+    ),
+    (
+        "planner-method-switched-off",
+        "expensive-sort",
+        Where::SameNode,
+    ),
+    (
+        "planner-method-switched-off",
+        "merge-join-sorts-its-input",
+        Where::SameNode,
+    ),
+    (
+        "planner-method-switched-off",
+        "merge-join-sorts-its-input",
+        Where::Parent,
+    ),
+    ("cte-scanned-many-times", "cte-fence", Where::SameNode),
+    (
+        "cte-scanned-many-times",
+        "result-in-temporary-files",
+        Where::SameNode,
+    ),
+    ("cte-fence", "result-in-temporary-files", Where::SameNode),
+    (
+        "materialize-rescanned-many-times",
+        "result-in-temporary-files",
+        Where::SameNode,
+    ),
+    (
+        "correlated-subplan-executed-many-times",
+        "cte-scanned-many-times",
+        Where::Within,
+    ),
+    (
+        "nested-loop-inner-seq-scan",
+        "materialize-rescanned-many-times",
+        Where::Parent,
+    ),
+    (
+        "join-filter-removes-most-rows",
+        "materialize-rescanned-many-times",
+        Where::Child,
+    ),
+    (
+        "join-filter-removes-most-rows",
+        "cte-scanned-many-times",
+        Where::Child,
+    ),
+    (
+        "row-estimate-far-off",
+        "materialize-rescanned-many-times",
+        Where::Names,
+    ),
+    (
+        "row-estimate-far-off",
+        "cte-scanned-many-times",
+        Where::Names,
+    ),
+    (
+        "row-estimate-far-off",
+        "hash-aggregate-spilled",
+        Where::SameNode,
+    ),
+    (
+        "seq-scan-behind-selective-filter",
+        "time-spent-reading",
+        Where::SameNode,
+    ),
+    (
+        "index-scan-filters-most-rows",
+        "time-spent-reading",
+        Where::SameNode,
+    ),
+    (
+        "rows-scattered-over-pages",
+        "time-spent-reading",
+        Where::SameNode,
+    ),
+    (
+        "planning-longer-than-execution",
+        "planning-takes-much-memory",
+        Where::SameNode,
+    ),
+    // An index that finds the rows is worth more than workers.
+    (
+        "seq-scan-behind-selective-filter",
+        "parallel-query-switched-off",
+        Where::SameNode,
+    ),
+    (
+        "filter-on-expression",
+        "parallel-query-switched-off",
         Where::SameNode,
     ),
 ];
@@ -411,6 +517,12 @@ fn lies(cause: &Finding, effect: &Finding, lie: Where, plan: Option<&PlanGraph>)
         Where::Child => match (plan, cause.node, effect.node) {
             (Some(plan), Some(above), Some(node)) => {
                 plan.parent(node).is_some_and(|(_, up)| up == above)
+            }
+            _ => false,
+        },
+        Where::Parent => match (plan, cause.node, effect.node) {
+            (Some(plan), Some(below), Some(node)) => {
+                plan.parent(below).is_some_and(|(_, up)| up == node)
             }
             _ => false,
         },
