@@ -31,10 +31,27 @@ enum Where {
     Within,
     /// The effect has a number that was read at the cause's node.
     Names,
+    /// The cause has a number that was read at the effect's node.
+    Named,
 }
 
 /// (cause, effect, how they lie): the effect is folded into the cause.
 const EXPLAINS: &[(&str, &str, Where)] = &[
+    (
+        "sort-without-index-for-limit",
+        "large-scan-not-parallel",
+        Where::Within,
+    ),
+    (
+        "subquery-filter-not-pushed-down",
+        "distinct-removes-nothing",
+        Where::Within,
+    ),
+    (
+        "recursion-rescans-table",
+        "row-estimate-far-off",
+        Where::Named,
+    ),
     (
         "row-estimate-far-off",
         "join-filter-removes-most-rows",
@@ -530,14 +547,20 @@ fn lies(cause: &Finding, effect: &Finding, lie: Where, plan: Option<&PlanGraph>)
             (Some(plan), Some(top), Some(node)) => at_or_below(plan, node, top),
             _ => false,
         },
-        Where::Names => cause.node.is_some_and(|node| {
-            effect
-                .evidence
-                .iter()
-                .any(|evidence| evidence.from == Origin::Plan(node))
-        }),
+        Where::Names => has_number_of(effect, cause.node),
+        Where::Named => has_number_of(cause, effect.node),
         Where::SameAnalyze => same_table && analyzes(cause) && analyzes(effect),
     }
+}
+
+/// Whether a number of the finding was read at that node.
+fn has_number_of(finding: &Finding, node: Option<NodeId>) -> bool {
+    node.is_some_and(|node| {
+        finding
+            .evidence
+            .iter()
+            .any(|evidence| evidence.from == Origin::Plan(node))
+    })
 }
 
 fn at_or_below(plan: &PlanGraph, node: NodeId, top: NodeId) -> bool {
