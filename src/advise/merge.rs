@@ -34,6 +34,26 @@ enum Where {
 /// (cause, effect, how they lie): the effect is folded into the cause.
 const EXPLAINS: &[(&str, &str, Where)] = &[
     (
+        "row-estimate-far-off",
+        "join-filter-removes-most-rows",
+        Where::Names,
+    ),
+    (
+        "seq-scan-joined-to-few-rows",
+        "large-scan-not-parallel",
+        Where::SameNode,
+    ),
+    (
+        "count-of-whole-table",
+        "large-scan-not-parallel",
+        Where::SameNode,
+    ),
+    (
+        "seq-scan-behind-selective-filter",
+        "large-scan-not-parallel",
+        Where::SameNode,
+    ),
+    (
         "nested-loop-inner-seq-scan",
         "seq-scan-behind-selective-filter",
         Where::SameNode,

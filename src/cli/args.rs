@@ -110,6 +110,39 @@ Addresses:
   /r/ID        a report, until the server ends or 500 newer ones have come; format as above
   /metrics     counters for Prometheus
   /healthz     answers ok";
+const DIFF_EXAMPLES: &str = "\
+Examples:
+  # Before and after a change
+  pgadvise diff before.json after.txt
+
+  # In CI: fail when a query takes half as long again
+  pgadvise diff main.json branch.json --tolerance 50 --format markdown -o comment.md
+
+  # The plan on the clipboard against one that was kept
+  pbpaste | pgadvise diff kept.txt - -o diff.html
+
+Files with several plans are compared plan by plan: those of the same query text or query
+identifier, else in order.
+
+Exit codes:
+  0  done; no plan is worse beyond the tolerance
+  1  done; a plan is
+  2  something could not be read or compared";
+
+const REDACT_EXAMPLES: &str = "\
+Examples:
+  # A plan for a mailing list: its shape, its numbers, and nothing of yours
+  pgadvise redact plan.txt -o plan.json
+
+  # Only the values are secret
+  pgadvise redact plan.txt --keep names
+
+  # The report on a plan, redacted
+  pgadvise report plan.txt --redact --format markdown
+
+Exit codes:
+  0  done
+  2  something could not be read, or nothing is shown as it would not be hidden";
 
 const SNAPSHOT_EXAMPLES: &str = "\
 Examples:
@@ -193,6 +226,12 @@ pub enum Command {
     /// Serve a page on this machine to paste a plan into
     #[command(after_long_help = SERVE_EXAMPLES, after_help = "pgadvise serve --help shows examples.")]
     Serve(ServeArgs),
+    /// Compare two plans of a query: what changed, what caused it, and whether it is a regression
+    #[command(after_long_help = DIFF_EXAMPLES, after_help = "pgadvise diff --help shows examples.")]
+    Diff(Box<DiffArgs>),
+    /// Write plans with stand-ins in the place of names and literals, to be shown to others
+    #[command(after_long_help = REDACT_EXAMPLES, after_help = "pgadvise redact --help shows examples.")]
+    Redact(Box<RedactArgs>),
     /// List the rules, or say what one does, needs, and when it is wrong
     Rules(RulesArgs),
     /// Print completions for a shell
@@ -286,6 +325,15 @@ pub struct ExplainArgs {
     pub min_gain: Option<f64>,
 
     /// The form of the report [default: by the name of the output, else text]
+    /// Put stand-ins in the place of literals, names, or both [default: all]
+    ///
+    /// The same name and the same literal have the same stand-in everywhere, in the plan, the SQL and
+    /// what is said about them, so that the result can be shown to others. What is not hidden is in
+    /// docs/redact.md. Not with a planner, which knows tables by their true names.
+    #[arg(long, value_name = "WHAT", num_args = 0..=1, require_equals = true, default_missing_value = "all", help_heading = "The report")]
+    pub redact: Option<RedactWhat>,
+
+    /// The form of the report [default: text]
     #[arg(long, value_name = "FORMAT", help_heading = "The report")]
     pub format: Option<Format>,
 
@@ -524,6 +572,14 @@ pub struct ReportArgs {
     #[arg(long, value_name = "PERCENT", help_heading = "What is suggested", value_parser = percent)]
     pub min_gain: Option<f64>,
 
+    /// Put stand-ins in the place of literals, names, or both [default: all]
+    ///
+    /// The same name and the same literal have the same stand-in everywhere, in the plan, the SQL and
+    /// what is said about them, so that the result can be shown to others. What is not hidden is in
+    /// docs/redact.md. Not with a planner, which knows tables by their true names.
+    #[arg(long, value_name = "WHAT", num_args = 0..=1, require_equals = true, default_missing_value = "all", help_heading = "The report")]
+    pub redact: Option<RedactWhat>,
+
     /// The form of the report [default: by the name of the output, else text]
     #[arg(long, value_name = "FORMAT", help_heading = "The report")]
     pub format: Option<Format>,
@@ -574,6 +630,7 @@ impl ReportArgs {
             what_if: Vec::new(),
             no_verify: self.no_verify,
             min_gain: self.min_gain,
+            redact: self.redact,
             format: self.format,
             output: self.output.clone(),
             max_bytes: self.max_bytes,
@@ -628,6 +685,105 @@ pub enum LogFormat {
     Text,
     /// A JSON object a line
     Json,
+/// Options of `diff`.
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// The plan before, as EXPLAIN prints it in any format; - is standard input
+    #[arg(value_name = "BEFORE")]
+    pub before: PathBuf,
+    /// The plan after
+    #[arg(value_name = "AFTER")]
+    pub after: PathBuf,
+    /// Count a difference only beyond so many percent [default: 20]
+    #[arg(long, value_name = "PERCENT", value_parser = tolerance)]
+    pub tolerance: Option<f64>,
+    /// Judge by this [default: by time where both plans were timed, else by buffers, else by cost
+    /// where both were planned from the same estimates]
+    #[arg(long, value_name = "MEASURE")]
+    pub measure: Option<DiffMeasure>,
+    /// Put stand-ins in the place of literals, names, or both [default: all]
+    ///
+    /// The same name and the same literal have the same stand-in everywhere, in the plan, the SQL and
+    /// what is said about them, so that the result can be shown to others. What is not hidden is in
+    /// docs/redact.md. Not with a planner, which knows tables by their true names.
+    #[arg(long, value_name = "WHAT", num_args = 0..=1, require_equals = true, default_missing_value = "all")]
+    pub redact: Option<RedactWhat>,
+    /// The form of the comparison [default: by the name of the output, else text]
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<DiffFormat>,
+    /// Write the comparison to this file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// Options of `redact`.
+#[derive(Debug, Args)]
+pub struct RedactArgs {
+    /// Plans, as EXPLAIN prints them in any format; - is standard input
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Keep these as they are
+    #[arg(long, value_name = "WHAT")]
+    pub keep: Option<Keep>,
+    /// Write the plans to this file instead of standard output, as EXPLAIN (FORMAT JSON) does
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// What `redact` keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Keep {
+    /// Constants in conditions and statements
+    Literals,
+    /// Names of tables, columns, indexes, functions
+    Names,
+}
+
+/// What `--redact` hides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RedactWhat {
+    /// Constants in conditions and statements
+    Literals,
+    /// Names of tables, columns, indexes, functions
+    Names,
+    /// Both
+    All,
+}
+
+/// What plans are judged by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DiffMeasure {
+    /// The time of execution
+    Time,
+    /// Blocks touched, found in buffers or read: repeatable where times are not
+    Buffers,
+    /// The planner's cost, whatever it was reckoned from
+    Cost,
+}
+
+/// Forms of what `diff` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DiffFormat {
+    /// For a terminal
+    Text,
+    /// For programs; the schema is docs/diff.schema.json
+    Json,
+    /// For a pull request
+    Markdown,
+    /// One page that needs nothing beside it
+    Html,
+}
+
+impl DiffFormat {
+    /// Its name among the renderers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+            Self::Markdown => "markdown",
+            Self::Html => "html",
+        }
+    }
 }
 
 /// Options of `rules`.
@@ -708,6 +864,15 @@ pub enum FailOn {
     Critical,
     /// Findings never fail the run
     Never,
+}
+
+fn tolerance(text: &str) -> Result<f64, String> {
+    text.trim_end_matches('%')
+        .trim_end()
+        .parse::<f64>()
+        .ok()
+        .filter(|percent| percent.is_finite() && *percent >= 0.0)
+        .ok_or_else(|| "a percentage of 0 or more is expected".to_owned())
 }
 
 fn percent(text: &str) -> Result<f64, String> {

@@ -4,6 +4,7 @@
 
 pub mod build;
 mod fit;
+pub mod diff;
 pub mod format;
 pub mod html;
 pub mod json;

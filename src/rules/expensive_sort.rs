@@ -117,10 +117,16 @@ fn look(subject: &Subject<'_>, plan: &PlanGraph, id: NodeId, purpose: Purpose, s
     let keys = sort.texts("Sort Key");
     let scan = one_table(plan, input, &keys);
     let executed = plan.has_actuals();
-    let name = scan.map_or_else(
-        || plan.node(input).label(),
-        |scan| node::table_name(plan.node(scan)).to_owned(),
-    );
+    let from = plan.node(flow::through(
+        plan,
+        input,
+        &[NodeKind::Gather, NodeKind::GatherMerge],
+    ));
+    let name = if node::reads_table(from) {
+        node::table_name(from)
+    } else {
+        &from.type_name
+    };
     let what = match purpose {
         Purpose::Result => "",
         Purpose::Groups => " to group them",
