@@ -154,6 +154,12 @@ pub enum Change {
         /// `SET work_mem = '64MB'`.
         sql: String,
     },
+    /// Tell the planner what no statistics say: the rows of a function, a
+    /// foreign key, an option of a foreign table.
+    Alter {
+        /// The complete SQL.
+        sql: String,
+    },
     /// Something to do by hand, in words.
     Advice {
         /// What.

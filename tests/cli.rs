@@ -37,10 +37,11 @@ fn what_cannot_be_read_is_named_with_the_next_step() {
         .write("dump", b"PGDMP\x01\x0e\x00")
         .write("ddl.sql", "CREATE TABLE t (a int);\n")
         .write("notes.json", r#"{"name": "not a plan"}"#)
-        .write("cut.json", PLAN.get(..300).expect("a part"))
+        .write("cut.json", "[\n  {\"Plan\": {\"No")
+        .write("broken.json", "[\n  {\"Plan\": 1 2\n")
         .write(
-            "text-plan.txt",
-            "Seq Scan on t  (cost=0.00..1.00 rows=1 width=4)\n",
+            "mysql.txt",
+            "-> Nested loop inner join  (cost=4.95 rows=9)\n    -> Table scan on a  (cost=0.95 rows=3)\n",
         )
         .write("framed.txt", "   QUERY PLAN\n---------------\n [     +\n");
     for (file, says, next) in [
@@ -68,9 +69,14 @@ fn what_cannot_be_read_is_named_with_the_next_step() {
         ("dump", "pg_dump's custom format", "pg_restore"),
         ("ddl.sql", "no statement that PostgreSQL plans", "--schema"),
         ("notes.json", "not a plan", "FORMAT JSON"),
-        ("cut.json", "the text ends too early", "the end is missing"),
-        ("text-plan.txt", "EXPLAIN's text format", "FORMAT JSON"),
-        ("framed.txt", "psql's frame", "psql -XAt"),
+        (
+            "cut.json",
+            "line 2, column 15: the text ends too early",
+            "the end is missing",
+        ),
+        ("broken.json", "line 2, column 14", "check that line"),
+        ("framed.txt", "the text ends too early", "psql -XAt"),
+        ("mysql.txt", "a plan of MySQL or MariaDB", "of PostgreSQL"),
     ] {
         let ended = desk.run(&["explain", file]);
         ended.assert(2, &[], &["error: ", says, "hint: ", next]);

@@ -4,8 +4,8 @@
 use pgadvise::report::model::{
     Applicability, Condition, CrashedRule, Engine, Evidence, Finding, Level, Missing, NodeDetails,
     NodeRef, Origin, Place, Plan, PlanFrom, PlanNode, Precondition, Problem, ProblemKind, Relation,
-    Report, Rules, Severity, SideEffect, SideEffectKind, SkippedRule, Statement, Suggestion,
-    SuggestionKind, Suppressed, Tool, Totals, Unit, Verdict, VerdictStatus,
+    Report, Rules, RunDetails, Severity, SideEffect, SideEffectKind, SkippedRule, Statement,
+    Suggestion, SuggestionKind, Suppressed, Tool, Totals, Unit, Verdict, VerdictStatus,
 };
 use pgadvise::report::{FORMATS, Options, json, markdown, text};
 use serde_json::{Value, json};
@@ -191,6 +191,7 @@ fn report() -> Report {
             execution_ms: Some(812.3),
             total_cost: Some(18_334.0),
             remainder_ms: 0.0,
+            run: RunDetails::default(),
             nodes: vec![node(1, None, "Gather", 0.03), filter],
         }),
         parameters: None,

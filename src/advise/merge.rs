@@ -23,6 +23,12 @@ enum Where {
     SameNodeNoCure,
     /// About the same table, both curing it by ANALYZE or statistics of it.
     SameAnalyze,
+    /// The effect's node feeds the cause's.
+    Child,
+    /// The effect's node is the cause's or below it, whatever it reads.
+    Within,
+    /// The effect has a number that was read at the cause's node.
+    Names,
 }
 
 /// (cause, effect, how they lie): the effect is folded into the cause.
@@ -76,6 +82,76 @@ const EXPLAINS: &[(&str, &str, Where)] = &[
         "row-estimate-far-off",
         "stale-or-missing-statistics",
         Where::SameAnalyze,
+    ),
+    ("generic-plan", "row-estimate-far-off", Where::SameNode),
+    (
+        "filter-on-expression",
+        "seq-scan-behind-selective-filter",
+        Where::SameNode,
+    ),
+    (
+        "filter-on-expression",
+        "row-estimate-far-off",
+        Where::SameNode,
+    ),
+    ("leading-wildcard", "filter-on-expression", Where::SameTable),
+    (
+        "row-estimate-far-off",
+        "hash-built-on-larger-side",
+        Where::Names,
+    ),
+    (
+        "hash-built-on-larger-side",
+        "hash-join-many-batches",
+        Where::SameNode,
+    ),
+    (
+        "hash-join-many-batches",
+        "wide-rows-carried",
+        Where::SameNode,
+    ),
+    ("sort-spilled-to-disk", "wide-rows-carried", Where::SameNode),
+    (
+        "sort-without-index-for-limit",
+        "wide-rows-carried",
+        Where::SameNode,
+    ),
+    ("expensive-sort", "wide-rows-carried", Where::SameNode),
+    (
+        "sort-spilled-to-disk",
+        "merge-join-sorts-its-input",
+        Where::SameNode,
+    ),
+    ("distinct-removes-nothing", "expensive-sort", Where::Child),
+    (
+        "distinct-removes-nothing",
+        "sort-spilled-to-disk",
+        Where::Child,
+    ),
+    (
+        "subquery-filter-not-pushed-down",
+        "expensive-sort",
+        Where::Within,
+    ),
+    (
+        "subquery-filter-not-pushed-down",
+        "sort-spilled-to-disk",
+        Where::Within,
+    ),
+    (
+        "join-filter-removes-most-rows",
+        "nested-loop-inner-seq-scan",
+        Where::SameNode,
+    ),
+    (
+        "foreign-scan-filters-locally",
+        "row-estimate-far-off",
+        Where::SameNode,
+    ),
+    (
+        "index-only-scan-heap-fetches",
+        "count-of-whole-table",
+        Where::SameNode,
     ),
 ];
 
@@ -312,6 +388,22 @@ fn lies(cause: &Finding, effect: &Finding, lie: Where, plan: Option<&PlanGraph>)
                 }
         }
         Where::SameTable => same_table,
+        Where::Child => match (plan, cause.node, effect.node) {
+            (Some(plan), Some(above), Some(node)) => {
+                plan.parent(node).is_some_and(|(_, up)| up == above)
+            }
+            _ => false,
+        },
+        Where::Within => match (plan, cause.node, effect.node) {
+            (Some(plan), Some(top), Some(node)) => at_or_below(plan, node, top),
+            _ => false,
+        },
+        Where::Names => cause.node.is_some_and(|node| {
+            effect
+                .evidence
+                .iter()
+                .any(|evidence| evidence.from == Origin::Plan(node))
+        }),
         Where::SameAnalyze => same_table && analyzes(cause) && analyzes(effect),
     }
 }

@@ -2,13 +2,15 @@
 //! on a throw-away cluster, over its own rows or a sample of a live server's,
 //! and the estimates before and after compared with what was measured.
 
+use std::collections::BTreeSet;
+
 use super::attach::Context;
 use crate::finding::{Change, Comparison, Finding, Level, Verdict};
 use crate::plan::metrics::rows_of_all;
 use crate::plan::{NodeId, NodeKind, PlanGraph, PlanNode};
 use crate::source::SourceId;
 use crate::verify::compare::plan_change;
-use crate::verify::{PlanError, Planner, Supposition};
+use crate::verify::{ChangeOutcome, PlanError, Planner, Supposition};
 
 /// An estimate counts as mended when its error shrinks by this factor.
 const MENDED: f64 = 2.0;
@@ -22,10 +24,19 @@ pub fn verify(context: &Context<'_>, findings: &mut [Finding], planner: &mut dyn
         let node = finding.node;
         let mut useless = Vec::new();
         for (at, suggestion) in finding.suggestions.iter_mut().enumerate() {
-            let (Change::CreateStatistics { sql, relation } | Change::Analyze { sql, relation }) =
-                &suggestion.change
-            else {
-                continue;
+            let (sql, relation) = match &suggestion.change {
+                Change::CreateStatistics { sql, relation } | Change::Analyze { sql, relation } => {
+                    (sql, relation)
+                }
+                Change::Alter { sql } => {
+                    let verdict = altered(context, plan, planner, node, sql);
+                    if matches!(verdict, Verdict::NoChange(_)) {
+                        useless.push(at);
+                    }
+                    suggestion.verdict = verdict;
+                    continue;
+                }
+                _ => continue,
             };
             let (statements, _) = crate::sql::read(SourceId::default(), sql);
             let statements: Vec<String> = statements
@@ -85,6 +96,72 @@ pub fn verify(context: &Context<'_>, findings: &mut [Finding], planner: &mut dyn
     }
 }
 
+/// Tries what the planner is told by other SQL than statistics.
+fn altered(
+    context: &Context<'_>,
+    given: &PlanGraph,
+    planner: &mut dyn Planner,
+    node: Option<NodeId>,
+    sql: &str,
+) -> Verdict {
+    let (statements, _) = crate::sql::read(SourceId::default(), sql);
+    let change = |more: &[&str]| -> Vec<Supposition> {
+        let own = statements.iter().map(|statement| statement.text.clone());
+        more.iter()
+            .map(|text| (*text).to_owned())
+            .chain(own)
+            .map(Supposition::Sql)
+            .collect()
+    };
+    let tried = match planner.try_change(&[context.planned()], &change(&[])) {
+        Ok(tried) => tried,
+        Err(error) => return untested(&error),
+    };
+    let refused = tried
+        .after
+        .changes
+        .iter()
+        .find_map(|made| match &made.outcome {
+            ChangeOutcome::Refused { message, .. } => Some(message.clone()),
+            _ => None,
+        });
+    if let Some(message) = refused {
+        return Verdict::Untested {
+            why: format!("the planner refused it: {message}"),
+        };
+    }
+    let mut both = tried.before.into_iter().zip(tried.after.plans);
+    let (before, after) = match both.next() {
+        Some((Ok(before), Ok(after))) => (before, after),
+        Some((Err(error), _) | (_, Err(error))) => return untested(&error),
+        None => {
+            return Verdict::Untested {
+                why: "the planner gave no plan".to_owned(),
+            };
+        }
+    };
+    let mut serial = (None, None);
+    if [&before, &after].into_iter().any(has_gather)
+        && let Ok(tried) = planner.try_change(&[context.planned()], &change(&[SERIAL_SESSION]))
+    {
+        let without = [Supposition::Sql(SERIAL_SESSION.to_owned())];
+        serial.0 = planner
+            .try_change(&[context.planned()], &without)
+            .ok()
+            .and_then(|mut tried| tried.after.plans.pop()?.ok());
+        serial.1 = tried.after.plans.into_iter().next().and_then(Result::ok);
+    }
+    let elsewhere = (before, tried.engine.description);
+    let plans = Plans {
+        given,
+        before_serial: serial.0.as_ref(),
+        after: &after,
+        after_serial: serial.1.as_ref(),
+        elsewhere: Some(&elsewhere),
+    };
+    judge(&plans, node, context.engine)
+}
+
 /// The statement as another planner plans it with nothing changed, where that
 /// one tries the statistics; and its name.
 fn elsewhere(
@@ -104,6 +181,9 @@ fn elsewhere(
 
 /// Sees to it that the next plan has no parallel parts.
 const SERIAL: &str = "SET LOCAL max_parallel_workers_per_gather = 0";
+
+/// The same where a change is supposed as SQL.
+const SERIAL_SESSION: &str = "SET max_parallel_workers_per_gather = 0";
 
 /// The statement planned without workers, after these changes. A partial scan's
 /// rows are those of one of its processes, and a plan does not say how many
@@ -176,6 +256,18 @@ fn judge(plans: &Plans<'_>, node: Option<NodeId>, engine: &str) -> Verdict {
         checked: Vec::new(),
         measured_ms: None,
     };
+    // A bitmap's rows are those of the scan that it is for, which is there in
+    // every plan.
+    let node = node.map(|id| {
+        let is_bitmap = matches!(
+            given.node(id).kind,
+            NodeKind::BitmapIndexScan | NodeKind::BitmapAnd | NodeKind::BitmapOr
+        );
+        given
+            .ancestors(id)
+            .find(|up| is_bitmap && given.node(*up).kind == NodeKind::BitmapHeapScan)
+            .unwrap_or(id)
+    });
     let Some(id) = node else {
         return if comparison.plan_change.is_some() {
             Verdict::BetterEstimate(comparison)
@@ -184,7 +276,7 @@ fn judge(plans: &Plans<'_>, node: Option<NodeId>, engine: &str) -> Verdict {
         };
     };
     let old = given.node(id);
-    let estimate = |plan: &PlanGraph| rows_of_all(plan, again(plan, old)?).0;
+    let estimate = |plan: &PlanGraph| rows_of_all(plan, again(plan, given, id)?).0;
     let (was, actual) = match elsewhere {
         Some((plan, _)) => (
             estimate(plans.before_serial.unwrap_or(plan)),
@@ -215,17 +307,52 @@ fn judge(plans: &Plans<'_>, node: Option<NodeId>, engine: &str) -> Verdict {
     }
 }
 
-/// The node in another plan that does what that one does.
-fn again(plan: &PlanGraph, old: &PlanNode) -> Option<NodeId> {
+/// The node in another plan that does what that one does: reads the same, or,
+/// where it reads nothing itself, works on what the same tables give.
+fn again(plan: &PlanGraph, given: &PlanGraph, id: NodeId) -> Option<NodeId> {
+    let old = given.node(id);
+    if old.relation.alias.is_some() {
+        return plan
+            .nodes()
+            .filter(|(_, new)| new.relation.alias == old.relation.alias)
+            // A bitmap's heap and index scans have the same alias or none; the
+            // node of the same kind is the better match.
+            .max_by_key(|(_, new)| new.kind == old.kind)
+            .map(|(id, _)| id);
+    }
+    let read = reads(given, id);
+    let alike = |new: &PlanNode| {
+        new.kind == old.kind
+            || is_join(&new.kind) && is_join(&old.kind)
+            || is_grouped(&new.kind) && is_grouped(&old.kind)
+    };
     plan.nodes()
-        .filter(|(_, new)| {
-            new.relation.alias == old.relation.alias
-                && (new.relation.alias.is_some() || new.kind == old.kind)
-        })
-        // A bitmap's heap and index scans have the same alias or none; the
-        // node of the same kind is the better match.
+        .filter(|(_, new)| alike(new))
+        .filter(|(new, _)| reads(plan, *new) == read)
         .max_by_key(|(_, new)| new.kind == old.kind)
         .map(|(id, _)| id)
+}
+
+fn is_join(kind: &NodeKind) -> bool {
+    matches!(
+        kind,
+        NodeKind::NestedLoop | NodeKind::HashJoin | NodeKind::MergeJoin
+    )
+}
+
+fn is_grouped(kind: &NodeKind) -> bool {
+    matches!(
+        kind,
+        NodeKind::Aggregate | NodeKind::Group | NodeKind::Unique
+    )
+}
+
+/// What is read at and below a node, by alias.
+fn reads(plan: &PlanGraph, id: NodeId) -> BTreeSet<&str> {
+    plan.subtree(id)
+        .into_iter()
+        .filter_map(|below| plan.node(below).relation.alias.as_deref())
+        .collect()
 }
 
 fn error(estimate: f64, rows: f64) -> f64 {

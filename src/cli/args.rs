@@ -1,7 +1,7 @@
 //! The command line as clap reads it, and the help that teaches it. What the
 //! options do is for the commands.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -82,6 +82,9 @@ Examples:
   # For a pull request or a ticket
   pbpaste | pgadvise report - --format markdown
 
+  # Every plan that auto_explain logged, by query, worst first
+  pgadvise report /var/log/postgresql/*.log --top 10
+
   # With the query and its tables: suggestions are tried on a planner
   pgadvise report plan.json --sql query.sql --schema schema.sql
 
@@ -123,6 +126,24 @@ Examples:
 Exit codes:
   0  done
   2  something could not be read, or nothing is shown as it would not be hidden";
+
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  # Then open http://127.0.0.1:8432/ in a browser
+  pgadvise serve
+
+  # For programs; the report comes back, and Location is its link
+  curl --data-binary @plan.txt 'http://127.0.0.1:8432/api/report?format=markdown'
+
+  # For colleagues, who need the token (put TLS before it)
+  PGADVISE_SERVE_TOKEN=$(openssl rand -hex 16) pgadvise serve --listen 0.0.0.0:8432
+
+Addresses:
+  /            the page
+  /api/report  POST a plan; format=json (the default), markdown, html or text
+  /r/ID        a report, until the server ends or 500 newer ones have come; format as above
+  /metrics     counters for Prometheus
+  /healthz     answers ok";
 
 const SNAPSHOT_EXAMPLES: &str = "\
 Examples:
@@ -209,6 +230,9 @@ pub enum Command {
     /// Write plans with stand-ins in the place of names and literals, to be shown to others
     #[command(after_long_help = REDACT_EXAMPLES, after_help = "pgadvise redact --help shows examples.")]
     Redact(Box<RedactArgs>),
+    /// Serve a page on this machine to paste a plan into
+    #[command(after_long_help = SERVE_EXAMPLES, after_help = "pgadvise serve --help shows examples.")]
+    Serve(ServeArgs),
     /// List the rules, or say what one does, needs, and when it is wrong
     Rules(RulesArgs),
     /// Print completions for a shell
@@ -309,13 +333,18 @@ pub struct ExplainArgs {
     #[arg(long, value_name = "WHAT", num_args = 0..=1, require_equals = true, default_missing_value = "all", help_heading = "The report")]
     pub redact: Option<RedactWhat>,
 
-    /// The form of the report [default: text]
+    /// The form of the report [default: by the name of the output, else text]
     #[arg(long, value_name = "FORMAT", help_heading = "The report")]
     pub format: Option<Format>,
 
     /// Write the report to this file instead of standard output
     #[arg(short, long, value_name = "FILE", help_heading = "The report")]
     pub output: Option<PathBuf>,
+
+    /// Leave out what matters least where Markdown is longer than so many bytes; the default fits
+    /// a comment on GitHub [default: 65000]
+    #[arg(long, value_name = "N", help_heading = "The report", value_parser = clap::value_parser!(u64).range(2000..))]
+    pub max_bytes: Option<u64>,
 
     /// Say of a plan node why rules did not report it: its number as shown, or all
     ///
@@ -511,11 +540,16 @@ pub struct WhyNotArgs {
 }
 
 /// Options of `report`.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct ReportArgs {
-    /// Plans, as EXPLAIN prints them in any format, framed or not; - is standard input
+    /// Plans, as EXPLAIN prints them in any format, framed or not, or whole logs of a server with
+    /// `auto_explain`, packed with gzip or not; - is standard input
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
+
+    /// Of logs, explain so many queries: those that took the most time in all
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = top)]
+    pub top: usize,
 
     /// The statements of the plans, in order
     #[arg(long, value_name = "FILE", help_heading = "Where plans come from")]
@@ -554,6 +588,11 @@ pub struct ReportArgs {
     #[arg(short, long, value_name = "FILE", help_heading = "The report")]
     pub output: Option<PathBuf>,
 
+    /// Leave out what matters least where Markdown is longer than so many bytes; the default fits
+    /// a comment on GitHub [default: 65000]
+    #[arg(long, value_name = "N", help_heading = "The report", value_parser = clap::value_parser!(u64).range(2000..))]
+    pub max_bytes: Option<u64>,
+
     /// Say of a plan node why rules did not report it: its number as shown, or all
     ///
     /// For one node, every rule that looks at such nodes says why it stayed silent; for all, only what
@@ -568,6 +607,14 @@ pub struct ReportArgs {
     /// The server that is to carry it.
     #[command(flatten)]
     pub server: ServerArgs,
+}
+
+impl ExplainArgs {
+    /// The format that the command line asks for, by name or by the output's.
+    pub fn asked_format(&self) -> Option<Format> {
+        self.format
+            .or_else(|| Format::of_file(self.output.as_deref()?))
+    }
 }
 
 impl ReportArgs {
@@ -586,6 +633,7 @@ impl ReportArgs {
             redact: self.redact,
             format: self.format,
             output: self.output.clone(),
+            max_bytes: self.max_bytes,
             fail_on: self.fail_on,
             why_not_flagged: self.why_not_flagged,
             server: self.server,
@@ -705,6 +753,41 @@ impl DiffFormat {
     }
 }
 
+/// Options of `serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// The address and port to listen on; port 0 takes any that is free
+    ///
+    /// An address that other machines can reach needs a token, in the variable
+    /// `PGADVISE_SERVE_TOKEN` or in a file. What is sent is not encrypted.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8432")]
+    pub listen: std::net::SocketAddr,
+    /// Ask callers for the token in this file
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Refuse what is larger than so many MiB
+    #[arg(long, value_name = "MIB", default_value_t = 32, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1024))]
+    pub max_body: usize,
+    /// Give up on a report after so many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub timeout: u64,
+    /// Make at most so many reports at a time; more are refused
+    #[arg(long, value_name = "NUMBER", default_value_t = 4, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=256))]
+    pub concurrency: usize,
+    /// The form of the logs on standard error
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+}
+
+/// Forms of logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// A line for people
+    Text,
+    /// A JSON object a line
+    Json,
+}
+
 /// Options of `rules`.
 #[derive(Debug, Args)]
 pub struct RulesArgs {
@@ -735,15 +818,30 @@ pub enum Format {
     Json,
     /// For a pull request
     Markdown,
+    /// A page for a browser
+    Html,
 }
 
 impl Format {
+    /// The format that the name of an output asks for.
+    pub fn of_file(path: &Path) -> Option<Self> {
+        let extension = path.extension()?.to_str()?.to_ascii_lowercase();
+        match extension.as_str() {
+            "html" | "htm" => Some(Self::Html),
+            "md" | "markdown" => Some(Self::Markdown),
+            "json" => Some(Self::Json),
+            "txt" | "text" => Some(Self::Text),
+            _ => None,
+        }
+    }
+
     /// Its name among the renderers.
     pub fn name(self) -> &'static str {
         match self {
             Self::Text => "text",
             Self::Json => "json",
             Self::Markdown => "markdown",
+            Self::Html => "html",
         }
     }
 }
@@ -803,4 +901,11 @@ fn size(text: &str) -> Result<f64, String> {
         .flatten()
         .filter(|bytes| bytes.is_finite() && *bytes > 0.0)
         .ok_or_else(|| "a size with its unit is expected: 512MB, 24GB".to_owned())
+}
+
+fn top(text: &str) -> Result<usize, String> {
+    text.parse::<usize>()
+        .ok()
+        .filter(|number| (1..=1000).contains(number))
+        .ok_or_else(|| "a number from 1 to 1000 is expected".to_owned())
 }

@@ -21,6 +21,8 @@ pub struct Environment {
     /// The folder for what is kept between runs: `pgadvise` in
     /// `XDG_CACHE_HOME`, or in `.cache` of the home folder.
     pub cache: Option<PathBuf>,
+    /// `PGADVISE_SERVE_TOKEN`: what callers of `serve` must show.
+    pub serve_token: Option<String>,
     /// `TMPDIR`, where it is set: the user's own choice.
     pub temp: Option<PathBuf>,
 }
@@ -58,6 +60,7 @@ impl Environment {
             path: variable("PATH")
                 .map(|path| std::env::split_paths(&path).collect())
                 .unwrap_or_default(),
+            serve_token: variable("PGADVISE_SERVE_TOKEN").filter(|token| !token.is_empty()),
             temp: variable("TMPDIR").map(PathBuf::from),
             cache: variable("XDG_CACHE_HOME")
                 .map(PathBuf::from)

@@ -2,10 +2,11 @@
 //! the report.
 
 use super::Exit;
-use super::args::{ExplainArgs, Global, ServerArgs};
+use super::args::{ExplainArgs, Format, Global, ServerArgs};
 use super::env::Environment;
 use super::failure::{Failure, Kind};
 use super::inputs::{Inputs, is_planned};
+use super::logs;
 use super::planner::{self, Choice};
 use super::redact;
 use super::settings::Settings;
@@ -19,6 +20,10 @@ use crate::advise::{Analysis, Outcome, belongs};
 use crate::plan::resources::Server;
 use crate::report::{self, FORMATS, Render, model};
 use crate::verify::Planner;
+
+/// Bytes of Markdown unless the user says otherwise: a comment on GitHub may
+/// have 65,536 characters.
+const COMMENT_BYTES: usize = 65_000;
 
 /// Runs the command.
 pub(super) fn run(
@@ -50,6 +55,15 @@ pub(super) fn run_with(
         Err(failure) => return fail(failure, args, ui),
     };
     ui.prefer_color(settings.color);
+    ui.limit(args.max_bytes.map_or(COMMENT_BYTES, |most| {
+        usize::try_from(most).unwrap_or(usize::MAX)
+    }));
+    if settings.format == Format::Html && args.output.is_none() && Ui::writes_to_terminal() {
+        return Err(
+            Failure::new(Kind::Usage, "a page is for a browser, not for a terminal")
+                .hint("write it to a file: -o review.html"),
+        );
+    }
     let report = match report(args, &settings, environment, ui, read) {
         Ok(report) => report,
         Err(failure) => return fail(failure, args, ui),
@@ -86,7 +100,7 @@ pub(super) fn run_with(
 /// A failure of the whole run: on standard error, and in a report for programs
 /// as well.
 fn fail(failure: Failure, args: &ExplainArgs, ui: &Ui) -> Result<Exit, Failure> {
-    let format = args.format.map_or("text", super::args::Format::name);
+    let format = args.asked_format().map_or("text", Format::name);
     if format == "text" {
         return Err(failure);
     }
@@ -153,6 +167,7 @@ fn report(
         inputs.problems.push(failure.problem());
     }
     let mut report = report::build(&analyses, &inputs.sources, inputs.problems);
+    logs::link(&mut report, inputs.log);
     report::resources::attach(&mut report, &analyses, &server(&args.server));
     if let Some(tried) = tried {
         report::what_if::attach(&mut report, &tried, &changes.spans, &inputs.sources);
@@ -273,31 +288,67 @@ fn advise(
             None
         }
     };
+    let progress = ui.progress("planning");
+    let mut analyses = analyse_inputs(settings, inputs, planner.as_deref_mut(), |what| {
+        progress.say(what);
+    });
+    let mut tried = None;
+    if let (Some(planner), false) = (&mut planner, changes.is_empty()) {
+        progress.say("planning with the change");
+        match what_if::run(changes, &analyses, planner.as_mut()) {
+            Ok(done) => tried = Some(done),
+            Err(failure) => inputs.problems.push(failure.problem()),
+        }
+    }
+    for analysis in &mut analyses {
+        // What could not be read, and was not planned, was not advised on.
+        analysis.failed |= analysis.plan.is_none()
+            && analysis.statement.as_ref().is_some_and(|statement| {
+                statement.query.is_none() && !statement.problems.is_empty()
+            });
+    }
+    if let Some(note) = note {
+        for engine in analyses
+            .iter_mut()
+            .flat_map(|analysis| &mut analysis.engine)
+        {
+            engine.notes.insert(0, note.clone());
+        }
+    }
+    Ok((analyses, tried))
+}
+
+/// Looks at each statement with its plan, and tries what is suggested where
+/// there is a planner.
+pub(super) fn analyse_inputs(
+    settings: &Settings,
+    inputs: &mut Inputs,
+    mut planner: Option<&mut (dyn Planner + 'static)>,
+    progress: impl Fn(String),
+) -> Vec<Analysis> {
     let catalog = if inputs
         .files
         .iter()
         .any(|input| !input.plans.is_empty() && !input.statements.is_empty())
     {
-        planner.as_mut().and_then(|planner| planner.catalog().ok())
+        reborrow(&mut planner).and_then(|planner| planner.catalog().ok())
     } else {
         None
     };
 
     let mut analyses = Vec::new();
     let files = inputs.files.len();
-    let progress = ui.progress("planning");
     for (at, input) in std::mem::take(&mut inputs.files).into_iter().enumerate() {
-        progress.say(format!("planning {} ({} of {files})", input.name, at + 1));
+        progress(format!("planning {} ({} of {files})", input.name, at + 1));
         let options = AdviceOptions {
             suppressions: suppressions(settings, &input.name),
             ..settings.advice.clone()
         };
-        let mut asked = planner.as_deref_mut();
         if input.plans.is_empty() || input.statements.is_empty() {
             analyses.extend(analyse(
                 input.statements,
                 input.plans.into(),
-                reborrow(&mut asked),
+                reborrow(&mut planner),
                 &options,
             ));
             continue;
@@ -325,36 +376,13 @@ fn advise(
                 analyses.extend(analyse(
                     vec![statement],
                     plan.into_iter().collect(),
-                    reborrow(&mut asked),
+                    reborrow(&mut planner),
                     &options,
                 ));
             }
         }
     }
-    let mut tried = None;
-    if let (Some(planner), false) = (&mut planner, changes.is_empty()) {
-        progress.say("planning with the change");
-        match what_if::run(changes, &analyses, planner.as_mut()) {
-            Ok(done) => tried = Some(done),
-            Err(failure) => inputs.problems.push(failure.problem()),
-        }
-    }
-    for analysis in &mut analyses {
-        // What could not be read, and was not planned, was not advised on.
-        analysis.failed |= analysis.plan.is_none()
-            && analysis.statement.as_ref().is_some_and(|statement| {
-                statement.query.is_none() && !statement.problems.is_empty()
-            });
-    }
-    if let Some(note) = note {
-        for engine in analyses
-            .iter_mut()
-            .flat_map(|analysis| &mut analysis.engine)
-        {
-            engine.notes.insert(0, note.clone());
-        }
-    }
-    Ok((analyses, tried))
+    analyses
 }
 
 /// Lends the planner for one call.

@@ -30,6 +30,8 @@ pub(super) struct Inputs {
     pub(super) sources: Sources,
     pub(super) files: Vec<Input>,
     pub(super) problems: Vec<model::Problem>,
+    /// The logs among the inputs.
+    pub(super) log: Option<model::Log>,
 }
 
 /// Whether a planner is asked for a plan of it.
@@ -60,6 +62,14 @@ impl Inputs {
         input::check_sql_size(&name, &text)?;
         self.sql(&name, text);
         Ok(())
+    }
+
+    /// SQL that was read.
+    pub(super) fn add_sql(&mut self, name: &str, text: String) {
+        match input::check_sql_size(name, &text) {
+            Ok(()) => self.sql(name, text),
+            Err(error) => self.problems.push(Failure::from(error).problem()),
+        }
     }
 
     /// SQL text: its statements, and what could not be read of it.
@@ -135,19 +145,28 @@ impl Inputs {
         }
     }
 
-    /// Reads the plans of those files; whatever else they are, is a problem.
-    /// They go to the statements that are there, one each, in order; without
-    /// any, each is looked at by itself.
-    pub(super) fn add_plans(&mut self, files: &[impl AsRef<Path>]) {
-        let alone = self.files.is_empty() && self.problems.is_empty();
+    /// A plan of a log.
+    pub(super) fn add_given(&mut self, name: &str, plan: GivenPlan) {
+        self.plans(name, vec![plan]);
+    }
+
+    /// Says why there is no plan in a text.
+    pub(super) fn cannot_read(&mut self, name: &str, text: &str) {
+        if let Err(failure) = plans_of(name, text, &mut self.problems) {
+            self.problems.push(failure.problem());
+        }
+    }
+
+    /// Reads the plans of those texts, each with its name; whatever else they
+    /// are, is a problem. They go to the statements that are there, one each, in
+    /// order; without any, each is looked at by itself.
+    pub(super) fn add_plan_texts(&mut self, texts: impl IntoIterator<Item = (String, String)>) {
+        let alone = self.files.is_empty();
         let mut of_statements = Vec::new();
-        for file in files {
-            let read = text_of(file.as_ref())
-                .map_err(Failure::from)
-                .and_then(|(name, text)| Ok((plans_of(&name, &text, &mut self.problems)?, name)));
-            match read {
-                Ok((plans, name)) if alone => self.plans(&name, plans),
-                Ok((plans, _)) => of_statements.extend(plans),
+        for (name, text) in texts {
+            match plans_of(&name, &text, &mut self.problems) {
+                Ok(plans) if alone => self.plans(&name, plans),
+                Ok(plans) => of_statements.extend(plans),
                 Err(failure) => self.problems.push(failure.problem()),
             }
         }

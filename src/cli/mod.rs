@@ -8,10 +8,12 @@ pub mod env;
 pub mod explain;
 pub mod failure;
 mod inputs;
+mod logs;
 mod planner;
 mod redact;
 mod report;
 mod rules;
+mod serve;
 mod settings;
 mod snapshot;
 mod twin;
@@ -64,7 +66,10 @@ pub fn run() -> ExitCode {
         }
     };
     let mut ui = Ui::new(&cli.global, &environment);
-    ui.start_logs();
+    match &cli.command {
+        Command::Serve(args) => ui.start_server_logs(args.log_format),
+        _ => ui.start_logs(),
+    }
     let ended = match cli.command {
         Command::Explain(args) => explain::run(&args, &cli.global, &environment, &mut ui),
         Command::Snapshot(args) => snapshot::run(&args, &cli.global, &environment, &mut ui),
@@ -72,6 +77,7 @@ pub fn run() -> ExitCode {
         Command::Report(args) => report::run(&args, &cli.global, &environment, &mut ui),
         Command::Redact(args) => redact::run(&args, &ui),
         Command::Diff(args) => diff::run(&args, &ui),
+        Command::Serve(args) => serve::run(&args, &cli.global, &environment, &mut ui),
         Command::Rules(args) => rules::run(&args, &ui),
         Command::Completions { shell } => completions(shell),
         Command::Man { command } => man(command.as_deref()),

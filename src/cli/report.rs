@@ -6,6 +6,7 @@ use super::env::Environment;
 use super::explain;
 use super::failure::Failure;
 use super::inputs::Inputs;
+use super::logs;
 use super::ui::Ui;
 
 /// Runs the command.
@@ -17,7 +18,7 @@ pub(super) fn run(
 ) -> Result<Exit, Failure> {
     explain::run_with(&args.as_explain(), global, environment, ui, |explain| {
         let mut inputs = Inputs::read(&explain.files);
-        inputs.add_plans(&args.files);
+        logs::add_files(&mut inputs, &args.files, args.top);
         Ok(inputs)
     })
 }

@@ -80,7 +80,7 @@ impl Settings {
         Ok(Self {
             color: named(config.color.as_deref()),
             format: args
-                .format
+                .asked_format()
                 .or_else(|| named(config.format.as_deref()))
                 .unwrap_or(Format::Text),
             fail_on: args

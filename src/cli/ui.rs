@@ -10,7 +10,7 @@ use std::time::Duration;
 use anstream::{AutoStream, ColorChoice};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::args::{ColorWhen, Global};
+use super::args::{ColorWhen, Global, LogFormat};
 use super::env::Environment;
 use super::failure::{Failure, Kind};
 use crate::report::model::{Problem, Report};
@@ -28,6 +28,7 @@ pub(super) struct Ui {
     width: usize,
     verbose: u8,
     quiet: bool,
+    max_bytes: Option<usize>,
 }
 
 /// Whether what was written was read.
@@ -58,12 +59,18 @@ impl Ui {
             width,
             verbose: global.verbose,
             quiet: global.quiet,
+            max_bytes: None,
         }
     }
 
     /// The configuration's word on colours, where the command line has none.
     pub(super) fn prefer_color(&mut self, when: Option<ColorWhen>) {
         self.color = self.color.or(when);
+    }
+
+    /// How large a report may be that has a limit.
+    pub(super) fn limit(&mut self, max_bytes: usize) {
+        self.max_bytes = Some(max_bytes);
     }
 
     /// What renderers are told about standard output.
@@ -74,6 +81,7 @@ impl Ui {
             detailed: self.verbose > 0,
             brief: self.quiet,
             problems: false,
+            max_bytes: self.max_bytes,
         }
     }
 
@@ -100,6 +108,27 @@ impl Ui {
             .with_target(false)
             .without_time()
             .try_init();
+        if started.is_err() {
+            tracing::debug!("logs were started before");
+        }
+    }
+
+    /// Sends a server's logs to standard error, with their times: what was
+    /// answered, unless the user wants to hear less.
+    pub(super) fn start_server_logs(&self, format: LogFormat) {
+        let level = match (self.quiet, self.verbose) {
+            (true, _) => "pgadvise=warn",
+            (false, 0 | 1) => "pgadvise=info",
+            (false, _) => "pgadvise=debug",
+        };
+        let logs = tracing_subscriber::fmt()
+            .with_env_filter(tracing_subscriber::EnvFilter::new(level))
+            .with_writer(io::stderr)
+            .with_target(false);
+        let started = match format {
+            LogFormat::Text => logs.with_ansi(self.colored(&io::stderr())).try_init(),
+            LogFormat::Json => logs.json().flatten_event(true).try_init(),
+        };
         if started.is_err() {
             tracing::debug!("logs were started before");
         }

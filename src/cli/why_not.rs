@@ -28,6 +28,10 @@ pub(super) fn run(
     ui: &mut Ui,
 ) -> Result<Exit, Failure> {
     let format = args.format.map_or("text", Format::name);
+    if args.format == Some(Format::Html) {
+        return Err(Failure::new(Kind::Usage, "there is no page for why-not")
+            .hint("its formats are text, json and markdown"));
+    }
     let report = match report(args, global, environment, ui) {
         Ok(report) => report,
         Err(failure) if format == "text" => return Err(failure),

@@ -214,8 +214,11 @@ impl Reader<'_> {
                     )?);
                 }
                 "format" => {
-                    config.format =
-                        Some(self.one_of("format", value, &["text", "json", "markdown"])?);
+                    config.format = Some(self.one_of(
+                        "format",
+                        value,
+                        &["text", "json", "markdown", "html"],
+                    )?);
                 }
                 "min-gain" => config.min_gain = Some(self.percent(value)?),
                 "pg-bin" => config.pg_bin = Some(self.path("pg-bin", value)?),

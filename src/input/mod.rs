@@ -3,6 +3,7 @@
 
 pub mod config;
 pub mod decode;
+pub mod logs;
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -231,6 +232,14 @@ pub fn check_sql_size(name: &str, text: &str) -> Result<(), InputError> {
         });
     }
     Ok(())
+}
+
+/// Reads what is left of an opened file as text.
+pub fn read_text(name: &str, from: impl std::io::Read) -> Result<String, InputError> {
+    bytes_to_text(name, from, |source| InputError::Io {
+        name: name.to_owned(),
+        source,
+    })
 }
 
 fn bytes_to_text(

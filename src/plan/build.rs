@@ -48,6 +48,8 @@ pub fn plan_from_document(document: Value) -> Result<PlanGraph, &'static str> {
 struct Open<'a> {
     id: NodeId,
     inputs: std::slice::Iter<'a, Value>,
+    /// It is a ModifyTable with one input.
+    one_input: bool,
     /// How many inputs were read, for those that do not say how they hang.
     read: usize,
     /// The name of the CTE that this node computes.
@@ -115,8 +117,13 @@ impl<'a> Tree<'a> {
         let id = self.graph.add_node(node);
         let mut cte = None;
         if let Some(parent) = self.open.last_mut() {
-            let edge = edge_of(relationship, parent.read);
+            let mut edge = edge_of(relationship, parent.read);
             parent.read += 1;
+            // Before 14 the only input of a ModifyTable was called a member, as
+            // if there were several.
+            if edge == PlanEdge::Member && parent.one_input {
+                edge = PlanEdge::Outer;
+            }
             if edge == PlanEdge::InitPlan {
                 cte = printed
                     .get("Subplan Name")
@@ -130,9 +137,18 @@ impl<'a> Tree<'a> {
             self.computing.entry(name).or_default().push(id);
             self.all.entry(name).or_default().push(id);
         }
+        let one_input = printed.get("Node Type").and_then(Value::as_str) == Some("ModifyTable")
+            && inputs
+                .iter()
+                .filter(|input| {
+                    input.get("Parent Relationship").and_then(Value::as_str) == Some("Member")
+                })
+                .count()
+                == 1;
         self.open.push(Open {
             id,
             inputs: inputs.iter(),
+            one_input,
             read: 0,
             cte,
             reads,
@@ -522,7 +538,9 @@ fn lift_triggers(triggers: &[Value]) -> Option<Vec<Trigger>> {
         .map(|trigger| {
             let text = |key| trigger.get(key).and_then(Value::as_str).map(str::to_owned);
             Some(Trigger {
-                name: text("Trigger Name").or_else(|| text("Constraint Name"))?,
+                // A constraint's trigger has a name made of a number, which TEXT
+                // does not print.
+                name: text("Constraint Name").or_else(|| text("Trigger Name"))?,
                 relation: text("Relation"),
                 ms: trigger.get("Time").and_then(Value::as_f64),
                 calls: trigger.get("Calls").and_then(Value::as_f64)?,

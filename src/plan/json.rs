@@ -12,7 +12,7 @@ use super::{PlanGraph, build};
 /// How many objects and lists may be inside one another: 500 levels of plan
 /// nodes. A value deeper than this could overflow the stack of whoever drops,
 /// clones or prints it.
-const MAX_DEPTH: usize = 1_000;
+pub(super) const MAX_DEPTH: usize = 1_000;
 
 /// Up to this depth the text is read on the caller's stack.
 const SHALLOW: usize = 100;
@@ -337,7 +337,7 @@ impl<'de> Visitor<'de> for PrintedVisitor {
 
 /// A key printed again: two lists become one, with the entries of the same
 /// worker put together; of anything else the later one counts.
-fn merge(first: &mut Value, second: Value) {
+pub(super) fn merge(first: &mut Value, second: Value) {
     match (first, second) {
         (Value::Array(list), Value::Array(more)) => {
             for entry in more {

@@ -12,6 +12,7 @@ pub mod build;
 pub mod compare;
 pub mod diff;
 pub mod json;
+pub mod log;
 pub mod metrics;
 mod query;
 pub mod read;

@@ -201,6 +201,10 @@ impl Builder<'_> {
                 sql = Some(terminated(text));
                 model::SuggestionKind::Setting
             }
+            Change::Alter { sql: text } => {
+                sql = Some(terminated(text));
+                model::SuggestionKind::Alter
+            }
             Change::Rewrite { edits } => {
                 if let Some(statement) = &analysis.statement {
                     rewritten = rewritten_sql(statement.span, edits, self.sources);

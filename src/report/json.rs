@@ -14,7 +14,11 @@ pub fn render(report: &Report, out: &mut dyn Write, _options: &Options) -> io::R
 
 /// The JSON Schema of the report.
 pub fn schema() -> String {
-    let schema = schemars::schema_for!(Report);
+    // What is written: fields that are left out when empty are not required.
+    let schema = schemars::generate::SchemaSettings::default()
+        .for_serialize()
+        .into_generator()
+        .into_root_schema_for::<Report>();
     let mut text = serde_json::to_string_pretty(&schema).unwrap_or_default();
     text.push('\n');
     text

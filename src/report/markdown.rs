@@ -4,10 +4,13 @@
 
 use std::io::{self, Write};
 
+use super::fit::{Part, fit};
 use super::format;
+use super::html::text::shorten;
+use super::log;
 use super::model::{
-    Applicability, Evidence, Finding, Level, Parameters, Place, Problem, Report, Severity,
-    Statement, StatementWhatIf, Suggestion, VerdictStatus, WhatIf,
+    Applicability, Evidence, Finding, Level, Log, Parameters, Place, Plan, Problem, Report,
+    Severity, Statement, StatementWhatIf, Suggestion, VerdictStatus, WhatIf,
 };
 use super::parameters;
 use super::passed;
@@ -22,32 +25,183 @@ use super::what_if;
 /// Columns of the folded plan.
 const PLAN_WIDTH: usize = 120;
 
-/// Writes the report as Markdown.
+/// Bytes of a statement's text from which it is shortened when room is short.
+const LONG_SQL: usize = 2_000;
+/// Room for the account of what was left out.
+const ACCOUNT: usize = 600;
+
+/// Writes the report as Markdown, in at most [`Options::max_bytes`].
 pub fn render(report: &Report, out: &mut dyn Write, options: &Options) -> io::Result<()> {
-    writeln!(out, "## pgadvise\n")?;
-    writeln!(out, "{}\n", escape(&summary::totals(report)))?;
-    if report
-        .statements
-        .iter()
-        .any(|statement| !statement.findings.is_empty())
-    {
-        writeln!(out, "| Level | Finding | Where | Do | Tested |")?;
-        writeln!(out, "|---|---|---|---|---|")?;
-        for statement in &report.statements {
-            for finding in &statement.findings {
-                row(finding, out)?;
+    let parts = parts(report, options)?;
+    let whole: usize = parts.iter().map(|part| part.text.len()).sum();
+    let Some(most) = options.max_bytes.filter(|most| whole > *most) else {
+        for part in &parts {
+            out.write_all(part.text.as_bytes())?;
+        }
+        return Ok(());
+    };
+    let (kept, lost) = fit(&parts, most.saturating_sub(ACCOUNT));
+    for text in kept.into_iter().flatten() {
+        out.write_all(text.as_bytes())?;
+    }
+    let lost: Vec<String> = lost
+        .into_iter()
+        .map(|(one, many, number)| format::plural(number, one, many))
+        .collect();
+    let account = format!(
+        "\n---\n\n**Left out**, because {} are allowed here: {}. `--format html` has room for everything.\n",
+        format::plural(most, "byte", "bytes"),
+        if lost.is_empty() {
+            "the ends of long statements".to_owned()
+        } else {
+            lost.join(", ")
+        }
+    );
+    if account.len() <= ACCOUNT {
+        out.write_all(account.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// What is written by that function, as text.
+fn text_of(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    write(&mut bytes)?;
+    String::from_utf8(bytes).map_err(io::Error::other)
+}
+
+/// The report in parts, each with what it is worth where room is short: first
+/// how it ended, then trouble, then the findings, the worst first, then the
+/// statements' texts and their plans.
+fn parts(report: &Report, options: &Options) -> io::Result<Vec<Part>> {
+    let mut parts = vec![Part {
+        text: format!("## pgadvise\n\n{}\n\n", escape(&summary::totals(report))),
+        ..Part::default()
+    }];
+    if let Some(found) = &report.log {
+        parts.push(Part {
+            rank: 1,
+            what: Some(("table of the logs' queries", "tables of the logs' queries")),
+            text: text_of(|out| logs(found, out))?,
+            ..Part::default()
+        });
+    }
+    let ranks = ranks(report);
+    let rank_of = |statement: usize, finding: usize| {
+        ranks
+            .get(statement)
+            .and_then(|list| list.get(finding))
+            .copied()
+            .unwrap_or(0)
+    };
+    if !ranks.iter().all(Vec::is_empty) {
+        let table = parts.len();
+        parts.push(Part {
+            rank: 2,
+            text: "| Level | Finding | Where | Do | Tested |\n|---|---|---|---|---|\n".to_owned(),
+            ..Part::default()
+        });
+        for (at, statement) in report.statements.iter().enumerate() {
+            for (number, found) in statement.findings.iter().enumerate() {
+                parts.push(Part {
+                    // A row for a finding comes right before the finding.
+                    rank: 10 + 2 * rank_of(at, number),
+                    below: Some(table),
+                    text: text_of(|out| row(found, out))?,
+                    ..Part::default()
+                });
             }
         }
-        writeln!(out)?;
+        parts.push(Part {
+            rank: 2,
+            text: "\n".to_owned(),
+            ..Part::default()
+        });
     }
     for item in &report.problems {
-        problem(item, out)?;
+        parts.push(Part {
+            rank: 3,
+            what: Some(("problem", "problems")),
+            text: text_of(|out| problem(item, out))?,
+            ..Part::default()
+        });
     }
     if let Some(found) = &report.what_if {
-        change(found, out)?;
+        parts.push(Part {
+            rank: 4,
+            what: Some(("account of the change", "accounts of the change")),
+            text: text_of(|out| change(found, out))?,
+            ..Part::default()
+        });
     }
-    for statement in &report.statements {
-        section(statement, options, out)?;
+    for (at, statement) in report.statements.iter().enumerate() {
+        section(statement, options, |number| rank_of(at, number), &mut parts)?;
+    }
+    Ok(parts)
+}
+
+/// The findings' places among all findings of the report, the worst first.
+fn ranks(report: &Report) -> Vec<Vec<usize>> {
+    let mut order: Vec<(usize, usize, &Finding)> = report
+        .statements
+        .iter()
+        .enumerate()
+        .flat_map(|(at, statement)| {
+            let findings = statement.findings.iter().enumerate();
+            findings.map(move |(number, finding)| (at, number, finding))
+        })
+        .collect();
+    order.sort_by(|(_, _, a), (_, _, b)| (b.level.cmp(&a.level)).then(b.share.total_cmp(&a.share)));
+    let mut ranks: Vec<Vec<usize>> = report
+        .statements
+        .iter()
+        .map(|statement| vec![0; statement.findings.len()])
+        .collect();
+    for (rank, (at, number, _)) in order.into_iter().enumerate() {
+        if let Some(place) = ranks.get_mut(at).and_then(|list| list.get_mut(number)) {
+            *place = rank;
+        }
+    }
+    ranks
+}
+
+/// Characters of a query in the table of a log.
+const QUERY_WIDTH: usize = 160;
+
+/// What logs hold: a table of the queries that took most time.
+fn logs(found: &Log, out: &mut dyn Write) -> io::Result<()> {
+    for said in log::sentences(found) {
+        writeln!(out, "- {}", escape(&said))?;
+    }
+    writeln!(out)?;
+    if found.groups.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "| {} |", log::HEADER.join(" | "))?;
+    writeln!(out, "|{}---|", "--:|".repeat(log::NUMBERS.len()))?;
+    for (at, group) in found.groups.iter().enumerate() {
+        let mut cells = log::cells(at, group);
+        cells.push(prose::one_line(&group.query, QUERY_WIDTH));
+        let cells: Vec<String> = cells.iter().map(|cell| escape(cell)).collect();
+        writeln!(out, "| {} |", cells.join(" | "))?;
+    }
+    writeln!(out)?;
+    let notes: Vec<String> = log::notes(found)
+        .into_iter()
+        .chain(
+            found
+                .groups
+                .iter()
+                .enumerate()
+                .filter_map(|(at, group)| log::shown(at, group)),
+        )
+        .collect();
+    if !notes.is_empty() {
+        writeln!(out, "<details><summary>More of these queries</summary>\n")?;
+        for note in notes {
+            writeln!(out, "- {}", escape(&note))?;
+        }
+        writeln!(out, "\n</details>\n")?;
     }
     Ok(())
 }
@@ -156,80 +310,150 @@ fn level(level: Level) -> &'static str {
     }
 }
 
-fn section(statement: &Statement, options: &Options, out: &mut dyn Write) -> io::Result<()> {
+fn section(
+    statement: &Statement,
+    options: &Options,
+    rank_of: impl Fn(usize) -> usize,
+    parts: &mut Vec<Part>,
+) -> io::Result<()> {
+    /// Above the ranks of any number of findings.
+    const AFTER: usize = usize::MAX / 2;
     let title = statement
         .place
         .as_ref()
         .map_or_else(|| "Plan".to_owned(), Place::text);
-    writeln!(out, "### {}\n", escape(&title))?;
+    let heading = parts.len();
+    parts.push(Part {
+        rank: AFTER + 8,
+        what: Some(("statement", "statements")),
+        text: format!("### {}\n\n", escape(&title)),
+        ..Part::default()
+    });
+    let mut add = |rank, what, short, text: String| {
+        if !text.is_empty() {
+            parts.push(Part {
+                rank,
+                what,
+                below: Some(heading),
+                text,
+                short,
+            });
+        }
+    };
     if let Some(sql) = &statement.sql {
-        fence("sql", sql, out)?;
+        let (start, lost) = shorten(sql, LONG_SQL);
+        let short = if lost > 0 {
+            let start = format!("{start}\n… {lost} more characters");
+            Some(text_of(|out| fence("sql", &start, out))?)
+        } else {
+            None
+        };
+        let what = Some(("statement's text", "statements' texts"));
+        add(AFTER, what, short, text_of(|out| fence("sql", sql, out))?);
     }
     if let Some(found) = &statement.what_if {
-        with_change(found, options, out)?;
+        let what = Some(("comparison with the change", "comparisons with the change"));
+        let text = text_of(|out| with_change(found, options, out))?;
+        add(AFTER + 1, what, None, text);
     }
     for item in &statement.problems {
-        problem(item, out)?;
+        let what = Some(("problem", "problems"));
+        add(3, what, None, text_of(|out| problem(item, out))?);
     }
     if statement.findings.is_empty() && !statement.failed && summary::was_checked(statement) {
-        writeln!(out, "{}\n", escape(&summary::nothing_found(statement)))?;
+        let text = format!("{}\n\n", escape(&summary::nothing_found(statement)));
+        add(AFTER + 5, None, None, text);
     }
-    for found in &statement.findings {
-        finding(found, out)?;
+    for (number, found) in statement.findings.iter().enumerate() {
+        let rank = 11 + 2 * rank_of(number);
+        let what = Some(("finding", "findings"));
+        add(rank, what, None, text_of(|out| finding(found, out))?);
     }
     if let Some(found) = &statement.parameters
         && !options.brief
     {
-        parameters(found, options, out)?;
+        let what = Some(("table of parameters", "tables of parameters"));
+        let text = text_of(|out| parameters(found, options, out))?;
+        add(AFTER + 3, what, None, text);
     }
     if let Some(found) = &statement.resources
         && !options.brief
     {
-        resources::markdown(found, options, out)?;
+        let what = Some(("account of resources", "accounts of resources"));
+        let text = text_of(|out| resources::markdown(found, options, out))?;
+        add(AFTER + 4, what, None, text);
     }
     if let Some(plan) = &statement.plan
         && !options.brief
     {
-        writeln!(
-            out,
-            "<details><summary>Plan: {}</summary>\n",
-            escape(&summary::plan(statement, plan))
-        )?;
-        let lines = tree::lines(
-            plan,
-            &Options {
-                color: false,
-                width: PLAN_WIDTH,
-                ..*options
-            },
-        );
-        fence("text", &lines.join("\n"), out)?;
-        writeln!(out, "</details>\n")?;
+        let what = Some(("plan", "plans"));
+        let text = text_of(|out| plan_tree(statement, plan, options, out))?;
+        add(AFTER + 2, what, None, text);
     }
     for silenced in &statement.suppressed {
         let reason = silenced.reason.as_deref().unwrap_or("no reason is given");
-        writeln!(
-            out,
-            "Silenced: {} ({}): {}\n",
+        let text = format!(
+            "Silenced: {} ({}): {}\n\n",
             escape(&silenced.finding.message),
             escape(&silenced.finding.rule),
             escape(reason)
-        )?;
+        );
+        let what = Some(("silenced finding", "silenced findings"));
+        add(AFTER + 6, what, None, text);
     }
-    for (node, reasons) in passed::by_node(statement) {
-        writeln!(out, "Not flagged: {}\n", escape(&node))?;
-        for (rule, reason) in reasons {
-            writeln!(out, "- {}: {}", escape(rule), escape(reason))?;
+    let passed = text_of(|out| {
+        for (node, reasons) in passed::by_node(statement) {
+            writeln!(out, "Not flagged: {}\n", escape(&node))?;
+            for (rule, reason) in reasons {
+                writeln!(out, "- {}: {}", escape(rule), escape(reason))?;
+            }
+            writeln!(out)?;
         }
-        writeln!(out)?;
-    }
+        Ok(())
+    })?;
+    let what = Some((
+        "account of nodes not flagged",
+        "accounts of nodes not flagged",
+    ));
+    add(AFTER + 6, what, None, passed);
     if !options.brief {
-        for line in summary::checked(statement, options.detailed) {
-            writeln!(out, "<sub>{}</sub><br>", escape(&line))?;
-        }
-        writeln!(out)?;
+        let text = text_of(|out| {
+            for line in summary::checked(statement, options.detailed) {
+                writeln!(out, "<sub>{}</sub><br>", escape(&line))?;
+            }
+            writeln!(out)
+        })?;
+        let what = Some((
+            "account of what was checked",
+            "accounts of what was checked",
+        ));
+        add(AFTER + 7, what, None, text);
     }
     Ok(())
+}
+
+/// The plan, folded away.
+fn plan_tree(
+    statement: &Statement,
+    plan: &Plan,
+    options: &Options,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    writeln!(
+        out,
+        "<details><summary>Plan: {}</summary>\n",
+        escape(&summary::plan(statement, plan))
+    )?;
+    let lines = tree::lines(
+        plan,
+        &Options {
+            color: false,
+            width: PLAN_WIDTH,
+            ..*options
+        },
+    );
+    fence("text", &lines.join("\n"), out)?;
+    writeln!(out, "</details>\n")
 }
 
 fn finding(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {

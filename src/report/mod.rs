@@ -4,9 +4,11 @@
 
 pub mod build;
 pub mod diff;
+mod fit;
 pub mod format;
 pub mod html;
 pub mod json;
+mod log;
 pub mod markdown;
 pub mod model;
 mod nodes;

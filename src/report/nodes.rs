@@ -125,7 +125,7 @@ fn part(name: &str, value: &Value) -> Option<RunPart> {
     match value {
         Value::Object(entries) => {
             for (name, value) in entries {
-                if says_something(name, value) && *value != Value::from(0) {
+                if says_something(name, value) && value.as_f64() != Some(0.0) {
                     properties.push(Property {
                         name: name.clone(),
                         values: values(name, value),

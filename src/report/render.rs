@@ -23,6 +23,9 @@ pub struct Options {
     /// Troubles that belong to no statement are to be written out; they are
     /// only counted where they are shown elsewhere.
     pub problems: bool,
+    /// Bytes that the whole may have, where the place has a limit; what matters
+    /// least is left out, and counted. Only Markdown can do that.
+    pub max_bytes: Option<usize>,
 }
 
 impl Default for Options {
@@ -33,6 +36,7 @@ impl Default for Options {
             detailed: false,
             brief: false,
             problems: true,
+            max_bytes: None,
         }
     }
 }
@@ -46,4 +50,5 @@ pub const FORMATS: &[(&str, Render)] = &[
     ("text", super::text::render),
     ("json", super::json::render),
     ("markdown", super::markdown::render),
+    ("html", super::html::render),
 ];

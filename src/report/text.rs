@@ -3,9 +3,10 @@
 
 use std::io::{self, Write};
 
+use super::log;
 use super::model::{
-    Applicability, ChangeStatus, Evidence, Finding, Level, Parameters, PlanFrom, Problem, Report,
-    Severity, Statement, StatementWhatIf, Suggestion, Suppressed, WhatIf,
+    Applicability, ChangeStatus, Evidence, Finding, Level, Log, Parameters, PlanFrom, Problem,
+    Report, Severity, Statement, StatementWhatIf, Suggestion, Suppressed, WhatIf,
 };
 use super::parameters;
 use super::passed;
@@ -37,8 +38,11 @@ pub fn render(report: &Report, out: &mut dyn Write, options: &Options) -> io::Re
             .any(|engine| engine.description == what_if.engine.description);
         page.what_if(what_if, elsewhere, out)?;
     }
+    if let Some(found) = &report.log {
+        page.log(found, out)?;
+    }
     for (at, statement) in report.statements.iter().enumerate() {
-        if at > 0 || report.what_if.is_some() {
+        if at > 0 || report.what_if.is_some() || report.log.is_some() {
             writeln!(out)?;
         }
         page.statement(statement, shared, out)?;
@@ -403,6 +407,54 @@ impl<'a> Page<'a> {
             Some(false) => self.palette.warning,
             None => self.palette.heading,
         }
+    }
+
+    /// What logs hold: a table of the queries that took most time.
+    fn log(&self, found: &Log, out: &mut dyn Write) -> io::Result<()> {
+        self.title("logs", None, out)?;
+        for said in log::sentences(found) {
+            self.paragraph("  ", &said, out)?;
+        }
+        if found.groups.is_empty() {
+            return Ok(());
+        }
+        writeln!(out)?;
+        let rows: Vec<Vec<String>> = found
+            .groups
+            .iter()
+            .enumerate()
+            .map(|(at, group)| log::cells(at, group))
+            .collect();
+        // The query has what the numbers leave; nobody reads a table by lines.
+        let numbers: usize = (0..log::NUMBERS.len())
+            .map(|column| {
+                let cells = rows.iter().filter_map(|row| row.get(column));
+                let widest = cells.map(|cell| prose::width(cell)).max().unwrap_or(0);
+                let header = log::HEADER.get(column).map_or(0, |text| text.len());
+                widest.max(header) + 2
+            })
+            .sum();
+        let room = self.options.width.saturating_sub(numbers + 3).max(24);
+        let rows: Vec<Vec<String>> = rows
+            .into_iter()
+            .zip(&found.groups)
+            .map(|(mut row, group)| {
+                row.push(prose::one_line(&group.query, room));
+                row
+            })
+            .collect();
+        let width = self.options.width.saturating_sub(2).max(numbers + room);
+        for line in table::plain(&log::HEADER, &rows, &log::NUMBERS, width) {
+            writeln!(out, "  {line}")?;
+        }
+        let notes = log::notes(found);
+        if !notes.is_empty() && !self.options.brief {
+            writeln!(out)?;
+            for note in notes {
+                self.paragraph("  ", &note, out)?;
+            }
+        }
+        Ok(())
     }
 
     /// The change that was supposed, and what became of each of its statements.

@@ -86,7 +86,7 @@ fn look(
         1.0
     };
     let need = memory::hash_need(rows, width);
-    let multiplier = multiplier(subject);
+    let multiplier = memory::hash_mem_multiplier(subject);
     let grown = batches > original;
 
     let message = format!(
@@ -167,13 +167,4 @@ fn hashed_rows(plan: &PlanGraph, id: NodeId, hash: &PlanNode) -> Option<f64> {
     } else {
         actual.rows_per_loop
     })
-}
-
-/// `hash_mem_multiplier`: 2 since version 15, 1 before.
-fn multiplier(subject: &Subject<'_>) -> f64 {
-    let default = match memory::major(subject) {
-        Some(major) if major >= 15 => 2.0,
-        _ => 1.0,
-    };
-    memory::number(subject, "hash_mem_multiplier", default).max(1.0)
 }

@@ -1,10 +1,11 @@
 //! An estimate that is far from what was measured, told once, where it began.
 
+use super::support::misled::misled;
 use super::support::{cause, node, show, weight::Weight};
 use crate::declare_rule;
 use crate::finding::{Evidence, Level, Origin, Value};
 use crate::plan::metrics::Metrics;
-use crate::plan::{ConditionRole, NodeId, NodeKind, PlanEdge, PlanGraph};
+use crate::plan::{ConditionRole, NodeId, NodeKind, PlanGraph};
 use crate::rule::{Rule, Sink};
 use crate::subject::Subject;
 
@@ -12,8 +13,10 @@ use crate::subject::Subject;
 const LEAST_ERROR: f64 = 10.0;
 /// Fewer rows make no difference.
 const LEAST_ROWS: f64 = 100.0;
-/// Of nodes that would do much of their work with a right estimate, too.
-const PART: f64 = 0.5;
+/// Nor does it matter where less than that was chosen by it.
+const LEAST_MISLED: f64 = 0.1;
+/// So many spoilt decisions are named.
+const MOST_NAMED: usize = 3;
 
 declare_rule! {
     /// ## What it does
@@ -78,8 +81,33 @@ impl Rule for RowEstimateFarOff {
         for (id, _) in plan.nodes() {
             if metrics.node(id).blame == Some(id) {
                 look(subject, plan, metrics, id, sink);
+            } else {
+                sink.pass(id, || unblamed(plan, metrics, id));
             }
         }
+    }
+}
+
+/// Why a node is no origin of an error.
+fn unblamed(plan: &PlanGraph, metrics: &Metrics, id: NodeId) -> String {
+    let own = metrics.node(id);
+    match (own.blame, own.q_error) {
+        (Some(origin), Some(error)) => format!(
+            "its estimate is off by {}, for which plan node {} ({}) is the reason",
+            show::factor(error),
+            origin.index() + 1,
+            plan.node(origin).label()
+        ),
+        (_, Some(error)) => format!(
+            "its estimate is off by {}, under {}",
+            show::factor(error),
+            show::factor(2.0)
+        ),
+        _ if own.never_executed => "it was never executed, so that no rows were counted".to_owned(),
+        _ if own.stopped_early => "it was stopped before it gave all its rows, so that fewer than \
+             estimated say nothing"
+            .to_owned(),
+        _ => "its counted rows cannot be compared with the estimate".to_owned(),
     }
 }
 
@@ -91,14 +119,38 @@ fn look(subject: &Subject<'_>, plan: &PlanGraph, metrics: &Metrics, id: NodeId, 
         return;
     };
     let difference = (actual.rows_per_loop - estimate.rows).abs() * actual.loops;
-    if error < LEAST_ERROR || difference < LEAST_ROWS {
+    if sink.passes(error < LEAST_ERROR, id, || {
+        format!(
+            "its estimate is off by {}, under {}",
+            show::factor(error),
+            show::factor(LEAST_ERROR)
+        )
+    }) || sink.passes(difference < LEAST_ROWS, id, || {
+        format!(
+            "its estimate is off by {} only, under {}",
+            show::rows(difference),
+            show::rows(LEAST_ROWS)
+        )
+    }) {
         return;
     }
     let misled = misled(plan, metrics, id);
     let Some(weight) = Weight::worth_telling(subject, misled.share) else {
         return;
     };
-    if misled.share < 0.1 && misled.nested_loop.is_none() {
+    if sink.passes(
+        misled.share < LEAST_MISLED && misled.nested_loop.is_none(),
+        id,
+        || {
+            format!(
+                "its estimate is off by {}, but what was chosen by it takes {} of the time, under \
+                 {}",
+                show::factor(error),
+                show::percent(misled.share),
+                show::percent(LEAST_MISLED)
+            )
+        },
+    ) {
         return;
     }
 
@@ -116,13 +168,10 @@ fn look(subject: &Subject<'_>, plan: &PlanGraph, metrics: &Metrics, id: NodeId, 
             "fewer"
         },
     );
-    let effect = match misled.nested_loop {
-        Some(join) => format!(
-            "; the nested loop above ran its inner side {} times for it",
-            show::count(inner_loops(plan, join))
-        ),
-        None => String::new(),
-    };
+    let effect = misled
+        .spoilt
+        .first()
+        .map_or_else(String::new, |worst| format!("; for it, {}", worst.text));
     let why = format!("{}{effect}", cause.text);
     // A cause that nothing can be done about is only good to know.
     let level = if cause.suggestions.is_empty() {
@@ -159,7 +208,14 @@ fn look(subject: &Subject<'_>, plan: &PlanGraph, metrics: &Metrics, id: NodeId, 
             Value::Share(weight.share()),
             Origin::Formula("time of the nodes above that chose by it"),
         ));
-    for evidence in cause.evidence {
+    for spoilt in misled.spoilt.into_iter().take(MOST_NAMED) {
+        draft = draft.evidence(Evidence::new(
+            spoilt.text,
+            Value::Share(spoilt.share),
+            Origin::Plan(spoilt.node),
+        ));
+    }
+    for evidence in cause.told(subject).into_iter().chain(cause.evidence) {
         draft = draft.evidence(evidence);
     }
     for suggestion in cause.suggestions {
@@ -168,76 +224,6 @@ fn look(subject: &Subject<'_>, plan: &PlanGraph, metrics: &Metrics, id: NodeId, 
     if let Some((schema, name)) = cause.relation {
         draft.relation(schema, name);
     }
-}
-
-/// What the wrong estimate misled.
-struct Misled {
-    share: f64,
-    nested_loop: Option<NodeId>,
-}
-
-fn misled(plan: &PlanGraph, metrics: &Metrics, id: NodeId) -> Misled {
-    let under = metrics.node(id).underestimated;
-    let own = plan.node(id);
-    // The scan itself was chosen by the estimate.
-    let mut share = match own.kind {
-        NodeKind::IndexScan | NodeKind::BitmapHeapScan if under => {
-            metrics.node(id).self_share * PART
-        }
-        NodeKind::SeqScan if !under => metrics.node(id).self_share * PART,
-        NodeKind::Aggregate if spilled(own) => metrics.node(id).self_share * PART,
-        _ => 0.0,
-    };
-    let mut nested_loop = None;
-    let mut at = id;
-    while let Some((edge, up)) = plan.parent(at) {
-        if matches!(edge, PlanEdge::InitPlan | PlanEdge::SubPlan) {
-            break;
-        }
-        let node = plan.node(up);
-        let own_share = metrics.node(up).self_share;
-        match node.kind {
-            NodeKind::NestedLoop => {
-                share += own_share;
-                if edge == PlanEdge::Outer
-                    && under
-                    && let Some(inner) = plan.child(up, PlanEdge::Inner)
-                {
-                    share += metrics.node(inner).total_share;
-                    nested_loop = nested_loop.or(Some(up));
-                }
-            }
-            NodeKind::HashJoin | NodeKind::MergeJoin | NodeKind::Hash | NodeKind::Memoize => {
-                share += own_share * PART;
-            }
-            // What is counted or grouped has a number of rows of its own.
-            NodeKind::Aggregate | NodeKind::Group => {
-                if spilled(node) {
-                    share += own_share * PART;
-                }
-                break;
-            }
-            _ => {}
-        }
-        at = up;
-    }
-    Misled {
-        share: share.min(1.0),
-        nested_loop,
-    }
-}
-
-/// A hash aggregate that went through temporary files.
-fn spilled(node: &crate::plan::PlanNode) -> bool {
-    node.number("HashAgg Batches")
-        .is_some_and(|batches| batches > 1.0)
-        || node.number("Disk Usage").is_some_and(|disk| disk > 0.0)
-}
-
-fn inner_loops(plan: &PlanGraph, join: NodeId) -> f64 {
-    plan.child(join, PlanEdge::Inner)
-        .and_then(|inner| plan.node(inner).actual)
-        .map_or(0.0, |actual| actual.loops)
 }
 
 /// The predicate of the node, or of the bitmap scan that it feeds.

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use super::support::{
     cause::{self, Table},
-    node, show,
+    node,
     weight::Weight,
 };
 use crate::catalog::{Catalog, Relation, RelationKind};
 use crate::declare_rule;
-use crate::finding::{Evidence, Level, Origin, Value};
+use crate::finding::Level;
 use crate::plan::NodeId;
 use crate::rule::{Rule, Sink};
 use crate::source::Span;
@@ -142,7 +142,7 @@ fn look(subject: &Subject<'_>, catalog: &Catalog, seen: &Seen<'_>, sink: &mut Si
         return;
     }
     let due = if parent {
-        partitioned_due(relation, catalog)
+        cause::partitioned_due(relation, catalog)
     } else {
         cause::analyze_due(relation, Some(catalog))
     };
@@ -230,28 +230,4 @@ fn small(relation: &Relation) -> bool {
         .filter(|rows| *rows > 0.0);
     let rows = live.or(relation.tuples);
     relation.pages < LEAST_PAGES || rows.is_some_and(|rows| rows < LEAST_ROWS)
-}
-
-/// A partitioned table has no statistics of its own, while its partitions do.
-fn partitioned_due(relation: &Relation, catalog: &Catalog) -> Option<cause::Due> {
-    let own = relation.columns.iter().any(|column| column.stats.is_some());
-    let key = (relation.schema.clone(), relation.name.clone());
-    let analysed = catalog
-        .relations
-        .iter()
-        .filter(|child| child.parent.as_ref() == Some(&key))
-        .filter(|child| child.columns.iter().any(|column| column.stats.is_some()))
-        .count();
-    if own || analysed == 0 || !catalog.limits.is_empty() {
-        return None;
-    }
-    Some(cause::Due {
-        text: format!("{} has no statistics of its own", relation.name),
-        evidence: vec![Evidence::new(
-            "partitions with statistics",
-            Value::Text(show::plural(analysed as f64, "partition", "partitions")),
-            Origin::Catalog(relation.qualified()),
-        )],
-        missing: true,
-    })
 }

@@ -39,6 +39,10 @@ enum Last {
 }
 
 /// What stands between a pair of parentheses or brackets.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is seen by itself while the text goes by"
+)]
 struct Inside {
     /// Where the text continues after the opening one.
     from: usize,
@@ -363,12 +367,11 @@ impl Reader<'_, '_> {
         }
         let fence = self.rest().get(..tag + 2).unwrap_or_default();
         let body = self.rest().get(tag + 2..).unwrap_or_default();
-        match memchr::memmem::find(body, fence) {
-            Some(found) => self.at += 2 * (tag + 2) + found,
-            None => {
-                self.at = self.text.len();
-                self.unclosed = true;
-            }
+        if let Some(found) = memchr::memmem::find(body, fence) {
+            self.at += 2 * (tag + 2) + found;
+        } else {
+            self.at = self.text.len();
+            self.unclosed = true;
         }
         self.value();
     }

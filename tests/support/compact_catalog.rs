@@ -8,6 +8,7 @@
 //!   index orders_pkey primary btree (id)
 //!   index orders_open btree (created_at desc, lower(email)) include (total) where status = 'open'
 //!   statistics orders_stats (dependencies, mcv) on city, country
+//!   reference orders_customer_id_fkey (customer_id) -> public.customers (id)
 //! ```
 //!
 //! Kinds of relation: `table`, `partitioned`, `view`, `matview`, `foreign`; a
@@ -58,6 +59,7 @@ pub(crate) fn parse(text: &str) -> Catalog {
                     "column" => column(relation, rest),
                     "index" => index(relation, rest),
                     "statistics" => statistics(relation, rest),
+                    "reference" => reference(relation, rest),
                     "check" => relation.constraints.push(Constraint {
                         name: format!("{}_check", relation.name),
                         kind: ConstraintKind::Check {
@@ -76,6 +78,32 @@ pub(crate) fn parse(text: &str) -> Catalog {
         .relations
         .sort_by(|a, b| (&a.schema, &a.name).cmp(&(&b.schema, &b.name)));
     catalog
+}
+
+/// `orders_customer_id_fkey (customer_id) -> public.customers (id)`.
+fn reference(relation: &mut Relation, rest: &str) {
+    let (own, other) = rest.split_once("->").expect("a reference has ->");
+    let (name, columns) = own.split_once('(').expect("the referring columns");
+    let (table, others) = other.split_once('(').expect("the columns referred to");
+    let list = |text: &str| -> Vec<String> {
+        text.trim()
+            .trim_end_matches(')')
+            .split(',')
+            .map(|column| column.trim().to_owned())
+            .collect()
+    };
+    let (schema, table) = name_of(table.trim());
+    relation.constraints.push(Constraint {
+        name: name.trim().to_owned(),
+        kind: ConstraintKind::ForeignKey {
+            schema,
+            table,
+            columns: list(others),
+        },
+        columns: list(columns),
+        validated: true,
+        deferrable: false,
+    });
 }
 
 /// `key=value` among words.

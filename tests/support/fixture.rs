@@ -319,6 +319,7 @@ fn change(change: &Change) -> String {
         Change::CreateIndex(index) => index.concurrent_sql(),
         Change::CreateStatistics { sql, .. }
         | Change::Analyze { sql, .. }
+        | Change::Alter { sql }
         | Change::Setting { sql } => sql.replace('\n', " "),
         Change::Rewrite { edits } => edits
             .iter()

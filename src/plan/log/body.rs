@@ -24,10 +24,7 @@ pub fn format(message: &[u8]) -> Option<Format> {
     match message.first()? {
         b'{' | b'[' => Some(Format::Json),
         b'<' => Some(Format::Xml),
-        _ if message.starts_with(b"Query Text: \"")
-            || message.starts_with(b"Query Identifier: ") && message.len() < 40
-            || message.starts_with(b"Plan:") =>
-        {
+        _ if message.starts_with(b"Query Text: \"") || message.starts_with(b"Plan:") => {
             Some(Format::Yaml)
         }
         _ => Some(Format::Text),
@@ -140,34 +137,52 @@ pub fn begins_root(text: &[u8]) -> bool {
         .take_while(|byte| byte.is_ascii_digit() || **byte == b'.')
         .count();
     let numbers = numbers.get(cost..).unwrap_or_default();
-    cost > 0 && numbers.starts_with(b" rows=") && memchr::memmem::find(numbers, b" width=").is_some()
+    cost > 0
+        && numbers.starts_with(b" rows=")
+        && memchr::memmem::find(numbers, b" width=").is_some()
 }
 
 /// What stands behind a node's name in `FORMAT TEXT`.
 const COST: &[u8] = b"  (cost=";
 
+/// What begins a node's text, or ends its name.
+fn mark(format: Format) -> &'static [u8] {
+    match format {
+        Format::Text => COST,
+        Format::Xml => b"<Node-Type>",
+        Format::Json | Format::Yaml => b"Node Type",
+    }
+}
+
+/// How often a query's own text has what marks a node of a plan.
+pub fn marks(query: &[u8], format: Format) -> usize {
+    memchr::memmem::find_iter(query, mark(format)).count()
+}
+
 /// A number for the shape of a record's plan: its nodes with their tables,
-/// indexes and depth, without numbers. `query` is the query's text, whose words
-/// are not taken for a plan's. Shapes of one format alone can be compared.
-pub fn shape(raw: &[u8], wrap: Wrap, format: Format, query: &[u8]) -> u64 {
+/// indexes and depth, without numbers. The first `left` marks are the query's.
+/// Shapes of one format alone can be compared.
+pub fn shape(raw: &[u8], wrap: Wrap, format: Format, mut left: usize) -> u64 {
     let mut hash = Hash::default();
+    let key = mark(format);
     if format == Format::Text {
-        let mut left = memchr::memmem::find_iter(query, COST).count();
         for at in memchr::memmem::find_iter(raw, COST) {
             if left > 0 {
                 left -= 1;
                 continue;
             }
             let before = raw.get(..at).unwrap_or_default();
-            hash.line(before.get(line_start(before, wrap)..).unwrap_or_default());
+            hash.line(
+                before.get(line_start(before, wrap)..).unwrap_or_default(),
+                wrap,
+            );
         }
         return hash.0;
     }
-    let (key, until): (&[u8], &[u8]) = match format {
-        Format::Xml => (b"<Node-Type>", b"<Startup-Cost>"),
-        _ => (b"Node Type", b"Startup Cost"),
+    let until: &[u8] = match format {
+        Format::Xml => b"<Startup-Cost>",
+        _ => b"Startup Cost",
     };
-    let mut left = memchr::memmem::find_iter(query, key).count();
     let start = memchr::memmem::Finder::new(key);
     let end = memchr::memmem::Finder::new(until);
     let mut at = 0;
@@ -191,7 +206,7 @@ pub fn shape(raw: &[u8], wrap: Wrap, format: Format, query: &[u8]) -> u64 {
             .filter(|byte| **byte == b' ')
             .count();
         hash.number(depth as u64);
-        hash.line(rest.get(..len).unwrap_or_default());
+        hash.line(rest.get(..len).unwrap_or_default(), wrap);
         at = from + len.max(key.len());
     }
     hash.0
@@ -200,8 +215,12 @@ pub fn shape(raw: &[u8], wrap: Wrap, format: Format, query: &[u8]) -> u64 {
 /// Where the last line of a text begins.
 fn line_start(text: &[u8], wrap: Wrap) -> usize {
     match wrap {
-        Wrap::Json => memchr::memmem::rfind(text.get(text.len().saturating_sub(4096)..).unwrap_or_default(), b"\\n")
-            .map_or(text.len(), |at| text.len().saturating_sub(4096) + at + 2),
+        Wrap::Json => memchr::memmem::rfind(
+            text.get(text.len().saturating_sub(4096)..)
+                .unwrap_or_default(),
+            b"\\n",
+        )
+        .map_or(text.len(), |at| text.len().saturating_sub(4096) + at + 2),
         Wrap::Tabs | Wrap::Csv => memchr::memrchr(b'\n', text).map_or(0, |at| at + 1),
     }
 }
@@ -211,12 +230,9 @@ pub fn is_complete(raw: &[u8], format: Format) -> bool {
     let raw = raw.trim_ascii_end();
     match format {
         // The brace that closes the whole stands at the beginning of its line.
-        Format::Json => {
-            raw.ends_with(b"}")
-                && !raw
-                    .get(raw.len().saturating_sub(2)..)
-                    .is_some_and(|end| end.first() == Some(&b' '))
-        }
+        Format::Json => raw
+            .strip_suffix(b"}")
+            .is_some_and(|before| before.last() != Some(&b' ')),
         Format::Xml => raw.ends_with(b"</explain>"),
         Format::Yaml | Format::Text => true,
     }
@@ -233,12 +249,15 @@ impl Hash {
         self.0 = (product as u64) ^ ((product >> 64) as u64);
     }
 
-    fn line(&mut self, line: &[u8]) {
+    fn line(&mut self, line: &[u8], wrap: Wrap) {
         let mut word = 0_u64;
         let mut len = 0_u32;
+        let mut escaped = false;
         for byte in line {
             // Line breaks are written in two ways, so they do not count either.
-            if matches!(byte, b'"' | b'\\' | b'\t' | b'\n' | b'\r') {
+            let newline = escaped && *byte == b'n';
+            escaped = wrap == Wrap::Json && *byte == b'\\';
+            if newline || matches!(byte, b'"' | b'\\' | b'\t' | b'\n' | b'\r') {
                 continue;
             }
             word = word << 8 | u64::from(*byte);
@@ -258,9 +277,13 @@ mod tests {
 
     #[test]
     fn plans_begin_where_a_top_node_stands() {
-        assert!(begins_plan(b"Seq Scan on t  (cost=0.00..1.00 rows=1 width=4) (actual time=1..2 rows=1 loops=1)"));
+        assert!(begins_plan(
+            b"Seq Scan on t  (cost=0.00..1.00 rows=1 width=4) (actual time=1..2 rows=1 loops=1)"
+        ));
         assert!(begins_plan(b"Query Parameters: $1 = '3'\nSeq Scan"));
-        assert!(begins_root(b"Custom Scan (Citus Adaptive)  (cost=0.00..0.00 rows=0 width=0)\n  Task Count: 1"));
+        assert!(begins_root(
+            b"Custom Scan (Citus Adaptive)  (cost=0.00..0.00 rows=0 width=0)\n  Task Count: 1"
+        ));
         for text in [
             b"  ->  Seq Scan on t  (cost=0.00..1.00 rows=1 width=4)".as_slice(),
             b"SELECT '  (cost=x'",
@@ -273,7 +296,9 @@ mod tests {
     fn text_of(message: &str, format: Format) -> String {
         let mut buffer = Vec::new();
         match query_text(message.as_bytes(), format, true, &mut buffer) {
-            QueryText::Whole(text) | QueryText::Open(text) => String::from_utf8_lossy(text).into_owned(),
+            QueryText::Whole(text) | QueryText::Open(text) => {
+                String::from_utf8_lossy(text).into_owned()
+            }
             other => format!("{other:?}"),
         }
     }
@@ -282,9 +307,18 @@ mod tests {
     fn the_query_is_found_in_every_format() {
         let query = "select \"a\" < 'b&c'";
         for (message, expected) in [
-            ("{\n  \"Query Text\": \"select \\\"a\\\" < 'b&c'\",\n  \"Plan\": {", Format::Json),
-            ("Query Text: \"select \\\"a\\\" < 'b&c'\"\nPlan: ", Format::Yaml),
-            ("<explain xmlns=\"http://www.postgresql.org/2009/explain\">\n  <Query-Text>select \"a\" &lt; 'b&amp;c'</Query-Text>", Format::Xml),
+            (
+                "{\n  \"Query Text\": \"select \\\"a\\\" < 'b&c'\",\n  \"Plan\": {",
+                Format::Json,
+            ),
+            (
+                "Query Text: \"select \\\"a\\\" < 'b&c'\"\nPlan: ",
+                Format::Yaml,
+            ),
+            (
+                "<explain xmlns=\"http://www.postgresql.org/2009/explain\">\n  <Query-Text>select \"a\" &lt; 'b&amp;c'</Query-Text>",
+                Format::Xml,
+            ),
             ("Query Text: select \"a\" < 'b&c'", Format::Text),
         ] {
             assert_eq!(format(message.as_bytes()), Some(expected));
@@ -292,7 +326,12 @@ mod tests {
         }
         let mut buffer = Vec::new();
         assert_eq!(
-            query_text(b"{\n  \"Query Text\": \"sel", Format::Json, false, &mut buffer),
+            query_text(
+                b"{\n  \"Query Text\": \"sel",
+                Format::Json,
+                false,
+                &mut buffer
+            ),
             QueryText::Longer
         );
     }
@@ -304,12 +343,16 @@ mod tests {
                 "{{\n  \"Plan\": {{\n    \"Node Type\": \"Limit\",\n    \"Startup Cost\": {cost},\n    \"Plans\": [\n      {{\n{depth}\"Node Type\": \"Index Scan\",\n        \"Index Name\": \"{index}\",\n        \"Startup Cost\": {cost}\n      }}\n    ]\n  }}\n}}"
             )
         };
-        let of = |text: &str, wrap| shape(text.as_bytes(), wrap, Format::Json, b"");
+        let of = |text: &str, wrap| shape(text.as_bytes(), wrap, Format::Json, 0);
         let one = plan("1.5", "t_pkey", "        ");
         let same = of(&one, Wrap::Tabs);
         assert_eq!(of(&plan("99", "t_pkey", "        "), Wrap::Tabs), same);
         assert_eq!(of(&one.replace('"', "\"\""), Wrap::Csv), same);
-        assert_eq!(of(&one.replace('"', "\\\"").replace('\n', "\\n"), Wrap::Json), same, "jsonlog");
+        assert_eq!(
+            of(&one.replace('"', "\\\"").replace('\n', "\\n"), Wrap::Json),
+            same,
+            "jsonlog"
+        );
         assert_ne!(of(&plan("1.5", "t_a_idx", "        "), Wrap::Tabs), same);
         assert_ne!(of(&plan("1.5", "t_pkey", "          "), Wrap::Tabs), same);
         assert!(is_complete(one.as_bytes(), Format::Json));

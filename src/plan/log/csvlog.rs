@@ -26,7 +26,10 @@ pub(super) fn begins_row(line: &[u8]) -> bool {
     }
     let zone = line.iter().skip(19).take(32);
     let len = zone
-        .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(**byte, b'.' | b' ' | b'+' | b'-' | b':' | b'/' | b'_'))
+        .take_while(|byte| {
+            byte.is_ascii_alphanumeric()
+                || matches!(**byte, b'.' | b' ' | b'+' | b'-' | b':' | b'/' | b'_')
+        })
         .count();
     line.get(19 + len) == Some(&b',') && matches!(line.get(20 + len), Some(b'"' | b','))
 }
@@ -104,11 +107,13 @@ pub(super) fn row(text: &[u8], offset: usize) -> Option<Row<'_>> {
     let first = memchr::memchr(b'\n', message).unwrap_or(message.len());
     let line = message.get(..first).unwrap_or_default();
     let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let record = duration(line).filter(|(at, _)| *at == 0).map(|(_, ms)| Record {
-        duration_ms: ms,
-        body: message.get(first + 1..).unwrap_or_default(),
-        ..found
-    });
+    let record = duration(line)
+        .filter(|(at, _)| *at == 0)
+        .map(|(_, ms)| Record {
+            duration_ms: ms,
+            body: message.get(first + 1..).unwrap_or_default(),
+            ..found
+        });
     Some(Row {
         len: at,
         duration: record.is_none() && line.starts_with(super::DURATION),

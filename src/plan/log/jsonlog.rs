@@ -72,11 +72,11 @@ pub(super) fn line(text: &[u8], offset: usize) -> Option<Line<'_>> {
         }
         let named = (!value.is_empty()).then_some(value);
         match key {
-            b"message" | b"msg" | b"textPayload" | b"log" => {
-                // The innermost or the first that has a plan.
-                if message.is_none_or(|found| memchr::memmem::find(found, HEAD_END).is_none()) {
-                    message = Some(value);
-                }
+            // The innermost, or the first that has a plan.
+            b"message" | b"msg" | b"textPayload" | b"log"
+                if message.is_none_or(|found| memchr::memmem::find(found, HEAD_END).is_none()) =>
+            {
+                message = Some(value);
             }
             b"timestamp" | b"log_time" => found.time = named,
             b"time" | b"ts" => found.time = found.time.or(named),

@@ -91,7 +91,10 @@ mod tests {
 
     #[test]
     fn durations_are_read_from_first_lines_alone() {
-        assert_eq!(duration(b"LOG:  duration: 12.345 ms  plan:"), Some((6, 12.345)));
+        assert_eq!(
+            duration(b"LOG:  duration: 12.345 ms  plan:"),
+            Some((6, 12.345))
+        );
         for line in [
             b"LOG:  duration: 12.345 ms".as_slice(),
             b"LOG:  duration: 12.345 ms  statement: select 1",

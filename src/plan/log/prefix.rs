@@ -23,7 +23,10 @@ pub(super) fn read(line: &[u8]) -> Prefix<'_> {
         ..Prefix::default()
     };
     let mut at = 0;
-    while let Some(next) = line.get(at..).and_then(|rest| memchr::memchr2(b'=', b'@', rest)) {
+    while let Some(next) = line
+        .get(at..)
+        .and_then(|rest| memchr::memchr2(b'=', b'@', rest))
+    {
         let sign = at + next;
         at = sign + 1;
         let before = line.get(..sign).unwrap_or_default();
@@ -34,7 +37,10 @@ pub(super) fn read(line: &[u8]) -> Prefix<'_> {
         let word = before.get(from..).unwrap_or_default();
         if line.get(sign) == Some(&b'@') {
             // %u@%d, alone or within db=.
-            let from = word.iter().rposition(|byte| *byte == b'=').map_or(0, |at| at + 1);
+            let from = word
+                .iter()
+                .rposition(|byte| *byte == b'=')
+                .map_or(0, |at| at + 1);
             let user = word.get(from..).unwrap_or_default();
             let database = value(line, at);
             if found.user.is_none() && found.database.is_none() {
@@ -62,7 +68,20 @@ pub(super) fn read(line: &[u8]) -> Prefix<'_> {
 fn ends_word(byte: u8) -> bool {
     matches!(
         byte,
-        b' ' | b'\t' | b',' | b';' | b':' | b'|' | b'[' | b']' | b'(' | b')' | b'<' | b'>' | b'/' | b'"' | b'\''
+        b' ' | b'\t'
+            | b','
+            | b';'
+            | b':'
+            | b'|'
+            | b'['
+            | b']'
+            | b'('
+            | b')'
+            | b'<'
+            | b'>'
+            | b'/'
+            | b'"'
+            | b'\''
     )
 }
 
@@ -153,19 +172,66 @@ mod tests {
     #[test]
     fn usual_prefixes_are_told() {
         for (line, time, user, database, application) in [
-            ("2026-11-21 18:24:18.406 UTC [13617] ", "2026-11-21 18:24:18.406 UTC", "-", "-", "-"),
-            ("2026-11-21 18:24:18.406 CET [13617] app@shop ", "2026-11-21 18:24:18.406 CET", "app", "shop", "-"),
-            ("2026-11-21 18:24:18 UTC [7]: [3-1] user=app,db=shop,app=web,client=10.0.0.1 ", "2026-11-21 18:24:18 UTC", "app", "shop", "web"),
-            ("2026-11-21 18:24:18 UTC:10.0.0.1(5432):app@shop:[13617]:", "2026-11-21 18:24:18 UTC", "app", "shop", "-"),
-            ("1700000000.123 7 [unknown]@[unknown] ", "1700000000.123", "-", "-", "-"),
-            ("2026-11-21 18:24:18.406 +05:30 db=app@shop ", "2026-11-21 18:24:18.406 +05:30", "app", "shop", "-"),
-            ("<2026-11-21 18:24:18.406 UTC>", "2026-11-21 18:24:18.406 UTC", "-", "-", "-"),
+            (
+                "2026-11-21 18:24:18.406 UTC [13617] ",
+                "2026-11-21 18:24:18.406 UTC",
+                "-",
+                "-",
+                "-",
+            ),
+            (
+                "2026-11-21 18:24:18.406 CET [13617] app@shop ",
+                "2026-11-21 18:24:18.406 CET",
+                "app",
+                "shop",
+                "-",
+            ),
+            (
+                "2026-11-21 18:24:18 UTC [7]: [3-1] user=app,db=shop,app=web,client=10.0.0.1 ",
+                "2026-11-21 18:24:18 UTC",
+                "app",
+                "shop",
+                "web",
+            ),
+            (
+                "2026-11-21 18:24:18 UTC:10.0.0.1(5432):app@shop:[13617]:",
+                "2026-11-21 18:24:18 UTC",
+                "app",
+                "shop",
+                "-",
+            ),
+            (
+                "1700000000.123 7 [unknown]@[unknown] ",
+                "1700000000.123",
+                "-",
+                "-",
+                "-",
+            ),
+            (
+                "2026-11-21 18:24:18.406 +05:30 db=app@shop ",
+                "2026-11-21 18:24:18.406 +05:30",
+                "app",
+                "shop",
+                "-",
+            ),
+            (
+                "<2026-11-21 18:24:18.406 UTC>",
+                "2026-11-21 18:24:18.406 UTC",
+                "-",
+                "-",
+                "-",
+            ),
             ("shop|psql|", "-", "-", "-", "-"),
             ("", "-", "-", "-", "-"),
         ] {
             let found = read(line.as_bytes());
             assert_eq!(
-                (text(found.time), text(found.user), text(found.database), text(found.application)),
+                (
+                    text(found.time),
+                    text(found.user),
+                    text(found.database),
+                    text(found.application)
+                ),
                 (time, user, database, application),
                 "{line}"
             );

@@ -12,7 +12,6 @@ const MOST_RUNAWAYS: u32 = 8;
 pub fn scan<'a>(piece: &'a [u8], last: bool, mut sink: impl FnMut(Record<'a>)) -> Tally {
     let mut tally = Tally::default();
     let mut at = 0;
-    let mut in_fragment = false;
     let mut runaways = 0;
     // Rows of a csvlog follow each other.
     let mut in_csv = false;
@@ -20,16 +19,13 @@ pub fn scan<'a>(piece: &'a [u8], last: bool, mut sink: impl FnMut(Record<'a>)) -
         let rest = piece.get(at..).unwrap_or_default();
         match rest.first() {
             Some(b'\t') => {
-                // A continuation of nothing: the beginning is elsewhere.
-                if !in_fragment && memchr::memchr(b'\n', rest).is_some() {
-                    in_fragment = true;
-                    tally.damaged += 1;
-                }
-                at += line_len(rest);
+                // It goes on with a message that is none of ours, or with one
+                // whose beginning is elsewhere.
+                tally.damaged += u64::from(at == 0);
+                at = continuation_end(piece, at);
                 continue;
             }
             Some(b'2' | b'1') if csvlog::begins_row(rest) => {
-                in_fragment = false;
                 in_csv = true;
                 if let Some(row) = (runaways < MOST_RUNAWAYS)
                     .then(|| csvlog::row(rest, at))
@@ -69,7 +65,6 @@ pub fn scan<'a>(piece: &'a [u8], last: bool, mut sink: impl FnMut(Record<'a>)) -
                     None => tally.damaged += 1,
                 }
                 at += len;
-                in_fragment = false;
                 in_csv = false;
                 continue;
             }
@@ -88,7 +83,6 @@ pub fn scan<'a>(piece: &'a [u8], last: bool, mut sink: impl FnMut(Record<'a>)) -
             }
             _ => {}
         }
-        in_fragment = false;
         let len = line_len(rest);
         let line = trim(rest.get(..len).unwrap_or_default());
         if line.is_empty() {
@@ -153,8 +147,9 @@ fn next_row(text: &[u8]) -> usize {
     memchr::memchr_iter(b'\n', text)
         .map(|end| end + 1)
         .find(|next| {
-            text.get(*next..)
-                .is_some_and(|line| matches!(line.first(), Some(b'1' | b'2')) && csvlog::begins_row(line))
+            text.get(*next..).is_some_and(|line| {
+                matches!(line.first(), Some(b'1' | b'2')) && csvlog::begins_row(line)
+            })
         })
         .unwrap_or(text.len())
 }
@@ -204,14 +199,20 @@ fn is_head(line: &[u8], word: usize) -> bool {
     if text.len() == before.len() || text.last() != Some(&b':') {
         return false;
     }
-    [b"statement: ".as_slice(), b"execute ", b"parse ", b"bind ", DURATION]
-        .iter()
-        .all(|other| {
-            memchr::memmem::find(before, other).is_none_or(|at| {
-                // It may stand in the application's name, before the severity.
-                memchr::memmem::find(before.get(..at).unwrap_or_default(), b":  ").is_none()
-            })
+    [
+        b"statement: ".as_slice(),
+        b"execute ",
+        b"parse ",
+        b"bind ",
+        DURATION,
+    ]
+    .iter()
+    .all(|other| {
+        memchr::memmem::find(before, other).is_none_or(|at| {
+            // It may stand in the application's name, before the severity.
+            memchr::memmem::find(before.get(..at).unwrap_or_default(), b":  ").is_none()
         })
+    })
 }
 
 /// Whether a line has a duration behind its severity.

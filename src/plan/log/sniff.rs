@@ -11,7 +11,11 @@ pub fn looks_like_log(head: &[u8]) -> bool {
     let mut messages = 0_usize;
     let mut others = 0_usize;
     let mut record = false;
-    for (at, line) in head.split(|byte| *byte == b'\n').take(MOST_LINES).enumerate() {
+    for (at, line) in head
+        .split(|byte| *byte == b'\n')
+        .take(MOST_LINES)
+        .enumerate()
+    {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if record && line.first() == Some(&b'\t') {
             return true;
@@ -62,5 +66,6 @@ fn has_severity(line: &[u8]) -> bool {
     let prefix = before
         .get(..before.len().saturating_sub(word))
         .unwrap_or_default();
-    word >= 3 && (prefix.is_empty() || prefix.iter().any(u8::is_ascii_digit) || !prefix.ends_with(b" "))
+    word >= 3
+        && (prefix.is_empty() || prefix.iter().any(u8::is_ascii_digit) || !prefix.ends_with(b" "))
 }

@@ -18,13 +18,15 @@ pub fn boundary(piece: &[u8]) -> Option<usize> {
 /// The same for a piece whose beginning was left out: where the first record
 /// begins.
 pub fn restart(piece: &[u8]) -> Option<usize> {
-    memchr::memchr_iter(b'\n', piece).map(|end| end + 1).find(|next| {
-        piece.get(*next..).is_some_and(|line| {
-            // A row needs some bytes to be told.
-            line.len() >= 64 && (csvlog::begins_row(line) || line.starts_with(b"{"))
-                || line.len() >= 64 && begins_message(line)
+    memchr::memchr_iter(b'\n', piece)
+        .map(|end| end + 1)
+        .find(|next| {
+            piece.get(*next..).is_some_and(|line| {
+                // A row needs some bytes to be told.
+                line.len() >= 64 && (csvlog::begins_row(line) || line.starts_with(b"{"))
+                    || line.len() >= 64 && begins_message(line)
+            })
         })
-    })
 }
 
 /// Whether a line looks like the first one of a message in a stderr log.
@@ -53,7 +55,7 @@ fn rows(piece: &[u8]) -> Option<usize> {
         }
         fallback = fallback.or(Some(next));
         let quotes = memchr::memchr_iter(b'"', piece.get(..next).unwrap_or_default()).count();
-        if quotes % 2 == 0 {
+        if quotes.is_multiple_of(2) {
             return Some(next);
         }
         tried += 1;

@@ -144,11 +144,17 @@ mod tests {
     fn every_wrapping_is_undone() {
         let message = "Query Text: select \"a\\b\"\n\tindented é\nSeq Scan";
         assert_eq!(
-            unwrapped(Wrap::Tabs, "\tQuery Text: select \"a\\b\"\r\n\t\tindented é\n\tSeq Scan".as_bytes()),
+            unwrapped(
+                Wrap::Tabs,
+                "\tQuery Text: select \"a\\b\"\r\n\t\tindented é\n\tSeq Scan".as_bytes()
+            ),
             message
         );
         assert_eq!(
-            unwrapped(Wrap::Csv, "Query Text: select \"\"a\\b\"\"\n\tindented é\nSeq Scan".as_bytes()),
+            unwrapped(
+                Wrap::Csv,
+                "Query Text: select \"\"a\\b\"\"\n\tindented é\nSeq Scan".as_bytes()
+            ),
             message
         );
         assert_eq!(
@@ -162,7 +168,10 @@ mod tests {
 
     #[test]
     fn odd_escapes_are_no_trouble() {
-        assert_eq!(unwrapped(Wrap::Json, br"\ud83d\ude00 \ud83d \q \u12"), "😀 \u{fffd} \\q \u{fffd}12");
+        assert_eq!(
+            unwrapped(Wrap::Json, br"\ud83d\ude00 \ud83d \q \u12"),
+            "😀 \u{fffd} \\q \u{fffd}12"
+        );
         assert_eq!(unwrapped(Wrap::Json, b"a\\"), "a\\");
     }
 

@@ -4,7 +4,19 @@
 //! which [`super::build`] lifts: a format decides how a text is taken apart,
 //! and never what a key means.
 
-use super::{PlanGraph, json};
+mod find;
+mod foreign;
+mod frame;
+mod lenient;
+mod lines;
+mod quoted;
+mod statement;
+mod text;
+mod typed;
+mod xml;
+mod yaml;
+
+use super::PlanGraph;
 
 /// In which of EXPLAIN's formats a plan was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,35 +80,101 @@ pub struct Reading {
     pub problems: Vec<ReadProblem>,
 }
 
-/// Whether a text is meant as a plan rather than as SQL.
+/// Whether a text is meant as a plan rather than as SQL: `explain` reads both.
+/// It may still be a broken plan, or another system's, which [`read`] then says.
+///
+/// A text that begins as SQL does is a plan only if one stands in it outside of
+/// comments and quotes.
 pub fn looks_like_plan(text: &str) -> bool {
-    json::looks_like_plan(text)
+    let body = statement::without_comments(text);
+    if body.starts_with(['[', '{']) {
+        return true;
+    }
+    let is_sql = statement::begins(body);
+    let lines = lines::of(text);
+    let mut lexer = statement::Lexer::default();
+    for (at, line) in lines.iter().enumerate() {
+        let plain = lexer.is_plain();
+        if is_sql {
+            lexer.feed(&line.text);
+        }
+        if !plain {
+            continue;
+        }
+        let trimmed = line.text.trim();
+        if trimmed.is_empty() || trimmed.starts_with("--") {
+            continue;
+        }
+        let bare = trimmed.trim_matches(['|', '│', '║', '"', '\'', '>', '+', '↵', ' ']);
+        let one = lines::Line::new(1, bare.into());
+        let found = bare == "QUERY PLAN"
+            || bare.starts_with("QUERY PLAN|")
+            || bare.starts_with("QUERY PLAN  ")
+            || bare.contains("<explain xmlns")
+            || bare == "- Plan:"
+            || bare.contains("\"Plan\": {")
+            || text::begins_with_numbers(bare)
+            || text::begins_below_the_top(&one)
+            || text::is_known_child(bare)
+            || !is_sql && text::begins(&lines, at);
+        if found {
+            return true;
+        }
+    }
+    !is_sql && foreign::detect(text).is_some()
 }
 
 /// Reads all plans of a text. A text without any gives a problem that says
 /// what it is instead.
 pub fn read(text: &str) -> Reading {
-    match json::parse(text) {
-        Ok(plans) => Reading {
-            plans: plans
-                .into_iter()
-                .map(|plan| ReadPlan {
-                    plan,
-                    format: Format::Json,
-                    line: 1,
-                    sql: None,
-                    incomplete: None,
-                })
-                .collect(),
-            problems: Vec::new(),
-        },
-        Err(error) => Reading {
-            plans: Vec::new(),
-            problems: vec![ReadProblem {
-                message: error.to_string(),
-                line: None,
-                hint: None,
-            }],
-        },
+    let mut reading = find::plans(text);
+    if !reading.plans.is_empty() {
+        return reading;
+    }
+    if let Some(foreign) = foreign::detect(text) {
+        reading.problems = vec![ReadProblem {
+            message: format!("this is a plan of {}, not of PostgreSQL", foreign.system),
+            line: Some(foreign.line),
+            hint: Some(
+                "only plans of PostgreSQL and of what is built on it are read: give what its EXPLAIN (ANALYZE, BUFFERS) prints"
+                    .to_owned(),
+            ),
+        }];
+    }
+    if reading.problems.is_empty() {
+        reading.problems.push(nothing(text));
+    }
+    reading
+}
+
+/// What a text without a plan is instead.
+fn nothing(text: &str) -> ReadProblem {
+    let body = statement::without_comments(text);
+    let line = 1 + text
+        .get(..text.len() - body.len())
+        .unwrap_or_default()
+        .matches('\n')
+        .count();
+    if body.trim().is_empty() {
+        return ReadProblem {
+            message: "the text is empty".to_owned(),
+            line: None,
+            hint: Some(find::HINT.to_owned()),
+        };
+    }
+    if statement::begins(body) {
+        return ReadProblem {
+            message: "this is SQL, and there is no plan with it".to_owned(),
+            line: Some(line),
+            hint: Some(
+                "give the output of EXPLAIN (ANALYZE, BUFFERS) for it, or use pgadvise explain, which reads SQL"
+                    .to_owned(),
+            ),
+        };
+    }
+    ReadProblem {
+        message: "there is no plan in the text".to_owned(),
+        line: Some(line),
+        hint: Some(find::HINT.to_owned()),
     }
 }

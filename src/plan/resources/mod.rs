@@ -191,7 +191,11 @@ impl Needs {
                 .ok_or(no_buffers)
         };
         let temp_written = blocks(|buffers| buffers.temp_written_blocks);
-        let files: f64 = memory.iter().filter_map(|used| used.disk_bytes).sum();
+        let sum = |sum: f64, bytes: f64| sum + bytes;
+        let files = memory
+            .iter()
+            .filter_map(|used| used.disk_bytes)
+            .fold(0.0, sum);
         let (workers, workers_launched, worker_ms) = workers(plan, metrics);
         let measured = memory.iter().filter_map(|used| used.measured_bytes);
         Self {
@@ -199,12 +203,15 @@ impl Needs {
             processor_ms,
             waits_ms: waits,
             memory_measured: if executed {
-                Ok(measured.sum())
+                Ok(measured.fold(0.0, sum))
             } else {
                 Err(NOT_EXECUTED)
             },
             memory_silent: memory.iter().any(|used| used.measured_bytes.is_none()),
-            memory_allowed: memory.iter().filter_map(|used| used.allowed_bytes).sum(),
+            memory_allowed: memory
+                .iter()
+                .filter_map(|used| used.allowed_bytes)
+                .fold(0.0, sum),
             planning_memory: plan
                 .run
                 .extra

@@ -1,8 +1,20 @@
 //! The report as a page for a browser: one file that needs nothing beside it.
 //!
-//! [`page`] frames any page of the program.
+//! The layout of the pictures is computed here, so that it is the same
+//! everywhere; without its script the page shows everything too. [`page`]
+//! frames any page of the program, with the same style.
 
+mod finding;
+mod flame;
+mod node;
+mod outline;
 mod page;
+mod picture;
+mod report;
+mod sql;
+mod statement;
 pub mod text;
+mod tree;
 
 pub use page::{Forms, Html, page, page_with, policy};
+pub use report::{html, render};

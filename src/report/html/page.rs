@@ -19,7 +19,8 @@ const SCRIPT: &str = include_str!("page.js");
 static STYLE_HASH: LazyLock<String> = LazyLock::new(|| hash(STYLE));
 static SCRIPT_HASH: LazyLock<String> = LazyLock::new(|| hash(SCRIPT));
 
-/// Markup that may stand in a page as it is: made by a template, or escaped.
+/// Markup that may stand in a page as it is: made by a template, or escaped. In
+/// a template it is written `{{ markup|safe }}`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Html(String);
 
@@ -50,9 +51,6 @@ impl fmt::Display for Html {
         f.write_str(&self.0)
     }
 }
-
-// What is markup already is not escaped again in a template.
-impl askama::filters::HtmlSafe for Html {}
 
 /// Where the forms of a page may be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

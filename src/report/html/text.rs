@@ -16,8 +16,11 @@ impl Escaper for Visible {
         while let Some((at, odd)) = rest.char_indices().find(|(_, c)| !is_plain(*c)) {
             let (before, after) = rest.split_at_checked(at).unwrap_or((rest, ""));
             dest.write_str(before)?;
-            write_odd(&mut dest, odd)?;
             rest = after.get(odd.len_utf8()..).unwrap_or_default();
+            // Line ends of Windows are line ends.
+            if odd != '\r' || !rest.starts_with('\n') {
+                write_odd(&mut dest, odd)?;
+            }
         }
         dest.write_str(rest)
     }
@@ -62,8 +65,6 @@ fn write_odd(dest: &mut impl Write, c: char) -> fmt::Result {
         '"' => dest.write_str("&#34;"),
         '\'' => dest.write_str("&#39;"),
         '`' => dest.write_str("&#96;"),
-        // Line ends of Windows; what a browser would read as one anyway.
-        '\r' => dest.write_char('\u{240d}'),
         '\u{0}'..='\u{1f}' => dest.write_char(
             char::from_u32(0x2400 + u32::from(c)).unwrap_or(char::REPLACEMENT_CHARACTER),
         ),
@@ -119,6 +120,7 @@ mod tests {
             escape("a\u{0}b\u{1b}[31m\u{202e}evil\u{2066}\u{feff}\u{9b}\u{e0041}"),
             "a␀b␛[31m⟨U+202E⟩evil⟨U+2066⟩⟨U+FEFF⟩⟨U+009B⟩⟨U+E0041⟩"
         );
+        assert_eq!(escape("a\r\nb\rc"), "a\nb␍c");
         assert_eq!(escape("tab\tline\nпривет 表 👩‍💻"), "tab\tline\nпривет 表 👩‍💻");
     }
 

@@ -366,6 +366,9 @@ pub enum SuggestionKind {
     Rewrite,
     /// Change a setting.
     Setting,
+    /// Tell the planner what no statistics say: the rows of a function, a
+    /// foreign key.
+    Alter,
     /// Something to do by hand.
     Advice,
 }

@@ -38,8 +38,12 @@ pub(super) struct Expression<'a> {
 pub(super) struct Compared<'a> {
     /// Columns that are compared with values,
     pub(super) columns: Vec<String>,
-    /// and by which operators.
+    /// by which operators,
     pub(super) operators: Vec<&'a str>,
+    /// and with what, as printed.
+    pub(super) values: Vec<&'a str>,
+    /// Columns of its own that are compared with another table's.
+    pub(super) joined_columns: Vec<String>,
     /// Expressions that are compared with values.
     pub(super) expressions: Vec<Expression<'a>>,
     /// A value is a parameter of the statement.
@@ -54,6 +58,23 @@ pub(super) struct Compared<'a> {
     pub(super) subplan: bool,
     /// There is a condition that is none of these.
     pub(super) unknown: bool,
+}
+
+impl Compared<'_> {
+    /// Keeps only these columns.
+    pub(super) fn keep(&mut self, wanted: impl Fn(&str) -> bool) {
+        let kept: Vec<bool> = self.columns.iter().map(|column| wanted(column)).collect();
+        let is_kept = |at: &mut usize| {
+            *at += 1;
+            kept.get(*at - 1).copied().unwrap_or_default()
+        };
+        let mut at = 0;
+        self.columns.retain(|_| is_kept(&mut at));
+        at = 0;
+        self.operators.retain(|_| is_kept(&mut at));
+        at = 0;
+        self.values.retain(|_| is_kept(&mut at));
+    }
 }
 
 /// What the conditions of that node compare; `below` stands for the condition
@@ -97,6 +118,15 @@ pub(super) fn of<'a>(
             .any(|qualifier| Some(qualifier.as_str()) != alias);
         if foreign {
             found.joined = true;
+            let own = [part.left, part.right]
+                .into_iter()
+                .filter_map(condition::column)
+                .find(|(qualifier, _)| qualifier.is_none() || qualifier.as_deref() == alias);
+            if let (Some((_, name)), "=") = (own, part.operator)
+                && !found.joined_columns.contains(&name)
+            {
+                found.joined_columns.push(name);
+            }
             continue;
         }
         classify(&part, relation, &mut found);
@@ -143,7 +173,7 @@ fn classify<'a>(part: &Conjunct<'a>, relation: Option<&Relation>, found: &mut Co
             .collect();
         found.unknown |= names.is_empty();
         for name in names {
-            push(found, name, operator);
+            push(found, name, operator, "");
         }
     } else if named(right) {
         found.unknown = true;
@@ -152,7 +182,7 @@ fn classify<'a>(part: &Conjunct<'a>, relation: Option<&Relation>, found: &mut Co
             .iter()
             .all(|cast| keeps_statistics(cast, relation, &column))
     {
-        push(found, column, part.operator);
+        push(found, column, part.operator, right);
     } else {
         let text = condition::strip(left);
         if !named(text) {
@@ -168,10 +198,11 @@ fn classify<'a>(part: &Conjunct<'a>, relation: Option<&Relation>, found: &mut Co
     }
 }
 
-fn push<'a>(found: &mut Compared<'a>, column: String, operator: &'a str) {
+fn push<'a>(found: &mut Compared<'a>, column: String, operator: &'a str, value: &'a str) {
     if !found.columns.contains(&column) {
         found.columns.push(column);
         found.operators.push(operator);
+        found.values.push(value);
     }
 }
 

@@ -41,6 +41,11 @@ pub(crate) fn conjuncts(text: &str) -> Vec<Conjunct<'_>> {
     vec![operation(text).unwrap_or_else(|| whole(text))]
 }
 
+/// Whether the whole is an OR.
+pub(crate) fn is_or(text: &str) -> bool {
+    split(strip(text), " OR ").len() > 1
+}
+
 fn whole(text: &str) -> Conjunct<'_> {
     Conjunct {
         text,

@@ -4,7 +4,11 @@
 pub(crate) mod cause;
 mod compared;
 pub(crate) mod condition;
+pub(crate) mod expression;
+pub(crate) mod flow;
 pub(crate) mod memory;
+pub(crate) mod misled;
 pub(crate) mod node;
 pub(crate) mod show;
+pub(crate) mod suggest;
 pub(crate) mod weight;

@@ -82,6 +82,20 @@ impl Weight {
         ))
     }
 
+    /// The weight of milliseconds beside the plan's tree (triggers, JIT,
+    /// planning, output), of a whole in which they are counted; `None` unless
+    /// worth a word.
+    pub(crate) fn of_ms(saved_ms: f64, whole_ms: f64) -> Option<Self> {
+        if whole_ms <= 0.0 {
+            return None;
+        }
+        let weight = Self {
+            share: (saved_ms / whole_ms).clamp(0.0, 1.0),
+            saved: Saved::Ms(saved_ms.min(whole_ms)),
+        };
+        weight.matters().then_some(weight)
+    }
+
     fn matters(self) -> bool {
         self.share >= LEAST_SHARE && self.reaches(LEAST_MS, LEAST_COST)
     }
@@ -134,10 +148,10 @@ mod tests {
 
     fn weight(ms: Option<f64>, cost: f64, share: f64) -> Option<Weight> {
         let metrics = Metrics {
-            nodes: Vec::new(),
             total_ms: ms,
             total_cost: Some(cost),
             remainder_ms: 0.0,
+            ..Metrics::default()
         };
         let subject = Subject {
             metrics: Some(&metrics),
@@ -157,10 +171,10 @@ mod tests {
     fn silence_says_what_it_would_have_taken() {
         let light = |ms, cost, share| {
             let metrics = Metrics {
-                nodes: Vec::new(),
                 total_ms: ms,
                 total_cost: Some(cost),
                 remainder_ms: 0.0,
+                ..Metrics::default()
             };
             Weight::too_light(&metrics, share)
         };
