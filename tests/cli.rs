@@ -679,6 +679,11 @@ fn the_schema_of_answers_is_up_to_date() {
 }
 
 #[test]
+fn the_schema_of_comparisons_is_up_to_date() {
+    ensure("docs/diff.schema.json", &pgadvise::report::diff::schema());
+}
+
+#[test]
 fn the_schema_of_snapshots_is_up_to_date() {
     ensure(
         "docs/snapshot.schema.json",
