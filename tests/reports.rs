@@ -191,6 +191,8 @@ fn report() -> Report {
             execution_ms: Some(812.3),
             total_cost: Some(18_334.0),
             remainder_ms: 0.0,
+            accuracy: None,
+            beside: None,
             run: RunDetails::default(),
             nodes: vec![node(1, None, "Gather", 0.03), filter],
         }),

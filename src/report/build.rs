@@ -328,6 +328,20 @@ pub(super) fn plan_table(plan: &PlanGraph) -> model::Plan {
         execution_ms: plan.run.execution_ms.and_then(format::finite),
         total_cost: plan.total_cost().and_then(format::finite),
         remainder_ms: format::finite(metrics.remainder_ms).unwrap_or(0.0),
+        accuracy: metrics.total_ms.map(|_| model::Accuracy {
+            rounded_ms: format::finite(metrics.account.rounded_ms).unwrap_or(0.0),
+            raised_ms: format::finite(metrics.account.raised_ms).unwrap_or(0.0),
+            scaled_ms: format::finite(metrics.account.scaled_ms).unwrap_or(0.0),
+            ambiguous_ms: format::finite(metrics.account.ambiguous_ms).unwrap_or(0.0),
+        }),
+        beside: metrics.total_ms.map(|_| model::Beside {
+            afterwards_ms: format::finite(metrics.beside.afterwards_ms).unwrap_or(0.0),
+            triggers_ms: format::finite(metrics.beside.triggers_ms).unwrap_or(0.0),
+            triggers_inside_ms: format::finite(metrics.beside.triggers_inside_ms).unwrap_or(0.0),
+            serialization_ms: metrics.beside.serialization_ms.and_then(format::finite),
+            jit_ms: metrics.beside.jit_ms.and_then(format::finite),
+            rest_ms: metrics.beside.rest_ms.and_then(format::finite),
+        }),
         nodes,
         run: super::nodes::run(&plan.run),
     }

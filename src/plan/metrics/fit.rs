@@ -153,7 +153,12 @@ fn lowest(inside: &[Vec<Inside>], order: &[usize], printed: &[f64], slack: &[f64
             .flatten()
             .map(|inside| at(&lowest, inside.index) * inside.part)
             .sum();
-        let low = needed.min(printed + slack).max(printed - slack).max(0.0);
+        // Where rounding explains nothing, the printed time stands.
+        let low = if needed <= printed + slack {
+            needed.max(printed - slack).max(0.0)
+        } else {
+            printed
+        };
         set(&mut lowest, index, low);
     }
     lowest

@@ -48,7 +48,10 @@ pub struct Account {
     /// explains it: sum of by how much. They were taken as shorter, each
     /// within its rounding.
     pub rounded_ms: f64,
-    /// The same where rounding does not explain it. The inputs were scaled
+    /// Time that a node above had of what inputs did while their own node was
+    /// not running: it was given to that node.
+    pub raised_ms: f64,
+    /// The same where neither explains it. The inputs were scaled
     /// down to their node.
     pub scaled_ms: f64,
     /// The nodes whose inputs were scaled down.
@@ -215,6 +218,7 @@ pub fn metrics(plan: &PlanGraph) -> Metrics {
     };
     if let Some(times) = &times {
         account.rounded_ms = times.fitted.rounded;
+        account.raised_ms = times.raised;
         account.scaled_ms = times.fitted.scaled;
         account.scaled_at = times
             .fitted
@@ -239,3 +243,6 @@ pub fn metrics(plan: &PlanGraph) -> Metrics {
         counts: counted.whole,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,9 @@
 //!   the root (`ExecPostprocessPlan`): their time is outside of the root's and
 //!   added to the whole.
 //!
+//! What a node's inputs do while the node itself is not running is given back
+//! to it by the node above that was; see [`raise`].
+//!
 //! Printed times are rounded, so that they may contradict each other; see
 //! [`super::fit`] for how that is settled, and for times that rounding does
 //! not explain.
@@ -35,6 +38,8 @@ pub(super) const HALF_STEP_MS: f64 = 0.0005;
 /// Wall-clock milliseconds by node index.
 pub(super) struct Times {
     pub(super) fitted: Fitted,
+    /// What nodes were given of the time of a node above.
+    pub(super) raised: f64,
     /// With everything below, as printed.
     pub(super) printed: Vec<f64>,
     /// Of the whole execution, as printed.
@@ -53,7 +58,9 @@ pub(super) fn times(shape: &Shape<'_>) -> (Option<Times>, Vec<Charge>) {
         .node(0)
         .and_then(|node| node.actual)
         .is_some_and(|actual| actual.total_ms_per_loop.is_some());
-    let (total, slack) = walls(shape);
+    let (mut total, slack) = walls(shape);
+    let printed = total.clone();
+    let raised = raise(shape, &mut total, &slack);
     let charges = charges(
         shape,
         &Known {
@@ -80,15 +87,71 @@ pub(super) fn times(shape: &Shape<'_>) -> (Option<Times>, Vec<Charge>) {
             }
         }
         Times {
-            whole: at(&total, 0) + afterwards,
+            whole: at(&printed, 0) + afterwards,
             afterwards,
             fitted,
-            printed: total,
+            printed,
+            raised,
             total_error: slack,
             own_error,
         }
     });
     (times, charges)
+}
+
+/// How far up a node is looked for that has the time.
+const LEVELS: usize = 64;
+
+/// Some of what a node's inputs do is done while the node itself is not
+/// running, but one above it is: a node that is started over computes the
+/// `SubPlan`s in its index condition for the join above (`ExecReScan`), and
+/// before version 13 a Gather that a LIMIT stops waits for its workers inside
+/// of the Limit alone (`ExecShutdownNode`). The node is taken to have that time
+/// too, and the one above no longer. Gives the sum.
+fn raise(shape: &Shape<'_>, total: &mut [f64], slack: &[f64]) -> f64 {
+    let mut own: Vec<f64> = total.to_vec();
+    let mut own_slack: Vec<f64> = slack.to_vec();
+    for index in 0..shape.len() {
+        for input in shape.inputs(index) {
+            let left = at(&own, index) - at(total, input);
+            set(&mut own, index, left);
+            let more = at(&own_slack, index) + at(slack, input);
+            set(&mut own_slack, index, more);
+        }
+    }
+    let mut sum = 0.0;
+    for index in (0..shape.len()).rev() {
+        let missing = -at(&own, index);
+        // What processes do beside each other is no time of a node above.
+        if missing <= at(&own_slack, index) || shape.is_gather(index) {
+            continue;
+        }
+        let above: Vec<usize> = std::iter::successors(Some(index), |index| {
+            shape
+                .parent(*index)
+                .filter(|_| shape.edge(*index) != Some(PlanEdge::InitPlan))
+                .filter(|parent| !shape.is_gather(*parent))
+        })
+        .take(LEVELS)
+        .collect();
+        let lender = above
+            .iter()
+            .skip(1)
+            .position(|above| at(&own, *above) + at(&own_slack, *above) >= missing);
+        let Some(lender) = lender else { continue };
+        for (level, node) in above.iter().enumerate().take(lender + 2) {
+            if level <= lender {
+                let more = at(total, *node) + missing;
+                set(total, *node, more);
+            } else {
+                let left = at(&own, *node) - missing;
+                set(&mut own, *node, left);
+            }
+        }
+        set(&mut own, index, 0.0);
+        sum += missing;
+    }
+    sum
 }
 
 /// All processes' time in a node, over all its loops.

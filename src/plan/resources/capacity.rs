@@ -38,35 +38,35 @@ pub(super) fn capacity(
         .min_by(f64::total_cmp);
     let per_core = rate(Ok(1.0), seconds(needs.processor_ms));
     let mut capacity = vec![
-        at_most(
+        estimate(
             "rate_per_core",
             "executions per second and core",
             per_core,
             "1 ÷ processor time",
             "the core does nothing else",
         ),
-        at_most(
+        estimate(
             "rate_by_processor",
             "limit by processor",
             by_processor,
             "cores ÷ processor time",
             "all cores are used to the full, which no server does for long: response times rise well before",
         ),
-        at_most(
+        estimate(
             "rate_by_workers",
             "limit by parallel workers",
             by_workers,
             "max_parallel_workers ÷ (workers × time of their Gather)",
             "as many workers each time; beyond it the statement goes on with fewer, and slower",
         ),
-        at_most(
+        estimate(
             "rate_by_memory",
             "limit by memory",
             by_memory,
             "memory ÷ (memory of one execution × time)",
             "memory of caches and of idle connections is not in it",
         ),
-        at_most(
+        estimate(
             "rate_by_reading",
             "limit by reading",
             by_reading,
@@ -84,14 +84,14 @@ pub(super) fn capacity(
         (Some(_), None) => Err(needs.wall_ms.err().unwrap_or(NOTHING_TAKEN)),
         (None, _) => Err(NO_CORES),
     };
-    capacity.push(at_most(
+    capacity.push(estimate(
         "highest_rate",
         "highest rate of one server",
         highest,
         "the least of the limits above",
         "nothing else runs there",
     ));
-    capacity.push(at_most(
+    capacity.push(estimate(
         "connections_at_highest_rate",
         "connections busy at that rate",
         product(highest, seconds(needs.wall_ms)),
@@ -195,7 +195,7 @@ fn rate(
     }
 }
 
-fn at_most(
+fn estimate(
     id: &'static str,
     label: &'static str,
     value: Result<f64, &'static str>,
@@ -211,7 +211,7 @@ fn at_most(
         } else {
             FigureUnit::PerSecond
         },
-        bound: Bound::AtMost,
+        bound: Bound::Exact,
         formula: formula.to_owned(),
         assumption: Some(assumption),
     }

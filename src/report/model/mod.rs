@@ -4,10 +4,12 @@
 //! They are a public contract with a version, apart from the types inside, so
 //! that a change inside cannot break anyone's scripts. Nothing here renders.
 
+pub mod diff;
 mod log;
 mod node;
 mod parameters;
 mod resources;
+mod times;
 mod what_if;
 mod why_not;
 
@@ -21,6 +23,7 @@ pub use node::{
 };
 pub use parameters::{ComparedParameter, Parameters, PlanShape, TriedValue};
 pub use resources::{Bound, Figure, FigureUnit, MemoryUse, Resources};
+pub use times::{Accuracy, Beside};
 pub use what_if::{
     ChangeStatus, ComparedNode, NodeChange, NodeNumbers, PlanSameness, StatementWhatIf, WhatIf,
     WhatIfChange, WhatIfIndex, WhatIfWrites,
@@ -150,6 +153,11 @@ pub struct Plan {
     pub total_cost: Option<f64>,
     /// What rounding left over: the root's time less the sum of self times.
     pub remainder_ms: f64,
+    /// How exact the times of the nodes are; absent where none were measured.
+    pub accuracy: Option<Accuracy>,
+    /// What stood beside the nodes in the execution time; absent where none
+    /// was measured.
+    pub beside: Option<Beside>,
     /// The nodes in the order in which PostgreSQL printed them, parents first.
     pub nodes: Vec<PlanNode>,
     /// What EXPLAIN prints around the tree.
