@@ -50,6 +50,19 @@ pub(super) fn begins_row(line: &[u8]) -> bool {
     line.get(at) == Some(&b',') && line.get(at + 1).is_some_and(u8::is_ascii_digit)
 }
 
+/// Bytes before the next line that begins a row; all, where there is none.
+pub(super) fn next_row(text: &[u8]) -> usize {
+    memchr::memchr_iter(b'\n', text)
+        .map(|end| end + 1)
+        .find(|next| text.get(*next..).is_some_and(begins_row))
+        .unwrap_or(text.len())
+}
+
+/// Bytes before the first line that begins a row; all, where there is none.
+pub(super) fn first_row(text: &[u8]) -> usize {
+    if begins_row(text) { 0 } else { next_row(text) }
+}
+
 /// A field, without its quotes, and where the next one begins; `None` when a
 /// quoted one has no end.
 fn field(text: &[u8], from: usize) -> Option<(std::ops::Range<usize>, usize)> {
