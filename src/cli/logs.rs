@@ -19,11 +19,19 @@ use crate::report::model;
 pub(super) fn add_files(inputs: &mut Inputs, files: &[PathBuf], top: usize) {
     let mut texts = Vec::new();
     let mut found = Vec::new();
+    let mut empty = Vec::new();
     for file in files {
         match sort(file) {
             Ok(Sorted::Text(name, text)) => texts.push((name, text)),
             Ok(Sorted::Log(log)) => found.push(log),
+            Err(error @ InputError::Empty { .. }) => empty.push(error),
             Err(error) => inputs.problems.push(Failure::from(error).problem()),
+        }
+    }
+    // A folder of logs has empty ones among them.
+    if found.is_empty() {
+        for error in empty {
+            inputs.problems.push(Failure::from(error).problem());
         }
     }
     if !texts.is_empty() || found.is_empty() {

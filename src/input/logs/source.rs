@@ -90,7 +90,7 @@ impl Source {
             number: 0,
             carry: Vec::new(),
             piece,
-            max_record,
+            max_record: max_record.max(piece),
             failed: Vec::new(),
         }
     }

@@ -53,7 +53,7 @@ fn csvlog() -> String {
         log += &row(
             &time(at),
             user,
-            "duration: 1.000 ms  statement: select \"a\"\n2026-11-21 18:24:18.406 UTC,\"not a row\"",
+            "duration: 1.000 ms  statement: select \"a\"\n2026-11-21 18:24:18.406 UTC,\"not\",\"a\",7,row",
         );
     }
     log

@@ -19,19 +19,48 @@ pub(super) struct Row<'a> {
     pub(super) duration: bool,
 }
 
-/// Whether a line begins as a row does: a time stamp with a zone, and a comma.
+/// Whether a line begins as a row does: a time stamp with a zone, the user and
+/// the database in quotes or left out, and the number of the process. A prefix
+/// with commas does not.
 pub(super) fn begins_row(line: &[u8]) -> bool {
+    /// Names are shorter, and quotes in them are rare.
+    const MOST: usize = 512;
     if !is_time(line) {
         return false;
     }
-    let zone = line.iter().skip(19).take(32);
+    let zone = line.iter().skip(19).take(40);
     let len = zone
-        .take_while(|byte| {
-            byte.is_ascii_alphanumeric()
-                || matches!(**byte, b'.' | b' ' | b'+' | b'-' | b':' | b'/' | b'_')
-        })
+        .take_while(|byte| **byte != b',' && **byte != b'\n')
         .count();
-    line.get(19 + len) == Some(&b',') && matches!(line.get(20 + len), Some(b'"' | b','))
+    let mut at = 19 + len;
+    for _ in 0..2 {
+        at = match line.get(at..at + 2) {
+            Some(b",,") => at + 1,
+            Some(b",\"") => {
+                let name = line.get(at + 2..).unwrap_or_default();
+                let name = name.get(..MOST).unwrap_or(name);
+                match memchr::memmem::find(name, b"\",") {
+                    Some(end) => at + 3 + end,
+                    None => return false,
+                }
+            }
+            _ => return false,
+        };
+    }
+    line.get(at) == Some(&b',') && line.get(at + 1).is_some_and(u8::is_ascii_digit)
+}
+
+/// Bytes before the next line that begins a row; all, where there is none.
+pub(super) fn next_row(text: &[u8]) -> usize {
+    memchr::memchr_iter(b'\n', text)
+        .map(|end| end + 1)
+        .find(|next| text.get(*next..).is_some_and(begins_row))
+        .unwrap_or(text.len())
+}
+
+/// Bytes before the first line that begins a row; all, where there is none.
+pub(super) fn first_row(text: &[u8]) -> usize {
+    if begins_row(text) { 0 } else { next_row(text) }
 }
 
 /// A field, without its quotes, and where the next one begins; `None` when a
@@ -119,4 +148,27 @@ pub(super) fn row(text: &[u8], offset: usize) -> Option<Row<'_>> {
         duration: record.is_none() && line.starts_with(super::DURATION),
         record,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_told_from_prefixes_with_commas() {
+        for row in [
+            "2026-11-21 18:24:18.406 UTC,,,13617,,6b01e1d2.3531,1,,2026",
+            "2026-11-21 18:24:30.738 +05:30,\"app\",\"a\"\"b, c\",13920,\"[local]\",6b",
+        ] {
+            assert!(begins_row(row.as_bytes()), "{row}");
+        }
+        for line in [
+            "2026-11-21 18:24:18.406 UTC,,,LOG:  duration: 1.000 ms  plan:",
+            "2026-11-21 18:24:18.406 UTC,app,shop,7 LOG:  duration: 1.000 ms  plan:",
+            "2026-11-21 18:24:18.406 UTC [7] LOG:  a, \"b\",",
+            "2026-11-21 18:24:18.406 UTC,\"",
+        ] {
+            assert!(!begins_row(line.as_bytes()), "{line}");
+        }
+    }
 }

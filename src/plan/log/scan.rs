@@ -47,7 +47,7 @@ pub fn scan<'a>(piece: &'a [u8], last: bool, mut sink: impl FnMut(Record<'a>)) -
                     } else {
                         tally.damaged += 1;
                     }
-                    at += next_row(rest);
+                    at += csvlog::next_row(rest);
                 }
                 continue;
             }
@@ -70,7 +70,7 @@ pub fn scan<'a>(piece: &'a [u8], last: bool, mut sink: impl FnMut(Record<'a>)) -
             }
             _ if in_csv || is_row_tail(rest, at) => {
                 // The rest of a row whose beginning is elsewhere.
-                let skipped = next_row(rest);
+                let skipped = csvlog::next_row(rest);
                 if skipped == rest.len() && !in_csv {
                     in_csv = false;
                 } else {
@@ -142,32 +142,20 @@ fn continuation_end(piece: &[u8], from: usize) -> usize {
     piece.len()
 }
 
-/// Bytes before the next line that begins a row of a csvlog.
-fn next_row(text: &[u8]) -> usize {
-    memchr::memchr_iter(b'\n', text)
-        .map(|end| end + 1)
-        .find(|next| {
-            text.get(*next..).is_some_and(|line| {
-                matches!(line.first(), Some(b'1' | b'2')) && csvlog::begins_row(line)
-            })
-        })
-        .unwrap_or(text.len())
-}
-
 /// Whether a piece begins within a row of a csvlog: its first lines are none of
 /// any log, and rows follow.
 fn is_row_tail(rest: &[u8], at: usize) -> bool {
     if at > 0 {
         return false;
     }
-    let skipped = next_row(rest);
+    let skipped = csvlog::next_row(rest);
     let tail = trim(rest.get(..skipped).unwrap_or_default());
     skipped < rest.len() && memchr::memmem::find(tail, b"\",").is_some()
 }
 
 /// The record of a row that the file's end cuts off within its message.
 fn unended(rest: &[u8], at: usize, last: bool) -> Option<Record<'_>> {
-    if !last || next_row(rest) < rest.len() {
+    if !last || csvlog::next_row(rest) < rest.len() {
         return None;
     }
     let head = memchr::memmem::find(rest, b",\"duration: ")?;

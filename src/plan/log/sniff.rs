@@ -66,6 +66,42 @@ fn has_severity(line: &[u8]) -> bool {
     let prefix = before
         .get(..before.len().saturating_sub(word))
         .unwrap_or_default();
+    // Without a prefix it may as well be psql that shows a notice.
     word >= 3
-        && (prefix.is_empty() || prefix.iter().any(u8::is_ascii_digit) || !prefix.ends_with(b" "))
+        && (before == b"LOG"
+            || prefix.iter().any(u8::is_ascii_digit)
+            || !prefix.is_empty() && !prefix.ends_with(b" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logs_are_told_from_what_people_paste() {
+        for log in [
+            "2026-11-21 18:24:18.406 UTC [13617] LOG:  starting PostgreSQL 17.10\n",
+            "2026-11-21 18:24:18.406 CET [7] app@shop \u{421}\u{41e}\u{41e}\u{411}\u{429}\u{415}\u{41d}\u{418}\u{415}:  duration: 1.000 ms  plan:\n\tQuery Text: select 1\n",
+            "shop|psql|ERROR:  syntax error\n\tmore\n",
+            "LOG:  duration: 12.000 ms  plan:\r\n\t{\r\n",
+            "2026-11-21 18:24:18.406 UTC,,,13617,,6b01e1d2.3531,1,,2026-11-21 18:24:18 UTC,,0,LOG,00000,\"ready\"\n",
+            "{\"timestamp\":\"2026-11-21 18:24:18.406 UTC\",\"pid\":1,\"error_severity\":\"LOG\",\"message\":\"ready\"}\n",
+            "{\"level\":\"info\",\"record\":{\"log_time\":\"x\",\"message\":\"ready\"}}\n",
+            // The log was rotated within a message.
+            "\t  Filter: (a = 1)\n2026-11-21 18:24:18.406 UTC [7] LOG:  ready\n",
+        ] {
+            assert!(looks_like_log(log.as_bytes()), "{log}");
+        }
+        for other in [
+            "",
+            "Seq Scan on t  (cost=0.00..1.00 rows=1 width=4)\n  Filter: (a = 1)\n",
+            "NOTICE:  table \"t\" does not exist, skipping\n QUERY PLAN\n----\n Seq Scan on t\n",
+            "[\n  {\n    \"Plan\": {\n",
+            "{\"Plan\": {\"Node Type\": \"Seq Scan\", \"message\": 1}}",
+            "select 1;\n-- LOG:  nothing\nselect 2;",
+            "shop=# explain select 1;\n Result  (cost=0.00..0.01 rows=1 width=4)\nLOG:  duration: 0.010 ms  plan:\nQuery Text: select 1\n",
+        ] {
+            assert!(!looks_like_log(other.as_bytes()), "{other}");
+        }
+    }
 }

@@ -6,11 +6,20 @@ use super::csvlog;
 /// are given up as a guide.
 const MOST_TRIED: u32 = 64;
 
+/// Bytes of a piece in which a csvlog's first row is looked for.
+const MOST_TAIL: usize = 256 << 10;
+
 /// Where the last record of a piece begins that may go on behind the piece:
 /// everything before can be looked at. `None` when the piece may be one record.
 pub fn boundary(piece: &[u8]) -> Option<usize> {
-    if csvlog::begins_row(piece) {
-        return rows(piece).or_else(|| lines(piece));
+    // A log may begin within a row.
+    let begin = piece.get(..MOST_TAIL).unwrap_or(piece);
+    let first = csvlog::first_row(begin);
+    if first < begin.len() {
+        let found = rows(piece.get(first..).unwrap_or_default());
+        return found
+            .map(|end| first + end)
+            .or_else(|| (first > 0).then_some(first));
     }
     lines(piece)
 }
