@@ -189,11 +189,7 @@ fn look(subject: &Subject<'_>, plan: &PlanGraph, metrics: &Metrics, id: NodeId, 
         .report(
             message,
             why,
-            Evidence::new(
-                "rows expected",
-                Value::Rows(expected),
-                Origin::Plan(id),
-            ),
+            Evidence::new("rows expected", Value::Rows(expected), Origin::Plan(id)),
         )
         .node(id)
         .span(span(subject, plan, id))
