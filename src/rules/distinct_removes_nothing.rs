@@ -80,7 +80,10 @@ fn look(subject: &Subject<'_>, plan: &PlanGraph, id: NodeId, sink: &mut Sink) {
         return;
     };
     let source = flow::through(plan, input, &[NodeKind::Sort, NodeKind::GatherMerge]);
-    let union = plan.node(source).kind == NodeKind::Append;
+    let union = matches!(
+        plan.node(source).kind,
+        NodeKind::Append | NodeKind::MergeAppend
+    );
     let what = if union { "UNION" } else { "DISTINCT" };
     sink.report(
         format!(
