@@ -21,6 +21,7 @@ pub mod finding;
 pub mod input;
 pub mod pg;
 pub mod plan;
+pub mod redact;
 pub mod report;
 pub mod rewrite;
 pub mod rule;

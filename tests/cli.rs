@@ -71,7 +71,7 @@ fn what_cannot_be_read_is_named_with_the_next_step() {
         ("notes.json", "not a plan", "FORMAT JSON"),
         (
             "cut.json",
-            "line 2, column 15: the text ends too early",
+            "line 2, column 16: the text ends",
             "the end is missing",
         ),
         ("broken.json", "line 2, column 14", "check that line"),
@@ -676,6 +676,11 @@ fn the_schema_of_answers_is_up_to_date() {
         "docs/why-not.schema.json",
         &pgadvise::report::why_not::schema(),
     );
+}
+
+#[test]
+fn the_schema_of_comparisons_is_up_to_date() {
+    ensure("docs/diff.schema.json", &pgadvise::report::diff::schema());
 }
 
 #[test]

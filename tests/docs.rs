@@ -297,6 +297,26 @@ fn the_page_on_parameters_shows_what_is_said() {
     assert_said(&blocks(&page, "text").remove(0), &said);
 }
 
+/// The first command of the page on comparisons, run as it stands there.
+#[test]
+fn the_page_on_diff_shows_what_its_command_says() {
+    let page = read("docs/diff.md");
+    let commands = blocks(&page, "sh").remove(0);
+    let command = commands.lines().next().expect("a command");
+    let output = Command::new(env!("CARGO_BIN_EXE_pgadvise"))
+        .args(command.split_whitespace().skip(1))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env("COLUMNS", "100")
+        .env_remove("PGADVISE_CONFIG")
+        .output()
+        .expect("the program runs");
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(
+        blocks(&page, "text").remove(0),
+        String::from_utf8_lossy(&output.stdout)
+    );
+}
+
 /// Links to files of the repository lead somewhere.
 #[test]
 fn links_in_readme_lead_to_files() {
@@ -317,4 +337,31 @@ fn links_in_readme_lead_to_files() {
         );
     }
     assert!(seen >= 6);
+}
+
+/// The first command of these pages, run as it stands there, says what they
+/// show. They need no planner.
+#[test]
+fn pages_on_given_plans_show_what_their_commands_say() {
+    for path in ["docs/report.md"] {
+        let page = read(path);
+        let commands = blocks(&page, "sh");
+        let first = commands[0].trim();
+        let output = Command::new(env!("CARGO_BIN_EXE_pgadvise"))
+            .args(first.split_whitespace().skip(1))
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .env("COLUMNS", "100")
+            .env_remove("PGADVISE_CONFIG")
+            .output()
+            .expect("the program runs");
+        let said = String::from_utf8_lossy(&output.stdout);
+        let shown = blocks(&page, "text");
+        assert!(!shown.is_empty(), "{path}");
+        for part in shown {
+            assert!(
+                said.contains(&part),
+                "{path} shows\n{part}\nbut the program says\n{said}"
+            );
+        }
+    }
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &["source"],
     &["sql", "plan", "catalog", "snapshot"],
-    &["subject"],
+    &["subject", "redact"],
     &["finding"],
     &["rule"],
     &["rules", "rewrite"],

@@ -8,6 +8,7 @@ use super::failure::{Failure, Kind};
 use super::inputs::{Inputs, is_planned};
 use super::logs;
 use super::planner::{self, Choice};
+use super::redact;
 use super::settings::Settings;
 use super::ui::{Ui, Written};
 use super::what_if::{self, Changes};
@@ -76,7 +77,7 @@ pub(super) fn run_with(
             ui.problem(problem);
         }
     }
-    if !report.statements.is_empty() || !shown_here {
+    if !report.statements.is_empty() || report.log.is_some() || !shown_here {
         let render = renderer(settings.format.name())?;
         if ui.report(&report, render, args.output.as_deref())? == Written::ReaderLeft {
             return Ok(Exit::Fine);
@@ -132,6 +133,13 @@ fn report(
         let _progress = ui.progress("reading");
         read(args)?
     };
+    let redaction = match args.redact {
+        None => None,
+        Some(_) if args.planner.is_given() || args.analyze || !args.what_if.is_empty() => {
+            return Err(redact::no_planner());
+        }
+        Some(what) => Some(inputs.redact(what.into())?),
+    };
     let changes = Changes::read(&args.what_if, &mut inputs.sources)?;
     let mut analyses = Vec::new();
     let mut tried = None;
@@ -163,6 +171,11 @@ fn report(
     report::resources::attach(&mut report, &analyses, &server(&args.server));
     if let Some(tried) = tried {
         report::what_if::attach(&mut report, &tried, &changes.spans, &inputs.sources);
+    }
+    if let Some(redaction) = redaction {
+        let shown =
+            serde_json::to_value(&report).map_err(|error| Failure::new(Kind::Internal, error))?;
+        redact::refuse_leaks(&redaction, &shown, redact::is_prose)?;
     }
     Ok(report)
 }
@@ -202,6 +215,10 @@ fn choose(
     environment: &Environment,
     inputs: &Inputs,
 ) -> Result<Choice, Failure> {
+    if args.redact.is_some() {
+        // What is configured or in the environment knows the true names only.
+        return Ok(Choice::None);
+    }
     if let Some(conninfo) = &args.planner.dbname {
         return Ok(Choice::Database {
             conninfo: Some(conninfo.clone()),

@@ -241,6 +241,18 @@ fn text_of(path: &Path) -> Result<(String, String), InputError> {
     }
 }
 
+/// The plans of a file that `diff` compares, with the format of each.
+pub(super) fn plans_to_compare(
+    path: &Path,
+    problems: &mut Vec<model::Problem>,
+) -> Result<(String, Vec<read::Format>, Vec<GivenPlan>), Failure> {
+    let (name, text) = text_of(path)?;
+    let reading = read::read(&text);
+    let formats = reading.plans.iter().map(|plan| plan.format).collect();
+    let plans = given_plans(&name, reading, problems)?;
+    Ok((name, formats, plans))
+}
+
 /// Reads the plans of a text. What is missing of one, or could not be read
 /// beside the others, is a problem of the run.
 fn plans_of(
@@ -248,10 +260,18 @@ fn plans_of(
     text: &str,
     problems: &mut Vec<model::Problem>,
 ) -> Result<Vec<GivenPlan>, Failure> {
+    given_plans(name, read::read(text), problems)
+}
+
+fn given_plans(
+    name: &str,
+    reading: read::Reading,
+    problems: &mut Vec<model::Problem>,
+) -> Result<Vec<GivenPlan>, Failure> {
     let read::Reading {
         plans,
         problems: bad,
-    } = read::read(text);
+    } = reading;
     let mut bad = bad.into_iter().map(|problem| plan_failure(name, problem));
     if plans.is_empty() {
         let first = bad

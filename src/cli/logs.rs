@@ -168,22 +168,19 @@ fn add_group(inputs: &mut Inputs, group: LogGroup, gathered: &Gathered) -> model
             record.line
         )
     };
-    // The slowest that is whole, else the slowest.
-    let best = group
-        .shapes
-        .iter()
-        .filter_map(|shape| shape.record.as_ref())
-        .max_by(|a, b| {
-            (!a.cut_off, a.ms)
-                .partial_cmp(&(!b.cut_off, b.ms))
-                .unwrap_or(std::cmp::Ordering::Equal)
-        })
-        .cloned();
     let mut shapes: Vec<Shape> = Vec::new();
+    let mut unreadable: Option<LogRecord> = None;
     for found in group.shapes {
         let plan = found.record.and_then(|record| {
-            let mut plans = read::read(&record.plan).plans;
-            let first = (!plans.is_empty()).then(|| plans.swap_remove(0))?;
+            let Some(first) = read::read(&record.plan).plans.into_iter().next() else {
+                if unreadable
+                    .as_ref()
+                    .is_none_or(|other| slower(&record, other).is_gt())
+                {
+                    unreadable = Some(record);
+                }
+                return None;
+            };
             let incomplete = first.incomplete.map(|missing| missing.message);
             Some((record, first.plan, first.format, incomplete))
         });
@@ -206,8 +203,9 @@ fn add_group(inputs: &mut Inputs, group: LogGroup, gathered: &Gathered) -> model
                 same.shape.calls += shape.calls;
                 same.shape.total_ms += shape.total_ms;
                 same.shape.max_ms = same.shape.max_ms.max(shape.max_ms);
-                let slower = |(record, ..): &(LogRecord, _, _, _)| (!record.cut_off, record.ms);
-                if plan.as_ref().map(slower) > same.plan.as_ref().map(slower) {
+                if let (Some((new, ..)), Some((old, ..))) = (&plan, &same.plan)
+                    && slower(new, old).is_gt()
+                {
                     same.plan = plan;
                 }
             }
@@ -215,26 +213,31 @@ fn add_group(inputs: &mut Inputs, group: LogGroup, gathered: &Gathered) -> model
         }
     }
     shapes.sort_by(|a, b| b.shape.total_ms.total_cmp(&a.shape.total_ms));
-    let mut shown_at = None;
-    if let Some(best) = &best {
-        let name = name_of(best);
-        let shown = shapes.iter_mut().find(|shape| {
-            shape
-                .plan
-                .as_ref()
-                .is_some_and(|(record, ..)| (record.file, record.line) == (best.file, best.line))
-        });
-        if let Some(shape) = shown
-            && let Some((record, plan, _, incomplete)) = shape.plan.take()
-        {
-            shape.shape.shown = true;
+    // The slowest plan that is whole, else the slowest that can be read.
+    let best = shapes
+        .iter()
+        .enumerate()
+        .filter_map(|(at, shape)| Some((at, shape.plan.as_ref()?)))
+        .max_by(|(_, (a, ..)), (_, (b, ..))| slower(a, b))
+        .map(|(at, _)| at);
+    let shown = best
+        .and_then(|at| shapes.get_mut(at))
+        .and_then(|shape| Some((&mut shape.shape, shape.plan.take()?)));
+    let (shown_at, shown_ms) = match (shown, unreadable) {
+        (Some((shape, (record, plan, _, incomplete))), _) => {
+            shape.shown = true;
+            let (name, ms) = (name_of(&record), record.ms);
             inputs.add_given(&name, given(record, plan, incomplete, &name));
-        } else {
-            // It says why it cannot be read.
-            inputs.cannot_read(&name, &best.plan);
+            (Some(name), Some(ms))
         }
-        shown_at = Some(name);
-    }
+        (None, Some(record)) => {
+            // It says why it cannot be read.
+            let name = name_of(&record);
+            inputs.cannot_read(&name, &record.plan);
+            (Some(name), Some(record.ms))
+        }
+        (None, None) => (None, None),
+    };
     model::LogGroup {
         fingerprint: format!("{:016x}", group.fingerprint),
         query: group.query,
@@ -258,10 +261,18 @@ fn add_group(inputs: &mut Inputs, group: LogGroup, gathered: &Gathered) -> model
         applications: parts(&group.applications),
         shapes: shapes.into_iter().map(|shape| shape.shape).collect(),
         more_shapes: group.more_shapes,
-        shown_ms: best.map(|record| record.ms),
+        shown_ms,
         shown_at,
         statement: None,
     }
+}
+
+/// Which of two records is the better one to show: a whole one, then the slower
+/// one.
+fn slower(a: &LogRecord, b: &LogRecord) -> std::cmp::Ordering {
+    b.cut_off
+        .cmp(&a.cut_off)
+        .then_with(|| a.ms.total_cmp(&b.ms))
 }
 
 fn parts(parts: &[LogPart]) -> Vec<model::LogPart> {

@@ -2,6 +2,7 @@
 //! out. It wires the other modules together and decides nothing about queries.
 
 pub mod args;
+mod diff;
 pub mod docs;
 pub mod env;
 pub mod explain;
@@ -9,6 +10,7 @@ pub mod failure;
 mod inputs;
 mod logs;
 mod planner;
+mod redact;
 mod report;
 mod rules;
 mod serve;
@@ -52,7 +54,7 @@ impl From<Exit> for ExitCode {
 /// Runs the program; the exit code says how it ended.
 pub fn run() -> ExitCode {
     let environment = Environment::read();
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(redact::join_values(std::env::args_os())) {
         Ok(cli) => cli,
         Err(error) => {
             ui::arguments(&error);
@@ -73,6 +75,11 @@ pub fn run() -> ExitCode {
         Command::Snapshot(args) => snapshot::run(&args, &cli.global, &environment, &mut ui),
         Command::WhyNot(args) => why_not::run(&args, &cli.global, &environment, &mut ui),
         Command::Report(args) => report::run(&args, &cli.global, &environment, &mut ui),
+        Command::Serve(args) => serve::run(&args, &cli.global, &environment, &mut ui),
+        Command::Redact(args) => redact::run(&args, &ui),
+        Command::Diff(args) => diff::run(&args, &ui),
+        Command::Redact(args) => redact::run(&args, &ui),
+        Command::Diff(args) => diff::run(&args, &ui),
         Command::Serve(args) => serve::run(&args, &cli.global, &environment, &mut ui),
         Command::Rules(args) => rules::run(&args, &ui),
         Command::Completions { shell } => completions(shell),

@@ -155,6 +155,14 @@ impl Ui {
         }
     }
 
+    /// Writes a document to the file, or to standard output.
+    pub(super) fn document(bytes: &[u8], output: Option<&Path>) -> Result<Written, Failure> {
+        match output {
+            Some(path) => write_file(path, bytes),
+            None => Self::write(bytes),
+        }
+    }
+
     /// Whether standard output is a terminal.
     pub(super) fn writes_to_terminal() -> bool {
         io::stdout().is_terminal()

@@ -17,12 +17,12 @@ pub(super) struct Part {
     pub(super) short: Option<String>,
 }
 
+/// What was left out: its name, the name of several, and their number.
+pub(super) type Lost = (&'static str, &'static str, usize);
+
 /// Which parts are kept within that many bytes, as text by position, and what
 /// was left out: each kind with its number, in the order of the parts.
-pub(super) fn fit(
-    parts: &[Part],
-    most: usize,
-) -> (Vec<Option<&str>>, Vec<(&'static str, &'static str, usize)>) {
+pub(super) fn fit(parts: &[Part], most: usize) -> (Vec<Option<&str>>, Vec<Lost>) {
     let mut kept: Vec<Option<&str>> = vec![None; parts.len()];
     let mut order: Vec<usize> = (0..parts.len()).collect();
     // A stable sort: among equals, what stands first is kept first.
@@ -54,7 +54,7 @@ pub(super) fn fit(
             }
         }
     }
-    let mut lost: Vec<(&'static str, &'static str, usize)> = Vec::new();
+    let mut lost: Vec<Lost> = Vec::new();
     for (part, kept) in parts.iter().zip(&kept) {
         let (Some((one, many)), None) = (part.what, kept) else {
             continue;

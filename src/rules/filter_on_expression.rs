@@ -1,7 +1,7 @@
 //! A filter on an expression of a column, as the plan alone shows it.
 
 use super::support::expression::{self, Hidden};
-use super::support::{node, show, suggest, weight::Weight};
+use super::support::{condition, node, show, suggest, weight::Weight};
 use crate::declare_rule;
 use crate::finding::{Evidence, Origin, Suggestion, Value};
 use crate::plan::{ConditionRole, NodeId, NodeKind, PlanGraph, PlanNode};
@@ -12,6 +12,11 @@ use crate::subject::Subject;
 const LEAST_ROWS: f64 = 10_000.0;
 /// Where more of the rows pass, no index would be used.
 const MOST_KEPT: f64 = 0.1;
+/// The share that the planner takes to be equal where it knows nothing
+/// (`DEFAULT_EQ_SEL`).
+const GUESS: f64 = 0.005;
+/// A guess that is off by that factor was one.
+const FAR_OFF: f64 = 10.0;
 
 declare_rule! {
     /// ## What it does
@@ -35,7 +40,8 @@ declare_rule! {
     ///
     /// When another condition of the filter throws away most rows by itself,
     /// or an index on the expression exists and was not worth it. A cast to
-    /// text is not meant: most are of `varchar` columns, and harmless.
+    /// text is harmless for a `varchar` column: it is told only where the
+    /// planner's estimate shows that it knew nothing of the values.
     ///
     /// ## References
     ///
@@ -88,15 +94,17 @@ fn look(
     let Some(weight) = Weight::worth_telling(subject, share) else {
         return;
     };
-    let found = expression::hidden(plan, scan, subject.relation_of_node(scan));
+    let mut found = expression::hidden(plan, scan, subject.relation_of_node(scan));
+    found.extend(guessed_cast(plan, id, filter, read, kept));
     let Some(first) = found.first() else { return };
     let table = node::table_name(scan);
     let executed = plan.has_actuals();
     let draft = sink
         .report(
             format!(
-                "{} is computed for {} of {table}, of which {} {}",
+                "{} {} computed for {} of {table}, of which {} {}",
                 first.text,
+                if executed { "is" } else { "would be" },
                 show::rows(read),
                 show::count(kept),
                 if executed {
@@ -139,6 +147,34 @@ fn look(
     if let Some((schema, name)) = node::relation(subject, scan) {
         draft.relation(schema, name);
     }
+}
+
+/// A cast to text, which of a `varchar` is harmless. It is none of those where
+/// the planner did not look into the column's statistics: it then guesses that
+/// one row of 200 is equal, and was far off with that.
+fn guessed_cast<'a>(
+    plan: &PlanGraph,
+    id: NodeId,
+    filter: &'a str,
+    read: f64,
+    kept: f64,
+) -> Option<Hidden<'a>> {
+    let parts = condition::conjuncts(filter);
+    let [part] = parts.as_slice() else {
+        return None;
+    };
+    if part.operator != "=" || condition::casts(part.left) != ["text"] {
+        return None;
+    }
+    let (_, column) = condition::column(part.left)?;
+    let expected = node::estimated_rows(plan, id)?;
+    let guessed = (expected / read - GUESS).abs() < GUESS * 0.1;
+    let far_off = plan.has_actuals() && expected >= kept.max(1.0) * FAR_OFF;
+    (guessed && far_off && condition::names(part.right).is_empty()).then_some(Hidden {
+        text: part.left,
+        column,
+        moveable: true,
+    })
 }
 
 fn counted(

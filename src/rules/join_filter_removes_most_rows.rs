@@ -3,6 +3,7 @@
 use super::support::{condition, flow, node, show, suggest, weight::Weight};
 use crate::declare_rule;
 use crate::finding::{Evidence, Origin, Value};
+use crate::plan::metrics::Metrics;
 use crate::plan::{ConditionRole, NodeId, NodeKind, PlanEdge, PlanGraph};
 use crate::rule::{Rule, Sink};
 use crate::subject::Subject;
@@ -11,6 +12,8 @@ use crate::subject::Subject;
 const LEAST_REMOVED: f64 = 10_000.0;
 /// Where more of the pairs are wanted, the join does its work.
 const MOST_KEPT: f64 = 0.1;
+/// An estimate that is off by that factor chose the nested loop.
+const MISLEADING: f64 = 10.0;
 
 declare_rule! {
     /// ## What it does
@@ -34,7 +37,7 @@ declare_rule! {
     /// ## When it is wrong
     ///
     /// When no equality or index can express the condition, such as a distance
-    /// or an overlap without a GiST index; or when the tables are small and
+    /// or an overlap without an index that serves it; or when the tables are small and
     /// stay so.
     ///
     /// ## References
@@ -122,7 +125,7 @@ fn look(subject: &Subject<'_>, plan: &PlanGraph, id: NodeId, filter: &str, sink:
             show::percent(kept / pairs)
         )
     };
-    let draft = sink
+    let mut draft = sink
         .report(
             message,
             why,
@@ -148,10 +151,31 @@ fn look(subject: &Subject<'_>, plan: &PlanGraph, id: NodeId, filter: &str, sink:
         ))
         .evidence(weight.evidence())
         .suggest(cure(looped, either));
+    if looped
+        && !either
+        && let Some((origin, error)) = misleading(plan, metrics, id)
+    {
+        draft = draft.evidence(Evidence::new(
+            "estimate error where it began",
+            Value::Factor(error),
+            Origin::Plan(origin),
+        ));
+    }
     // An index helps the table that a nested loop looks into.
     if looped && let Some((schema, name)) = node::relation(subject, plan.node(scan)) {
         draft.relation(schema, name);
     }
+}
+
+/// The node whose estimate made so many pairs look like few, and its error.
+fn misleading(plan: &PlanGraph, metrics: &Metrics, join: NodeId) -> Option<(NodeId, f64)> {
+    [PlanEdge::Outer, PlanEdge::Inner]
+        .into_iter()
+        .filter_map(|edge| plan.child(join, edge))
+        .filter(|side| metrics.node(*side).underestimated)
+        .filter_map(|side| Some((metrics.node(side).blame?, metrics.node(side).q_error?)))
+        .filter(|(_, error)| *error >= MISLEADING)
+        .max_by(|(_, a), (_, b)| a.total_cmp(b))
 }
 
 fn cure(looped: bool, either: bool) -> crate::finding::Suggestion {

@@ -26,6 +26,7 @@ pub mod index_searched_many_times;
 pub mod jit_takes_long;
 pub mod join_filter_removes_most_rows;
 pub mod join_without_condition;
+pub mod large_scan_not_parallel;
 pub mod leading_wildcard;
 pub mod locks_many_rows;
 pub mod lossy_bitmap;
@@ -36,6 +37,7 @@ pub mod missing_index;
 pub mod nested_loop_inner_seq_scan;
 pub mod not_in_nullable_subquery;
 pub mod output_takes_long;
+pub mod parallel_query_switched_off;
 pub mod partitions_not_pruned;
 pub mod plan_depends_on_parameter;
 pub mod planner_method_switched_off;
@@ -46,6 +48,7 @@ pub mod result_in_temporary_files;
 pub mod row_estimate_far_off;
 pub mod rows_scattered_over_pages;
 pub mod seq_scan_behind_selective_filter;
+pub mod seq_scan_joined_to_few_rows;
 pub mod sort_spilled_to_disk;
 pub mod sort_without_index_for_limit;
 pub mod stale_or_missing_statistics;
@@ -87,6 +90,7 @@ pub static ALL: &[&dyn Rule] = &[
     &jit_takes_long::JitTakesLong,
     &join_filter_removes_most_rows::JoinFilterRemovesMostRows,
     &join_without_condition::JoinWithoutCondition,
+    &large_scan_not_parallel::LargeScanNotParallel,
     &leading_wildcard::LeadingWildcard,
     &locks_many_rows::LocksManyRows,
     &lossy_bitmap::LossyBitmap,
@@ -97,6 +101,7 @@ pub static ALL: &[&dyn Rule] = &[
     &nested_loop_inner_seq_scan::NestedLoopInnerSeqScan,
     &not_in_nullable_subquery::NotInNullableSubquery,
     &output_takes_long::OutputTakesLong,
+    &parallel_query_switched_off::ParallelQuerySwitchedOff,
     &partitions_not_pruned::PartitionsNotPruned,
     &plan_depends_on_parameter::PlanDependsOnParameter,
     &planner_method_switched_off::PlannerMethodSwitchedOff,
@@ -107,6 +112,7 @@ pub static ALL: &[&dyn Rule] = &[
     &row_estimate_far_off::RowEstimateFarOff,
     &rows_scattered_over_pages::RowsScatteredOverPages,
     &seq_scan_behind_selective_filter::SeqScanBehindSelectiveFilter,
+    &seq_scan_joined_to_few_rows::SeqScanJoinedToFewRows,
     &sort_spilled_to_disk::SortSpilledToDisk,
     &sort_without_index_for_limit::SortWithoutIndexForLimit,
     &stale_or_missing_statistics::StaleOrMissingStatistics,

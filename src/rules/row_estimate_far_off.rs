@@ -4,7 +4,7 @@ use super::support::misled::misled;
 use super::support::{cause, node, show, weight::Weight};
 use crate::declare_rule;
 use crate::finding::{Evidence, Level, Origin, Value};
-use crate::plan::metrics::Metrics;
+use crate::plan::metrics::{Metrics, rows_of_all};
 use crate::plan::{ConditionRole, NodeId, NodeKind, PlanGraph};
 use crate::rule::{Rule, Sink};
 use crate::subject::Subject;
@@ -118,7 +118,13 @@ fn look(subject: &Subject<'_>, plan: &PlanGraph, metrics: &Metrics, id: NodeId, 
     else {
         return;
     };
-    let difference = (actual.rows_per_loop - estimate.rows).abs() * actual.loops;
+    // Below a Gather a plan has the rows of one process: all are told.
+    let (expected, counted) = match rows_of_all(plan, id) {
+        (Some(expected), Some(counted)) => (expected, counted),
+        _ => (estimate.rows, actual.rows_per_loop),
+    };
+    let executions = actual.loops * actual.rows_per_loop / counted.max(actual.rows_per_loop);
+    let difference = (counted - expected).abs() * executions;
     if sink.passes(error < LEAST_ERROR, id, || {
         format!(
             "its estimate is off by {}, under {}",
@@ -155,12 +161,12 @@ fn look(subject: &Subject<'_>, plan: &PlanGraph, metrics: &Metrics, id: NodeId, 
     }
 
     let cause = cause::of(subject, plan, id);
-    let each = if actual.loops > 1.0 { " each time" } else { "" };
+    let each = if executions > 1.0 { " each time" } else { "" };
     let message = format!(
         "{} gives {}{each} where {} were expected ({} {})",
         origin.label(),
-        show::rows(actual.rows_per_loop),
-        show::count(estimate.rows),
+        show::rows(counted),
+        show::count(expected),
         show::factor(error),
         if metrics.node(id).underestimated {
             "more"
@@ -183,11 +189,7 @@ fn look(subject: &Subject<'_>, plan: &PlanGraph, metrics: &Metrics, id: NodeId, 
         .report(
             message,
             why,
-            Evidence::new(
-                "rows expected",
-                Value::Rows(estimate.rows),
-                Origin::Plan(id),
-            ),
+            Evidence::new("rows expected", Value::Rows(expected), Origin::Plan(id)),
         )
         .node(id)
         .span(span(subject, plan, id))
@@ -195,7 +197,7 @@ fn look(subject: &Subject<'_>, plan: &PlanGraph, metrics: &Metrics, id: NodeId, 
         .share(weight.share())
         .evidence(Evidence::new(
             "rows measured",
-            Value::Rows(actual.rows_per_loop),
+            Value::Rows(counted),
             Origin::Plan(id),
         ))
         .evidence(Evidence::new(

@@ -10,7 +10,7 @@ pub mod fingerprint;
 mod placeholder;
 mod precedence;
 mod read;
-mod scan;
+pub(crate) mod scan;
 mod split;
 mod walk;
 

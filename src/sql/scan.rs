@@ -7,7 +7,7 @@
 
 /// Kinds of token. White space gives none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum TokenKind {
+pub(crate) enum TokenKind {
     /// A keyword or an identifier without quotes.
     Word,
     /// `"…"`, `U&"…"`.
@@ -48,27 +48,27 @@ pub(super) enum TokenKind {
 
 /// One token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Token {
-    pub(super) kind: TokenKind,
-    pub(super) start: usize,
-    pub(super) end: usize,
+pub(crate) struct Token {
+    pub(crate) kind: TokenKind,
+    pub(crate) start: usize,
+    pub(crate) end: usize,
     /// An operand was expected where it stands.
-    pub(super) operand_expected: bool,
+    pub(crate) operand_expected: bool,
 }
 
 impl Token {
     /// The characters of the token.
-    pub(super) fn text<'a>(&self, text: &'a str) -> &'a str {
+    pub(crate) fn text<'a>(&self, text: &'a str) -> &'a str {
         text.get(self.start..self.end).unwrap_or("")
     }
 
     /// Whether it is that keyword, in any case of letters.
-    pub(super) fn is_word(&self, text: &str, word: &str) -> bool {
+    pub(crate) fn is_word(&self, text: &str, word: &str) -> bool {
         self.kind == TokenKind::Word && self.text(text).eq_ignore_ascii_case(word)
     }
 
     /// Whether it is that punctuation.
-    pub(super) fn is(&self, text: &str, punctuation: &str) -> bool {
+    pub(crate) fn is(&self, text: &str, punctuation: &str) -> bool {
         self.kind == TokenKind::Punctuation && self.text(text) == punctuation
     }
 }
@@ -157,7 +157,7 @@ const TYPE_WORDS: &[&str] = &[
 ];
 
 /// Whether the word can be a type in front of a constant.
-pub(super) fn is_type_word(word: &str) -> bool {
+pub(crate) fn is_type_word(word: &str) -> bool {
     TYPE_WORDS
         .iter()
         .any(|known| word.eq_ignore_ascii_case(known))
@@ -177,7 +177,7 @@ fn is_word_byte(byte: u8) -> bool {
 
 /// Reads tokens one after the other, so that a large text needs no memory.
 #[derive(Debug)]
-pub(super) struct Scanner<'a> {
+pub(crate) struct Scanner<'a> {
     text: &'a str,
     at: usize,
     /// The last token ends an operand.
@@ -191,7 +191,7 @@ pub(super) struct Scanner<'a> {
 
 impl<'a> Scanner<'a> {
     /// Starts at a byte.
-    pub(super) fn new(text: &'a str, at: usize) -> Self {
+    pub(crate) fn new(text: &'a str, at: usize) -> Self {
         Self {
             text,
             at,
@@ -203,12 +203,12 @@ impl<'a> Scanner<'a> {
     }
 
     /// Where the next token is looked for.
-    pub(super) fn position(&self) -> usize {
+    pub(crate) fn position(&self) -> usize {
         self.at
     }
 
     /// Goes on at a byte further on, as after COPY data.
-    pub(super) fn jump(&mut self, at: usize) {
+    pub(crate) fn jump(&mut self, at: usize) {
         self.at = at;
         self.statement_ended();
     }

@@ -184,7 +184,7 @@ fn column(relation: &mut Relation, rest: &str) {
         other => other,
     };
     let is_text = matches!(base_type, "text" | "varchar" | "bpchar");
-    let keys = ["distinct", "nulls", "width", "correlation", "mcv"];
+    let keys = ["distinct", "nulls", "width", "correlation", "mcv", "hist"];
     let has_stats = keys.iter().any(|key| value(&words, key).is_some());
     relation.columns.push(Column {
         number: i16::try_from(relation.columns.len() + 1).unwrap(),
@@ -209,6 +209,12 @@ fn column(relation: &mut Relation, rest: &str) {
                     let (item, share) = pair.split_once(':')?;
                     Some((item.to_owned(), share.parse().ok()?))
                 })
+                .collect(),
+            // Bounds with `_` for the space within a time.
+            histogram: value(&words, "hist")
+                .into_iter()
+                .flat_map(|list| list.split('|'))
+                .map(|bound| bound.replace('_', " "))
                 .collect(),
             ..ColumnStatistics::default()
         }),

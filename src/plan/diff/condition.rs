@@ -309,10 +309,7 @@ fn canonical(tokens: &[Token<'_>], shape: bool, depth: usize) -> String {
         }
     }
     if let Some((left, operator, right)) = comparison(tokens) {
-        let (left, right) = (
-            canonical(left, shape, depth + 1),
-            canonical(right, shape, depth + 1),
-        );
+        let (left, right) = (side(left, shape, depth + 1), side(right, shape, depth + 1));
         if let Some(other) = commuted(operator)
             && right < left
         {
@@ -321,6 +318,25 @@ fn canonical(tokens: &[Token<'_>], shape: bool, depth: usize) -> String {
         return format!("{left} {operator} {right}");
     }
     joined(tokens, shape, depth)
+}
+
+/// A side of an operator, in parentheses where it holds an operator itself.
+fn side(tokens: &[Token<'_>], shape: bool, depth: usize) -> String {
+    let text = canonical(tokens, shape, depth);
+    let mut nested = 0_usize;
+    let holds_operator = strip(tokens).iter().any(|token| {
+        match token.kind {
+            Kind::Open => nested += 1,
+            Kind::Close => nested = nested.saturating_sub(1),
+            _ => {}
+        }
+        nested == 0 && token.kind == Kind::Operator
+    });
+    if holds_operator {
+        format!("({text})")
+    } else {
+        text
+    }
 }
 
 /// The two sides of the only operator outside of all parentheses.

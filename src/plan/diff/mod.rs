@@ -17,7 +17,7 @@ mod verdict;
 use super::metrics::{self, Metrics};
 use super::{NodeId, PlanGraph};
 
-pub use cause::{Cause, CauseKind, Fact, Quantity};
+pub use cause::{Cause, CauseKind, Fact, Generic, Quantity};
 pub use changes::{Aspect, Change};
 pub use facts::{NodeFacts, Totals, totals};
 pub use verdict::{Measure, NotComparable, Outcome, Verdict, Warning};

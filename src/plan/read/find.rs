@@ -205,7 +205,8 @@ impl<'a> Finder<'a> {
         let end = if doubled { rest.len() } else { read.end };
         let end_line = self.line_at((start + end).saturating_sub(1));
         let missing = read.damage.map(|damage| {
-            let (line, column) = self.place(start + read.end);
+            let end = read.end.min(rest.trim_end().len());
+            let (line, column) = self.place(start + end);
             damaged(damage, line, column, found.is_empty())
         });
         if found.is_empty() {
@@ -352,7 +353,7 @@ impl<'a> Finder<'a> {
 }
 
 /// What to give instead of what has no plan in it.
-pub(super) const HINT: &str = "give what EXPLAIN prints: EXPLAIN (ANALYZE, BUFFERS) in any format, with what psql draws around it or without";
+pub(super) const HINT: &str = "give what EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) prints, or any other format, with what psql draws around it or without";
 
 /// What to do about a plan that ends too early.
 const COPY_ALL: &str =

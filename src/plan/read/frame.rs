@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use unicode_width::UnicodeWidthStr as _;
 
-use super::lines::Line;
+use super::lines::{self, Line};
 use super::text::is_end;
 
 /// The bars between and around columns.
@@ -18,6 +18,50 @@ const WRAP_MARKS: [char; 2] = ['.', '…'];
 /// Takes the lines out of their frames. Lines of one frame get its number, and
 /// the frame itself is dropped.
 pub(super) fn unwrap(lines: Vec<Line<'_>>) -> Vec<Line<'_>> {
+    let mut lines = framed(lines);
+    let mut at = 0;
+    while at < lines.len() {
+        let length = lines
+            .iter()
+            .skip(at)
+            .take_while(|line| line.frame == 0 && !line.is_blank())
+            .count();
+        if let Some(block) = lines.get_mut(at..at + length) {
+            free(block);
+        }
+        at += length + 1;
+    }
+    lines
+}
+
+/// Takes the margin and the marks off lines that stand in no frame: rows
+/// without a heading have both.
+fn free(block: &mut [Line<'_>]) {
+    let margin = block
+        .iter()
+        .map(|line| lines::indent(&line.text))
+        .min()
+        .unwrap_or_default();
+    let marked = block.len() > 2
+        && block
+            .iter()
+            .rev()
+            .skip(1)
+            .all(|line| line.text.ends_with(NEWLINE_MARKS));
+    if margin == 0 && !marked {
+        return;
+    }
+    for line in block {
+        let mut text = line.text.get(margin..).unwrap_or_default();
+        if marked && let Some(rest) = text.strip_suffix(NEWLINE_MARKS) {
+            text = rest.trim_end();
+        }
+        line.text = Cow::Owned(text.to_owned());
+    }
+}
+
+/// Takes the lines out of the frames that are drawn.
+fn framed(lines: Vec<Line<'_>>) -> Vec<Line<'_>> {
     if !lines.iter().any(|line| may_frame(&line.text)) {
         return lines;
     }
@@ -286,7 +330,9 @@ pub(super) fn prompted(trimmed: &str) -> Option<&str> {
     }
     let name = prompt.trim_end_matches(['*', '!', '?']);
     let name = name.strip_suffix(['=', '-', '(', '\'', '"', '^', '@', '$'])?;
-    let plain = !name.is_empty()
+    // A row that was broken may look alike, and ends with a mark.
+    let plain = name.starts_with(|first: char| first.is_alphanumeric() || first == '_')
+        && !rest.trim_start().starts_with(NEWLINE_MARKS)
         && name.len() <= 64
         && name.chars().all(|letter| {
             letter.is_alphanumeric() || matches!(letter, '_' | '-' | '.' | '@' | ':' | '/')
@@ -337,13 +383,13 @@ fn records<'a>(lines: &[Line<'a>], at: usize) -> (Vec<Line<'a>>, usize) {
     let mut rows: Vec<Line<'a>> = Vec::new();
     let mut next = at;
     // Where the values begin, told by the first row of a record.
-    let mut name = 0;
+    let mut name = Name::default();
     let mut wrapped = false;
     while let Some(line) = lines.get(next) {
         let trimmed = line.text.trim();
         if is_record(trimmed) {
             next += 1;
-            name = 0;
+            name = Name::default();
             wrapped = false;
             continue;
         }
@@ -373,7 +419,7 @@ fn records<'a>(lines: &[Line<'a>], at: usize) -> (Vec<Line<'a>>, usize) {
         let upcoming = lines
             .get(next + 1)
             .filter(|next| !is_record(&next.text))
-            .and_then(|next| cell(&next.text, &mut name.clone()));
+            .and_then(|next| cell(&next.text, &mut { name }));
         if let Some((_, next_mark, false)) = upcoming {
             if let Some(rest) = value.trim_end().strip_suffix(NEWLINE_MARKS) {
                 value = rest.trim_end();
@@ -400,61 +446,75 @@ fn records<'a>(lines: &[Line<'a>], at: usize) -> (Vec<Line<'a>>, usize) {
     (rows, next)
 }
 
+/// The column of names in an expanded result.
+#[derive(Debug, Clone, Copy, Default)]
+struct Name {
+    /// Its width; 0 until it is known.
+    width: usize,
+    /// A bar stands between names and values.
+    barred: bool,
+    /// Bars stand around the row.
+    boxed: bool,
+}
+
 /// A row of an expanded result: the value, the mark before it, and whether the
 /// row names its column.
-fn cell<'a>(line: &'a str, name: &mut usize) -> Option<(&'a str, char, bool)> {
+fn cell<'a>(line: &'a str, name: &mut Name) -> Option<(&'a str, char, bool)> {
     let mut rest = line;
-    let mut bars = 0;
     // A border of 2 stands around the row.
-    if let Some(inner) = line.trim_start().strip_prefix(BARS) {
+    let outer = line.trim_start().strip_prefix(BARS);
+    if let Some(inner) = outer.filter(|_| name.width == 0 || name.boxed) {
         rest = inner;
-        let end = rest.trim_end();
-        if let Some(inner) = end.strip_suffix(BARS) {
+        if let Some(inner) = rest.trim_end().strip_suffix(BARS) {
             rest = inner;
         }
-        bars = 1;
     }
-    let separator = |letter: char| BARS.contains(&letter) || matches!(letter, ':' | ';');
     let title = "QUERY PLAN";
-    if let Some(at) = rest.find(title)
-        && rest.get(..at).is_some_and(|lead| lead.trim().is_empty())
-    {
+    let titled = rest
+        .find(title)
+        .filter(|at| rest.get(..*at).is_some_and(|lead| lead.trim().is_empty()));
+    if let Some(at) = titled {
         let after = rest.get(at + title.len()..)?;
-        *name = at + title.len() + bars;
         let after = after.strip_prefix(' ').unwrap_or(after);
-        let value = after.strip_prefix(BARS).unwrap_or(after);
-        let value = value.strip_prefix(' ').unwrap_or(value);
+        let value = after.strip_prefix(BARS);
+        *name = Name {
+            width: at + title.len(),
+            barred: value.is_some(),
+            boxed: outer.is_some(),
+        };
+        let value = match value {
+            Some(value) => value.strip_prefix(' ').unwrap_or(value),
+            None => after,
+        };
         return Some((value, ' ', true));
     }
-    if *name == 0 {
+    if name.width == 0 {
         // A heading in another language.
         let (title, value) = rest.split_once(BARS)?;
         if title.trim().is_empty() {
             return None;
         }
-        *name = title.trim_end().width() + bars;
+        *name = Name {
+            width: title.trim_end().width(),
+            barred: true,
+            boxed: outer.is_some(),
+        };
         return Some((value.strip_prefix(' ').unwrap_or(value), ' ', true));
     }
     // The name's column is blank.
-    let blank: usize = rest
-        .chars()
-        .take_while(|letter| *letter == ' ')
-        .count()
-        .min(*name + 1 - bars);
-    let after = rest.get(blank..)?;
-    let (mark_of_bar, after) = match after.chars().next() {
-        Some(letter) if separator(letter) => (letter, after.get(letter.len_utf8()..)?),
-        _ if blank >= *name - bars => (' ', after),
-        _ => return None,
-    };
-    let (mark, value) = match after.chars().next() {
-        Some(letter) if letter == ' ' || WRAP_MARKS.contains(&letter) => {
-            (letter, after.get(letter.len_utf8()..)?)
-        }
-        _ => (' ', after),
-    };
-    let mark = if mark_of_bar == ';' { ';' } else { mark };
-    Some((value, mark, false))
+    let lead = name.width + usize::from(name.barred);
+    let (blank, after) = rest.split_at_checked(lead)?;
+    if !blank.trim().trim_end_matches(NEWLINE_MARKS).is_empty() {
+        return None;
+    }
+    let mut letters = after.chars();
+    let bar = if name.barred { letters.next()? } else { ' ' };
+    if name.barred && !(BARS.contains(&bar) || matches!(bar, ':' | ';' | ' ')) {
+        return None;
+    }
+    let mark = letters.next().unwrap_or(' ');
+    let mark = if bar == ';' { ';' } else { mark };
+    Some((letters.as_str(), mark, false))
 }
 
 /// An expanded result without alignment: `QUERY PLAN|Seq Scan on t`.

@@ -90,7 +90,8 @@ pub fn looks_like_plan(text: &str) -> bool {
     if body.starts_with(['[', '{']) {
         return true;
     }
-    let is_sql = statement::begins(body);
+    // `Update on t`, `Merge Join` and `Values Scan on v` are no SQL.
+    let is_sql = statement::begins(body) && !text::begins(&lines::of(first_lines(body)), 0);
     let lines = lines::of(text);
     let mut lexer = statement::Lexer::default();
     for (at, line) in lines.iter().enumerate() {
@@ -145,6 +146,14 @@ pub fn read(text: &str) -> Reading {
         reading.problems.push(nothing(text));
     }
     reading
+}
+
+/// The first lines of a text, enough to tell how it begins.
+fn first_lines(text: &str) -> &str {
+    text.match_indices('\n')
+        .nth(20)
+        .and_then(|(end, _)| text.get(..end))
+        .unwrap_or(text)
 }
 
 /// What a text without a plan is instead.

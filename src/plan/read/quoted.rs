@@ -117,6 +117,8 @@ fn first_cell(lines: &[Line<'_>]) -> Option<usize> {
             || inner.starts_with("- Plan:")
             || plain == "QUERY PLAN"
             || text::begins(&one, 0)
+            || text::is_property(plain)
+            || text::is_known_child(plain)
             || below
         {
             return Some(at);

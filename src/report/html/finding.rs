@@ -101,10 +101,6 @@ impl FindingPage<'_> {
             other => Html::text(text::shorten(&summary::origin(other), 500).0),
         }
     }
-
-    fn evidence_text<'e>(&self, evidence: &'e Evidence) -> &'e str {
-        text::shorten(&evidence.text, 2_000).0
-    }
 }
 
 impl SuggestionPage<'_> {

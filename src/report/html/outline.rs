@@ -93,7 +93,7 @@ pub(super) fn draw(picture: &Picture<'_>) -> String {
                     picture.prefix,
                     depth.min(DEEPEST),
                     format::count(group.members.len() as f64),
-                    text::escape(kind),
+                    text::escape(text::shorten(kind, 120).0),
                     text::escape(&picture.amount(group.own)),
                 ));
                 open.push(Step::Close);

@@ -172,6 +172,9 @@
         const fit = Math.min(1, (view.clientWidth - 14) / box.width, (innerHeight * 0.78 - 14) / box.height);
         zoom(button.dataset.zoom === "fit" ? fit : button.dataset.zoom === "in" ? scale * 1.25 : scale / 1.25);
       });
+      // A tree that is a little too wide is made to fit.
+      const room = tree.parentElement.clientWidth - 14;
+      if (room > 0 && box.width > room) zoom(Math.max(0.75, room / box.width));
       // A small screen begins with rows.
       const rows = plan.querySelector(".vr");
       if (rows && innerWidth < 700) rows.checked = true;

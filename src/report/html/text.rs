@@ -10,20 +10,33 @@ use askama::filters::Escaper;
 #[derive(Debug, Clone, Copy)]
 pub struct Visible;
 
+/// Characters that a template shows of one text: names and literals can be of
+/// any length, and what must be whole is not written by the escaper.
+const MOST: usize = 4_000;
+
 impl Escaper for Visible {
     fn write_escaped_str<W: Write>(&self, mut dest: W, string: &str) -> fmt::Result {
-        let mut rest = string;
-        while let Some((at, odd)) = rest.char_indices().find(|(_, c)| !is_plain(*c)) {
-            let (before, after) = rest.split_at_checked(at).unwrap_or((rest, ""));
-            dest.write_str(before)?;
-            rest = after.get(odd.len_utf8()..).unwrap_or_default();
-            // Line ends of Windows are line ends.
-            if odd != '\r' || !rest.starts_with('\n') {
-                write_odd(&mut dest, odd)?;
-            }
+        let (kept, lost) = shorten(string, MOST);
+        write_escaped(&mut dest, kept)?;
+        if lost > 0 {
+            write!(dest, "… {lost} more characters")?;
         }
-        dest.write_str(rest)
+        Ok(())
     }
+}
+
+fn write_escaped(dest: &mut impl Write, string: &str) -> fmt::Result {
+    let mut rest = string;
+    while let Some((at, odd)) = rest.char_indices().find(|(_, c)| !is_plain(*c)) {
+        let (before, after) = rest.split_at_checked(at).unwrap_or((rest, ""));
+        dest.write_str(before)?;
+        rest = after.get(odd.len_utf8()..).unwrap_or_default();
+        // Line ends of Windows are line ends.
+        if odd != '\r' || !rest.starts_with('\n') {
+            write_odd(dest, odd)?;
+        }
+    }
+    dest.write_str(rest)
 }
 
 /// Characters that stand for themselves in text and in quoted attributes.
@@ -83,7 +96,7 @@ pub fn escape(text: &str) -> String {
 /// Adds the text, escaped.
 pub fn push(out: &mut String, text: &str) {
     // Writing to a string cannot fail.
-    _ = Visible.write_escaped_str(out, text);
+    _ = write_escaped(out, text);
 }
 
 /// As much of the text as a page can bear, and how many characters it lost.

@@ -362,10 +362,10 @@ pub(super) fn described(picture: &Picture<'_>, at: usize) -> String {
     };
     let mut said = String::new();
     if let Some(role) = &node.role {
-        said.push_str(role);
+        said.push_str(text::shorten(role, 100).0);
         said.push_str(": ");
     }
-    said.push_str(&node.label);
+    said.push_str(text::shorten(&node.label, 300).0);
     if node.never_executed {
         said.push_str(", never executed");
         return prose::cut(&said, 300);

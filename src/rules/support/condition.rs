@@ -267,7 +267,11 @@ fn identifiers(text: &str, mut each: impl FnMut(String, &str, char)) {
         let starts_name = first == '"' || first.is_alphabetic() || first == '_';
         if starts_name && let Some((name, after)) = identifier(rest) {
             each(name, after, before);
-            rest = after;
+            rest = if before == ':' {
+                after_type(after)
+            } else {
+                after
+            };
             before = 'a';
             continue;
         }
@@ -282,6 +286,32 @@ fn identifiers(text: &str, mut each: impl FnMut(String, &str, char)) {
         }
         rest = rest.get(first.len_utf8()..).unwrap_or("");
         before = first;
+    }
+}
+
+/// What follows the further words of a type: `timestamp(3) with time zone`.
+fn after_type(text: &str) -> &str {
+    let mut rest = text;
+    loop {
+        let next = rest.trim_start();
+        if let Some(inside) = next.strip_prefix('(')
+            && let Some((size, after)) = inside.split_once(')')
+            && size.chars().all(|c| c.is_ascii_digit() || c == ',')
+        {
+            rest = after;
+            continue;
+        }
+        match identifier(next) {
+            Some((word, after))
+                if matches!(
+                    word.as_str(),
+                    "with" | "without" | "time" | "zone" | "precision" | "varying"
+                ) =>
+            {
+                rest = after;
+            }
+            _ => return rest,
+        }
     }
 }
 
@@ -367,6 +397,11 @@ mod tests {
             names("((lower(o.email) = 'total'::text) AND (a > $1))"),
             ["email", "AND", "a"]
         );
+        assert_eq!(
+            names("(date_trunc('day'::text, at) = '2024-01-01'::timestamp(3) with time zone)"),
+            ["at"]
+        );
+        assert_eq!(names("((x)::double precision > y)"), ["x", "y"]);
     }
 
     #[test]

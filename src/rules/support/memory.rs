@@ -50,7 +50,7 @@ pub(crate) fn hash_mem_multiplier(subject: &Subject<'_>) -> f64 {
 }
 
 /// A size as `SHOW` prints it.
-fn bytes(text: &str) -> Option<f64> {
+pub(crate) fn bytes(text: &str) -> Option<f64> {
     let end = text
         .find(|character: char| !(character.is_ascii_digit() || character == '.'))
         .unwrap_or(text.len());

@@ -1,5 +1,10 @@
 //! Which decisions of the planner a wrong estimate spoilt, and what they take.
 
+use std::collections::BTreeSet;
+
+use petgraph::Direction;
+use petgraph::visit::EdgeRef as _;
+
 use crate::plan::metrics::Metrics;
 use crate::plan::{NodeId, NodeKind, PlanEdge, PlanGraph, PlanNode};
 
@@ -64,9 +69,17 @@ pub(crate) fn misled(plan: &PlanGraph, metrics: &Metrics, id: NodeId) -> Misled 
     };
     let mut nested_loop = None;
     let mut at = id;
+    // Each CTE is left by its readers once.
+    let mut left: BTreeSet<NodeId> = BTreeSet::new();
     while let Some((edge, up)) = plan.parent(at) {
         if matches!(edge, PlanEdge::InitPlan | PlanEdge::SubPlan) {
-            break;
+            match reader(plan, metrics, at) {
+                Some(reader) if left.insert(at) => {
+                    at = reader;
+                    continue;
+                }
+                _ => break,
+            }
         }
         let node = plan.node(up);
         let own_share = metrics.node(up).self_share;
@@ -87,6 +100,14 @@ pub(crate) fn misled(plan: &PlanGraph, metrics: &Metrics, id: NodeId) -> Misled 
                 }
                 share += part;
                 say(up, text, part);
+            }
+            NodeKind::BitmapHeapScan if under => {
+                share += own_share * PART;
+                say(
+                    up,
+                    format!("an index was chosen to fetch {}", counted(node)),
+                    own_share * PART,
+                );
             }
             NodeKind::Hash if under && batches(node) > 1.0 => {
                 share += own_share * PART;
@@ -145,6 +166,19 @@ pub(crate) fn misled(plan: &PlanGraph, metrics: &Metrics, id: NodeId) -> Misled 
         nested_loop,
         spoilt,
     }
+}
+
+/// The dearest scan of the CTE that is computed at that node.
+fn reader(plan: &PlanGraph, metrics: &Metrics, cte: NodeId) -> Option<NodeId> {
+    plan.graph
+        .edges_directed(cte, Direction::Incoming)
+        .filter(|edge| *edge.weight() == PlanEdge::ReadsCte)
+        .map(|edge| edge.source())
+        .filter(|reader| plan.node(*reader).kind == NodeKind::CteScan)
+        .max_by(|a, b| {
+            let share = |id: &NodeId| metrics.node(*id).total_share;
+            share(a).total_cmp(&share(b)).then(b.cmp(a))
+        })
 }
 
 fn went_to_disk() -> String {

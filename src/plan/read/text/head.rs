@@ -61,6 +61,10 @@ fn numbers<'a>(line: &'a str, head: &mut Head) -> &'a str {
         };
         let (before, group) = rest.split_at(start);
         let closed = group.ends_with(')');
+        // What ends within quotes is a part of a name.
+        if !closed && before.matches('"').count() % 2 == 1 {
+            return rest;
+        }
         let inside = group.trim_start_matches('(').trim_end_matches(')');
         let taken = if inside.starts_with("cost=") || inside.starts_with("cost ") {
             !head.costs && costs(inside, closed, head)

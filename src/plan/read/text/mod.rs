@@ -69,7 +69,8 @@ fn follows(lines: &[Line<'_>], at: usize, column_of_node: usize) -> bool {
         let trimmed = next.text.trim();
         arrow(trimmed).is_some()
             || is_label(trimmed)
-            || column(next) > column_of_node && property::split(trimmed).is_some()
+            || column(next) > column_of_node
+                && (property::split(trimmed).is_some() || head::modified_target(trimmed).is_some())
             || footer_line(trimmed)
     })
 }
@@ -104,6 +105,11 @@ fn wrapped_head(lines: &[Line<'_>], at: usize) -> bool {
     let (text, taken) = Joiner::new(lines.get(at..lines.len().min(at + 40)).unwrap_or_default())
         .node(lines, at, true);
     taken > 1 && begins_a_node(text.trim())
+}
+
+/// Whether a line is a property of a node.
+pub(super) fn is_property(line: &str) -> bool {
+    property::split(line).is_some_and(|(key, value)| !key.ends_with(' ') && !value.is_empty())
 }
 
 /// Whether a line is that of a node with its numbers.

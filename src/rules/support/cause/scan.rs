@@ -108,7 +108,7 @@ fn scan_cause(
                 .filter(|rows| rows.more())
                 .and_then(|rows| misjudged_alone(table, compared, rows));
             match alone {
-                Some(one) => one_column(table, &one, None),
+                Some(one) => one_column(table, &one, rows),
                 None => several_columns(table, &compared.columns, &compared.operators),
             }
         }

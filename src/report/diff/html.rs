@@ -1,0 +1,207 @@
+//! The comparison as a page of its own.
+
+use std::io::{self, Write};
+
+use super::rows::{self, Row};
+use super::text;
+use crate::report::format;
+use crate::report::html::text::escape;
+use crate::report::html::{Html, page};
+use crate::report::model::diff::{DiffOutcome, DiffReport, DiffStatus, PlanComparison, SqlChange};
+
+pub(super) fn render(report: &DiffReport, out: &mut dyn Write) -> io::Result<()> {
+    let several = report.comparisons.len() + report.unpaired.len() > 1;
+    let mut body = String::from("<main class=\"plan-diff\">\n<h1>Plans compared</h1>\n");
+    if several {
+        body.push_str(&format!("<p>{}</p>\n", escape(&text::totals(report))));
+    }
+    for (at, comparison) in report.comparisons.iter().enumerate() {
+        section(comparison, several, at + 1, &mut body);
+    }
+    if !report.unpaired.is_empty() {
+        body.push_str("<section><h2>Plans without a counterpart</h2>\n<ul>\n");
+        for plan in &report.unpaired {
+            body.push_str(&format!(
+                "<li>{}, plan {}{}</li>\n",
+                escape(&plan.plan.file),
+                plan.plan.number,
+                plan.sql.as_deref().map_or_else(String::new, |sql| format!(
+                    "<pre><code>{}</code></pre>",
+                    escape(sql)
+                ))
+            ));
+        }
+        body.push_str("</ul></section>\n");
+    }
+    if !report.problems.is_empty() {
+        body.push_str("<section><h2>Problems</h2>\n<ul>\n");
+        for problem in &report.problems {
+            body.push_str(&format!("<li>{}</li>\n", escape(&problem.message)));
+        }
+        body.push_str("</ul></section>\n");
+    }
+    body.push_str("</main>\n");
+    let title = match report.comparisons.as_slice() {
+        [only] => rows::title(only, false),
+        _ => "Plans compared".to_owned(),
+    };
+    out.write_all(page(&title, &Html::trusted(body)).as_bytes())
+}
+
+fn section(found: &PlanComparison, several: bool, number: usize, body: &mut String) {
+    let outcome = match found.verdict.outcome {
+        DiffOutcome::Better => "better",
+        DiffOutcome::Worse => "worse",
+        DiffOutcome::Same => "same",
+        DiffOutcome::NotComparable => "not-comparable",
+    };
+    body.push_str(&format!(
+        "<section aria-labelledby=\"pair-{number}\">\n<h2 id=\"pair-{number}\">{}</h2>\n<p class=\"verdict verdict-{outcome}\"><strong>{}</strong></p>\n",
+        escape(&rows::title(found, several)),
+        escape(&found.verdict.summary)
+    ));
+    for plan in [&found.before, &found.after] {
+        if let Some(missing) = &plan.incomplete {
+            body.push_str(&format!(
+                "<p class=\"warning\">{} is incomplete: {}</p>\n",
+                escape(&plan.file),
+                escape(missing)
+            ));
+        }
+    }
+    for warning in &found.verdict.warnings {
+        body.push_str(&format!("<p class=\"warning\">{}</p>\n", escape(warning)));
+    }
+    if !found.causes.is_empty() {
+        body.push_str("<h3>Why</h3>\n<ol>\n");
+        for cause in &found.causes {
+            body.push_str(&format!("<li>{}", escape(&cause.message)));
+            let facts: Vec<String> = rows::facts(cause)
+                .into_iter()
+                .chain(rows::weight(cause, found))
+                .map(|fact| format!("<li>{}</li>", escape(&fact)))
+                .collect();
+            if !facts.is_empty() {
+                body.push_str(&format!("<ul>{}</ul>", facts.concat()));
+            }
+            body.push_str("</li>\n");
+        }
+        body.push_str("</ol>\n");
+    }
+    if let Some(account) = rows::account(found) {
+        body.push_str(&format!(
+            "<h3>Where the time differs</h3>\n<p>{}</p>\n<ul>\n",
+            escape(&account)
+        ));
+        for (ms, label) in rows::carriers(found) {
+            body.push_str(&format!(
+                "<li><strong>{}</strong> {}</li>\n",
+                escape(&ms),
+                escape(&label)
+            ));
+        }
+        body.push_str("</ul>\n");
+    }
+    body.push_str("<h3>Totals</h3>\n<table><thead><tr><th scope=\"col\">number</th><th scope=\"col\">before</th><th scope=\"col\">after</th><th scope=\"col\">difference</th></tr></thead><tbody>\n");
+    for [name, before, after, change] in rows::totals(found) {
+        body.push_str(&format!(
+            "<tr><th scope=\"row\">{}</th><td class=\"number\">{}</td><td class=\"number\">{}</td><td>{}</td></tr>\n",
+            escape(&name),
+            escape(&before),
+            escape(&after),
+            escape(&change)
+        ));
+    }
+    body.push_str("</tbody></table>\n");
+    settings(found, body);
+    sql(found, body);
+    plan(found, body);
+    body.push_str("</section>\n");
+}
+
+fn settings(found: &PlanComparison, body: &mut String) {
+    if found.settings.is_empty() {
+        return;
+    }
+    body.push_str("<h3>Settings</h3>\n<table><thead><tr><th scope=\"col\">setting</th><th scope=\"col\">before</th><th scope=\"col\">after</th></tr></thead><tbody>\n");
+    for setting in &found.settings {
+        let cell = |value: &Option<String>| {
+            value
+                .as_deref()
+                .map_or_else(|| "not printed".to_owned(), escape)
+        };
+        body.push_str(&format!(
+            "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td></tr>\n",
+            escape(&setting.name),
+            cell(&setting.before),
+            cell(&setting.after)
+        ));
+    }
+    body.push_str("</tbody></table>\n");
+}
+
+fn sql(found: &PlanComparison, body: &mut String) {
+    let Some(sql) = &found.sql else { return };
+    body.push_str("<h3>SQL</h3>\n<pre class=\"sql-diff\"><code>");
+    for line in &sql.lines {
+        let text = escape(&line.text);
+        body.push_str(&match line.change {
+            SqlChange::Kept => format!("  {text}\n"),
+            SqlChange::Gone => format!("<del>- {text}</del>\n"),
+            SqlChange::New => format!("<ins>+ {text}</ins>\n"),
+        });
+    }
+    body.push_str("</code></pre>\n");
+}
+
+fn plan(found: &PlanComparison, body: &mut String) {
+    let columns = rows::columns(found, false);
+    body.push_str("<h3>Plan</h3>\n<table class=\"plan-table\"><thead><tr><th scope=\"col\"><abbr title=\"~ changed, - gone, + new\">±</abbr></th><th scope=\"col\">node</th>");
+    for column in &columns {
+        body.push_str(&format!(
+            "<th scope=\"col\">{} before</th><th scope=\"col\">after</th>",
+            column.title
+        ));
+    }
+    body.push_str("</tr></thead><tbody>\n");
+    // A page has room for every node.
+    for row in rows::rows(found, found.nodes.len() <= 5_000) {
+        let node = match row {
+            Row::Node(node) => node,
+            Row::Gap(hidden) => {
+                body.push_str(&format!(
+                    "<tr><td></td><td colspan=\"{}\">… {} that differ less</td></tr>\n",
+                    columns.len() * 2 + 1,
+                    format::plural(hidden, "node", "nodes")
+                ));
+                continue;
+            }
+        };
+        let status = match node.status {
+            DiffStatus::Same => "same",
+            DiffStatus::Changed => "changed",
+            DiffStatus::Gone => "gone",
+            DiffStatus::New => "new",
+        };
+        // The depth is drawn by characters, which need no style.
+        let indent = "· ".repeat(node.depth.min(40));
+        body.push_str(&format!(
+            "<tr class=\"node-{status}\"><td title=\"{status}\">{}</td><td><span aria-hidden=\"true\">{indent}</span>{}",
+            rows::mark(node.status),
+            escape(&rows::label(node))
+        ));
+        let details: Vec<String> = rows::details(node)
+            .iter()
+            .map(|detail| format!("<br><small>{}</small>", escape(detail)))
+            .collect();
+        body.push_str(&details.concat());
+        body.push_str("</td>");
+        for column in &columns {
+            for cell in column.cells(node) {
+                body.push_str(&format!("<td class=\"number\">{}</td>", escape(&cell)));
+            }
+        }
+        body.push_str("</tr>\n");
+    }
+    body.push_str("</tbody></table>\n");
+}
