@@ -71,7 +71,7 @@ fn what_cannot_be_read_is_named_with_the_next_step() {
         ("notes.json", "not a plan", "FORMAT JSON"),
         (
             "cut.json",
-            "line 2, column 16: the text ends too early",
+            "line 2, column 16: the text ends",
             "the end is missing",
         ),
         ("broken.json", "line 2, column 14", "check that line"),

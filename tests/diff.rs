@@ -51,7 +51,8 @@ fn assert_account(found: &Value) {
     let parts =
         number("nodes_ms") + number("triggers_ms") + number("outside_ms") + number("rounding_ms");
     assert!((parts - number("whole_ms")).abs() < 1e-6);
-    let whole = found["verdict"]["after"].as_f64().unwrap() - found["verdict"]["before"].as_f64().unwrap();
+    let whole =
+        found["verdict"]["after"].as_f64().unwrap() - found["verdict"]["before"].as_f64().unwrap();
     assert!((whole - number("whole_ms")).abs() < 1e-6);
 }
 
@@ -76,10 +77,18 @@ fn a_new_index_is_the_cause_of_a_faster_plan() {
     assert_eq!(code, Some(0));
     assert_eq!(kinds(&found)[0], "index", "{found:#}");
     let message = found["causes"][0]["message"].as_str().unwrap();
-    assert!(message.contains("orders_status_idx") && message.contains("nothing else"), "{message}");
+    assert!(
+        message.contains("orders_status_idx") && message.contains("nothing else"),
+        "{message}"
+    );
     let orders = scan(&found, "orders");
     assert_eq!(orders["status"], "changed");
-    assert!(orders["label_before"].as_str().unwrap().starts_with("Seq Scan"));
+    assert!(
+        orders["label_before"]
+            .as_str()
+            .unwrap()
+            .starts_with("Seq Scan")
+    );
     assert_account(&found);
 }
 
@@ -116,16 +125,27 @@ fn costs_are_compared_where_nothing_else_changed() {
     // One was executed and the other was not.
     let (found, _) = compare("cost_before.json", "index_after.json", &[]);
     assert_eq!(found["verdict"]["measure"], "cost");
-    let (found, code) = compare("cost_before.json", "index_after.json", &["--measure", "time"]);
+    let (found, code) = compare(
+        "cost_before.json",
+        "index_after.json",
+        &["--measure", "time"],
+    );
     assert_eq!(found["verdict"]["outcome"], "not_comparable");
     assert_eq!(code, Some(2));
 }
 
 #[test]
 fn more_memory_keeps_a_sort_off_the_disk() {
-    let (found, _) = compare("memory_before.json", "memory_after.json", &["--measure", "buffers"]);
+    let (found, _) = compare(
+        "memory_before.json",
+        "memory_after.json",
+        &["--measure", "buffers"],
+    );
     let kinds = kinds(&found);
-    assert!(kinds.contains(&"setting") && kinds.contains(&"spill"), "{found:#}");
+    assert!(
+        kinds.contains(&"setting") && kinds.contains(&"spill"),
+        "{found:#}"
+    );
     let setting = found["causes"]
         .as_array()
         .unwrap()
@@ -133,14 +153,21 @@ fn more_memory_keeps_a_sort_off_the_disk() {
         .find(|cause| cause["kind"] == "setting")
         .unwrap();
     let message = setting["message"].as_str().unwrap();
-    assert!(message.contains("work_mem") && message.contains("1MB") && message.contains("64MB"), "{message}");
+    assert!(
+        message.contains("work_mem") && message.contains("1MB") && message.contains("64MB"),
+        "{message}"
+    );
     assert_eq!(found["settings"][0]["name"], "work_mem");
     assert_eq!(found["changed_nodes"], 0);
 }
 
 #[test]
 fn a_table_that_grew_is_the_cause() {
-    let (found, _) = compare("rows_before.json", "rows_after.json", &["--measure", "buffers"]);
+    let (found, _) = compare(
+        "rows_before.json",
+        "rows_after.json",
+        &["--measure", "buffers"],
+    );
     assert_eq!(found["verdict"]["outcome"], "worse", "{found:#}");
     let grown = found["causes"]
         .as_array()
@@ -148,8 +175,20 @@ fn a_table_that_grew_is_the_cause() {
         .iter()
         .find(|cause| cause["kind"] == "rows")
         .expect("a cause");
-    assert!(grown["message"].as_str().unwrap().contains("orders has grown"), "{grown}");
-    assert!(grown["message"].as_str().unwrap().contains("100,000 → 300,000"), "{grown}");
+    assert!(
+        grown["message"]
+            .as_str()
+            .unwrap()
+            .contains("orders has grown"),
+        "{grown}"
+    );
+    assert!(
+        grown["message"]
+            .as_str()
+            .unwrap()
+            .contains("100,000 → 300,000"),
+        "{grown}"
+    );
 }
 
 #[test]
@@ -164,7 +203,13 @@ fn new_statistics_are_told_from_new_rows() {
         .iter()
         .find(|cause| cause["kind"] == "estimates")
         .unwrap();
-    assert!(estimates["message"].as_str().unwrap().contains("statistics"), "{estimates}");
+    assert!(
+        estimates["message"]
+            .as_str()
+            .unwrap()
+            .contains("statistics"),
+        "{estimates}"
+    );
     // The join is one node that changed its method.
     let join = &found["nodes"][1];
     assert_eq!(join["status"], "changed", "{found:#}");
@@ -227,7 +272,11 @@ fn every_format_says_the_same() {
             _ => ended.out.clone(),
         };
         ended.assert(0, &[], &[]);
-        for piece in ["better: execution time", "orders_status_idx", "Where the time differs"] {
+        for piece in [
+            "better: execution time",
+            "orders_status_idx",
+            "Where the time differs",
+        ] {
             assert!(out.contains(piece), "{format}: no {piece}:\n{out}");
         }
     }
@@ -235,7 +284,10 @@ fn every_format_says_the_same() {
         .assert(0, &[], &[]);
     #[expect(clippy::disallowed_methods, reason = "the program wrote it")]
     let page = std::fs::read_to_string(desk.path("page.html")).unwrap();
-    assert!(page.to_ascii_lowercase().starts_with("<!doctype html>"), "{page}");
+    assert!(
+        page.to_ascii_lowercase().starts_with("<!doctype html>"),
+        "{page}"
+    );
 }
 
 #[test]
@@ -265,8 +317,23 @@ fn files_of_several_plans_are_paired_by_their_queries() {
             "Actual Total Time": {ms}, "Actual Rows": 1, "Actual Loops": 1}}, "Execution Time": {ms}}}"#
         )
     };
-    desk.write("a.json", format!("[{},{},{}]", plan("select * from a", "a", 10.0), plan("select * from b where x = 1", "b", 20.0), plan("select * from c", "c", 5.0)))
-        .write("b.json", format!("[{},{}]", plan("select * from b where x = 2", "b", 90.0), plan("select *  from a;", "a", 10.0)));
+    desk.write(
+        "a.json",
+        format!(
+            "[{},{},{}]",
+            plan("select * from a", "a", 10.0),
+            plan("select * from b where x = 1", "b", 20.0),
+            plan("select * from c", "c", 5.0)
+        ),
+    )
+    .write(
+        "b.json",
+        format!(
+            "[{},{}]",
+            plan("select * from b where x = 2", "b", 90.0),
+            plan("select *  from a;", "a", 10.0)
+        ),
+    );
     let ended = desk.run(&["diff", "a.json", "b.json", "--format", "json"]);
     assert_eq!(ended.code, Some(1));
     let report = ended.json_of(&pgadvise::report::diff::schema());
@@ -274,7 +341,12 @@ fn files_of_several_plans_are_paired_by_their_queries() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|pair| (pair["before"]["number"].as_u64().unwrap(), pair["after"]["number"].as_u64().unwrap()))
+        .map(|pair| {
+            (
+                pair["before"]["number"].as_u64().unwrap(),
+                pair["after"]["number"].as_u64().unwrap(),
+            )
+        })
         .collect();
     assert_eq!(pairs, [(1, 2), (2, 1)]);
     assert_eq!(report["unpaired"][0]["plan"]["number"], 3);

@@ -238,8 +238,14 @@ fn a_log_becomes_a_table_and_a_plan_a_query() {
     assert_eq!(worst["statement"], 0);
     assert_eq!(worst["databases"][0]["name"], "shop");
     assert_eq!(worst["users"][0]["calls"], 2);
-    assert_eq!(report["statements"][0]["sql"], "select * from t where a = 77");
-    assert_eq!(report["statements"][0]["plan"]["nodes"][0]["label"], "Seq Scan on t");
+    assert_eq!(
+        report["statements"][0]["sql"],
+        "select * from t where a = 77"
+    );
+    assert_eq!(
+        report["statements"][0]["plan"]["nodes"][0]["label"],
+        "Seq Scan on t"
+    );
     assert_eq!(report["statements"].as_array().unwrap().len(), 2);
 
     desk.run(&["report", "pg.log", "--top", "1"]).assert(
@@ -252,14 +258,22 @@ fn a_log_becomes_a_table_and_a_plan_a_query() {
         ],
         &[],
     );
-    desk.run(&["report", "pg.log", "--format", "markdown"]).assert(
-        0,
-        &["| 1 | 400 ms |", "select \\* from t where a = ?", "pg.log:41, 300 ms"],
-        &[],
-    );
+    desk.run(&["report", "pg.log", "--format", "markdown"])
+        .assert(
+            0,
+            &[
+                "| 1 | 400 ms |",
+                "select \\* from t where a = ?",
+                "pg.log:41, 300 ms",
+            ],
+            &[],
+        );
     // From standard input, packed, and beside a plan that was pasted.
     let ended = desk.run_with_input(&["report", "-", "--format", "json"], &log);
-    assert_eq!(ended.assert(0, &[], &[]).json()["log"]["totals"]["records"], 3);
+    assert_eq!(
+        ended.assert(0, &[], &[]).json()["log"]["totals"]["records"],
+        3
+    );
     desk.write("plan.json", PLAN.replace("\n\t", "\n"));
     let ended = desk.run(&["report", "plan.json", "pg.log", "--format", "json"]);
     let report = ended.assert(0, &[], &[]).json();
@@ -284,7 +298,10 @@ fn a_log_without_plans_says_how_to_get_some() {
         ],
     );
     // A plan with noise around it is no log.
-    desk.write("plan.json", format!("psql (17)\n{}", PLAN.replace("\n\t", "\n")));
+    desk.write(
+        "plan.json",
+        format!("psql (17)\n{}", PLAN.replace("\n\t", "\n")),
+    );
     let ended = desk.run(&["report", "plan.json"]);
     assert!(!ended.err.contains("auto_explain"), "{}", ended.err);
 }

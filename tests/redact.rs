@@ -8,7 +8,10 @@ use serde_json::Value;
 use crate::support::desk::Desk;
 
 /// The plans of the repository.
-#[expect(clippy::disallowed_methods, reason = "tests read the plans of the project")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests read the plans of the project"
+)]
 fn plans() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
     let mut open = vec![root.join("plans"), root.join("diff")];
@@ -18,7 +21,10 @@ fn plans() -> Vec<(PathBuf, String)> {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 open.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "json") {
+            } else if path
+                .extension()
+                .is_some_and(|extension| extension == "json")
+            {
                 let text = std::fs::read_to_string(&path).unwrap();
                 if pgadvise::plan::read::looks_like_plan(&text) {
                     found.push((path, text));
@@ -38,8 +44,15 @@ fn names(document: &Value) -> Vec<String> {
         match next {
             Value::Object(map) => {
                 for (key, value) in map {
-                    let is_name = ["Relation Name", "Schema", "Alias", "Index Name", "CTE Name", "Trigger Name"]
-                        .contains(&key.as_str());
+                    let is_name = [
+                        "Relation Name",
+                        "Schema",
+                        "Alias",
+                        "Index Name",
+                        "CTE Name",
+                        "Trigger Name",
+                    ]
+                    .contains(&key.as_str());
                     if let (true, Some(text)) = (is_name, value.as_str())
                         && text.len() >= 3
                         && !text.starts_with('*')
@@ -63,7 +76,10 @@ fn names(document: &Value) -> Vec<String> {
 /// The document without texts: its structure and its numbers.
 fn structure(document: &Value) -> Value {
     match document {
-        Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), structure(value))).collect(),
+        Value::Object(map) => map
+            .iter()
+            .map(|(key, value)| (key.clone(), structure(value)))
+            .collect(),
         Value::Array(items) => items.iter().map(structure).collect(),
         Value::String(_) => Value::Null,
         other => other.clone(),
@@ -71,7 +87,8 @@ fn structure(document: &Value) -> Value {
 }
 
 fn words(text: &str) -> Vec<&str> {
-    text.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$')).collect()
+    text.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$'))
+        .collect()
 }
 
 /// The texts of a document, without its keys.
@@ -104,7 +121,12 @@ fn no_name_is_left_in_any_plan_and_the_numbers_are() {
             Err(_) => continue,
         };
         let ended = desk.run(&["redact", &path.display().to_string()]);
-        assert!(matches!(ended.code, Some(0 | 2)), "{}: {}", path.display(), ended.err);
+        assert!(
+            matches!(ended.code, Some(0 | 2)),
+            "{}: {}",
+            path.display(),
+            ended.err
+        );
         if ended.code == Some(2) {
             continue;
         }
@@ -115,7 +137,11 @@ fn no_name_is_left_in_any_plan_and_the_numbers_are() {
             assert!(!said.contains(&name.as_str()), "{}: {name}", path.display());
         }
         if let (Some(before), Some(after)) = (original.as_array(), redacted.as_array()) {
-            let kept: Vec<Value> = before.iter().filter(|plan| plan.get("Plan").is_some()).map(structure).collect();
+            let kept: Vec<Value> = before
+                .iter()
+                .filter(|plan| plan.get("Plan").is_some())
+                .map(structure)
+                .collect();
             let after: Vec<Value> = after.iter().map(structure).collect();
             if kept.len() == after.len() && kept.len() == before.len() {
                 assert_eq!(kept, after, "{}", path.display());
@@ -153,19 +179,39 @@ fn the_findings_are_the_same_without_literals() {
 #[test]
 fn reports_and_comparisons_hide_names_in_every_format() {
     let desk = Desk::new();
-    let fixture = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/diff").join(name).display().to_string();
+    let fixture = |name: &str| {
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("fixtures/diff")
+            .join(name)
+            .display()
+            .to_string()
+    };
     let (before, after) = (fixture("index_before.json"), fixture("index_after.json"));
     desk.write("q.sql", "SELECT o.id, c.name AS secret_label FROM orders o JOIN customers c ON c.id = o.customer_id -- said by mallory\n WHERE o.status = 'returned' AND o.total > 250 ORDER BY o.total DESC LIMIT 20");
     for format in ["text", "json", "markdown"] {
         for ended in [
-            desk.run(&["report", &before, "--sql", "q.sql", "--redact", "--format", format]),
-            desk.run(&["explain", "--plan", &before, "q.sql", "--redact", "all", "--format", format]),
+            desk.run(&[
+                "report", &before, "--sql", "q.sql", "--redact", "--format", format,
+            ]),
+            desk.run(&[
+                "explain", "--plan", &before, "q.sql", "--redact", "all", "--format", format,
+            ]),
             desk.run(&["diff", &before, &after, "--redact", "--format", format]),
         ] {
             assert_eq!(ended.code, Some(0), "{}", ended.err);
             let all = format!("{}{}", ended.out, ended.err);
             let all = all.replace('\\', "");
-            for secret in ["orders", "customers", "customer_id", "returned", "secret_label", "mallory", "status_idx", "250", "index_before"] {
+            for secret in [
+                "orders",
+                "customers",
+                "customer_id",
+                "returned",
+                "secret_label",
+                "mallory",
+                "status_idx",
+                "250",
+                "index_before",
+            ] {
                 assert!(!words(&all).contains(&secret), "{format}: {secret}:\n{all}");
             }
             assert!(all.contains("table_1"), "{all}");

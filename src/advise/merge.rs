@@ -25,14 +25,33 @@ enum Where {
     SameAnalyze,
     /// The effect's node feeds the cause's.
     Child,
+    /// The cause's node feeds the effect's.
+    Parent,
     /// The effect's node is the cause's or below it, whatever it reads.
     Within,
     /// The effect has a number that was read at the cause's node.
     Names,
+    /// The cause has a number that was read at the effect's node.
+    Named,
 }
 
 /// (cause, effect, how they lie): the effect is folded into the cause.
 const EXPLAINS: &[(&str, &str, Where)] = &[
+    (
+        "sort-without-index-for-limit",
+        "large-scan-not-parallel",
+        Where::Within,
+    ),
+    (
+        "subquery-filter-not-pushed-down",
+        "distinct-removes-nothing",
+        Where::Within,
+    ),
+    (
+        "recursion-rescans-table",
+        "row-estimate-far-off",
+        Where::Named,
+    ),
     (
         "row-estimate-far-off",
         "join-filter-removes-most-rows",
@@ -171,6 +190,110 @@ const EXPLAINS: &[(&str, &str, Where)] = &[
     (
         "index-only-scan-heap-fetches",
         "count-of-whole-table",
+        Where::SameNode,
+    ),
+    // A scan that is used in spite of the setting has no index to use.
+    (
+        "seq-scan-behind-selective-filter",
+        "planner-method-switched-off",
+        Where::SameNode,
+    ),
+    (
+        "planner-method-switched-off",
+        "sort-spilled-to-disk",
+        Where::SameNode,
+    ),
+    (
+        "planner-method-switched-off",
+        "expensive-sort",
+        Where::SameNode,
+    ),
+    (
+        "planner-method-switched-off",
+        "merge-join-sorts-its-input",
+        Where::SameNode,
+    ),
+    (
+        "planner-method-switched-off",
+        "merge-join-sorts-its-input",
+        Where::Parent,
+    ),
+    ("cte-scanned-many-times", "cte-fence", Where::SameNode),
+    (
+        "cte-scanned-many-times",
+        "result-in-temporary-files",
+        Where::SameNode,
+    ),
+    ("cte-fence", "result-in-temporary-files", Where::SameNode),
+    (
+        "materialize-rescanned-many-times",
+        "result-in-temporary-files",
+        Where::SameNode,
+    ),
+    (
+        "correlated-subplan-executed-many-times",
+        "cte-scanned-many-times",
+        Where::Within,
+    ),
+    (
+        "nested-loop-inner-seq-scan",
+        "materialize-rescanned-many-times",
+        Where::Parent,
+    ),
+    (
+        "join-filter-removes-most-rows",
+        "materialize-rescanned-many-times",
+        Where::Child,
+    ),
+    (
+        "join-filter-removes-most-rows",
+        "cte-scanned-many-times",
+        Where::Child,
+    ),
+    (
+        "row-estimate-far-off",
+        "materialize-rescanned-many-times",
+        Where::Names,
+    ),
+    (
+        "row-estimate-far-off",
+        "cte-scanned-many-times",
+        Where::Names,
+    ),
+    (
+        "row-estimate-far-off",
+        "hash-aggregate-spilled",
+        Where::SameNode,
+    ),
+    (
+        "seq-scan-behind-selective-filter",
+        "time-spent-reading",
+        Where::SameNode,
+    ),
+    (
+        "index-scan-filters-most-rows",
+        "time-spent-reading",
+        Where::SameNode,
+    ),
+    (
+        "rows-scattered-over-pages",
+        "time-spent-reading",
+        Where::SameNode,
+    ),
+    (
+        "planning-longer-than-execution",
+        "planning-takes-much-memory",
+        Where::SameNode,
+    ),
+    // An index that finds the rows is worth more than workers.
+    (
+        "seq-scan-behind-selective-filter",
+        "parallel-query-switched-off",
+        Where::SameNode,
+    ),
+    (
+        "filter-on-expression",
+        "parallel-query-switched-off",
         Where::SameNode,
     ),
 ];
@@ -414,18 +537,30 @@ fn lies(cause: &Finding, effect: &Finding, lie: Where, plan: Option<&PlanGraph>)
             }
             _ => false,
         },
+        Where::Parent => match (plan, cause.node, effect.node) {
+            (Some(plan), Some(below), Some(node)) => {
+                plan.parent(below).is_some_and(|(_, up)| up == node)
+            }
+            _ => false,
+        },
         Where::Within => match (plan, cause.node, effect.node) {
             (Some(plan), Some(top), Some(node)) => at_or_below(plan, node, top),
             _ => false,
         },
-        Where::Names => cause.node.is_some_and(|node| {
-            effect
-                .evidence
-                .iter()
-                .any(|evidence| evidence.from == Origin::Plan(node))
-        }),
+        Where::Names => has_number_of(effect, cause.node),
+        Where::Named => has_number_of(cause, effect.node),
         Where::SameAnalyze => same_table && analyzes(cause) && analyzes(effect),
     }
+}
+
+/// Whether a number of the finding was read at that node.
+fn has_number_of(finding: &Finding, node: Option<NodeId>) -> bool {
+    node.is_some_and(|node| {
+        finding
+            .evidence
+            .iter()
+            .any(|evidence| evidence.from == Origin::Plan(node))
+    })
 }
 
 fn at_or_below(plan: &PlanGraph, node: NodeId, top: NodeId) -> bool {

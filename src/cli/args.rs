@@ -144,6 +144,24 @@ Exit codes:
   0  done
   2  something could not be read, or nothing is shown as it would not be hidden";
 
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  # Then open http://127.0.0.1:8432/ in a browser
+  pgadvise serve
+
+  # For programs; the report comes back, and Location is its link
+  curl --data-binary @plan.txt 'http://127.0.0.1:8432/api/report?format=markdown'
+
+  # For colleagues, who need the token (put TLS before it)
+  PGADVISE_SERVE_TOKEN=$(openssl rand -hex 16) pgadvise serve --listen 0.0.0.0:8432
+
+Addresses:
+  /            the page
+  /api/report  POST a plan; format=json (the default), markdown, html or text
+  /r/ID        a report, until the server ends or 500 newer ones have come; format as above
+  /metrics     counters for Prometheus
+  /healthz     answers ok";
+
 const SNAPSHOT_EXAMPLES: &str = "\
 Examples:
   # All that the planner knows about a database, in one file; a read-only role is enough
@@ -232,6 +250,9 @@ pub enum Command {
     /// Write plans with stand-ins in the place of names and literals, to be shown to others
     #[command(after_long_help = REDACT_EXAMPLES, after_help = "pgadvise redact --help shows examples.")]
     Redact(Box<RedactArgs>),
+    /// Serve a page on this machine to paste a plan into
+    #[command(after_long_help = SERVE_EXAMPLES, after_help = "pgadvise serve --help shows examples.")]
+    Serve(ServeArgs),
     /// List the rules, or say what one does, needs, and when it is wrong
     Rules(RulesArgs),
     /// Print completions for a shell
@@ -334,6 +355,7 @@ pub struct ExplainArgs {
     pub redact: Option<RedactWhat>,
 
     /// The form of the report [default: text]
+    /// The form of the report [default: by the name of the output, else text]
     #[arg(long, value_name = "FORMAT", help_heading = "The report")]
     pub format: Option<Format>,
 
@@ -685,6 +707,8 @@ pub enum LogFormat {
     Text,
     /// A JSON object a line
     Json,
+}
+
 /// Options of `diff`.
 #[derive(Debug, Args)]
 pub struct DiffArgs {
@@ -784,6 +808,41 @@ impl DiffFormat {
             Self::Html => "html",
         }
     }
+}
+
+/// Options of `serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// The address and port to listen on; port 0 takes any that is free
+    ///
+    /// An address that other machines can reach needs a token, in the variable
+    /// `PGADVISE_SERVE_TOKEN` or in a file. What is sent is not encrypted.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8432")]
+    pub listen: std::net::SocketAddr,
+    /// Ask callers for the token in this file
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Refuse what is larger than so many MiB
+    #[arg(long, value_name = "MIB", default_value_t = 32, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1024))]
+    pub max_body: usize,
+    /// Give up on a report after so many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub timeout: u64,
+    /// Make at most so many reports at a time; more are refused
+    #[arg(long, value_name = "NUMBER", default_value_t = 4, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=256))]
+    pub concurrency: usize,
+    /// The form of the logs on standard error
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+}
+
+/// Forms of logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// A line for people
+    Text,
+    /// A JSON object a line
+    Json,
 }
 
 /// Options of `rules`.

@@ -151,6 +151,10 @@ impl Inputs {
     /// Puts stand-ins in the place of names and constants, before anything is
     /// looked at.
     pub(super) fn redact(&mut self, what: What) -> Result<Redaction, Failure> {
+        if self.log.is_some() {
+            return Err(Failure::new(Kind::Usage, "--redact does not take logs")
+                .hint("a log says more than its plans do: put the plan into a file of its own"));
+        }
         let mut redaction = {
             let plans = || self.files.iter().flat_map(|input| &input.plans);
             let documents: Vec<&Value> = plans().map(|given| &given.plan.document).collect();

@@ -3,8 +3,8 @@
 //! format writes to what it is given.
 
 pub mod build;
-mod fit;
 pub mod diff;
+mod fit;
 pub mod format;
 pub mod html;
 pub mod json;

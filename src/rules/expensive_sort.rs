@@ -9,13 +9,16 @@ use crate::subject::Subject;
 
 /// Fewer rows are sorted in no time.
 const LEAST_SORTED: f64 = 10_000.0;
+/// The same where nothing was measured.
+const LEAST_EXPECTED: f64 = 50_000.0;
 /// A sort that takes less is one step of many.
 const LEAST_SHARE: f64 = 0.2;
 
 declare_rule! {
     /// ## What it does
     ///
-    /// Finds a sort of at least 10,000 rows that stays in memory and alone
+    /// Finds a sort of at least 10,000 rows (50,000 where they are only
+    /// expected) that stays in memory and alone
     /// takes at least a fifth of the statement, says what the order is needed
     /// for, and whether an index could give it. What it could save is the time
     /// of the sort. Sorts that spill, that feed a LIMIT, or that feed a merge
@@ -108,7 +111,12 @@ fn look(subject: &Subject<'_>, plan: &PlanGraph, id: NodeId, purpose: Purpose, s
     if share < LEAST_SHARE || sorted / flow::loops(plan, id).max(1.0) < LEAST_SORTED / 4.0 {
         return;
     }
-    if sorted < LEAST_SORTED {
+    let least = if plan.has_actuals() {
+        LEAST_SORTED
+    } else {
+        LEAST_EXPECTED
+    };
+    if sorted < least {
         return;
     }
     let Some(weight) = Weight::worth_telling(subject, share) else {

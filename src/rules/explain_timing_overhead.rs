@@ -104,10 +104,14 @@ fn readings(subject: &Subject<'_>, plan: &PlanGraph, id: NodeId) -> Option<(f64,
 
 fn tell(plan: &PlanGraph, id: NodeId, calls: f64, (reckoned, whole): (f64, f64), sink: &mut Sink) {
     sink.report(
-        format!(
-            "about {} of the time is EXPLAIN's own reading of the clock",
-            show::percent((reckoned / whole).min(1.0))
-        ),
+        if reckoned < whole * 0.6 {
+            format!(
+                "about {} of the time is EXPLAIN's own reading of the clock",
+                show::percent(reckoned / whole)
+            )
+        } else {
+            "most of the time is EXPLAIN's own reading of the clock".to_owned()
+        },
         "nodes that are started for each row are timed each time; without EXPLAIN the statement \
          is quicker, and these nodes weigh less than it seems",
         Evidence::new(

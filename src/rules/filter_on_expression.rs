@@ -103,8 +103,9 @@ fn look(
     let draft = sink
         .report(
             format!(
-                "{} is computed for {} of {table}, of which {} {}",
+                "{} {} computed for {} of {table}, of which {} {}",
                 first.text,
+                if executed { "is" } else { "would be" },
                 show::rows(read),
                 show::count(kept),
                 if executed {

@@ -61,7 +61,7 @@ impl Rule for JitTakesLong {
         if wall < whole * LEAST_SHARE {
             return;
         }
-        if let Some(weight) = Weight::of_ms(wall, whole) {
+        if let Some(weight) = Weight::of_ms(subject, wall, whole) {
             tell(plan, jit, total, processes, weight, sink);
         }
     }
@@ -112,9 +112,18 @@ fn tell(plan: &PlanGraph, jit: &Json, total: f64, processes: f64, weight: Weight
     let draft = sink
         .report(
             message,
-            "the planner compiles every expression of a plan whose cost is above jit_above_cost, \
-             anew at each execution and in each process; here that took longer than the faster \
-             expressions can bring in",
+            if plan
+                .total_cost()
+                .is_some_and(|cost| cost >= DISABLE_COST / 10.0)
+            {
+                "the planner compiles every expression of a plan whose cost is above \
+                 jit_above_cost; the cost is so high here because a node's method is switched off \
+                 (enable_… = off), not because there is much to do"
+            } else {
+                "the planner compiles every expression of a plan whose cost is above \
+                 jit_above_cost, anew at each execution and in each process; that is much beside \
+                 what faster expressions can bring in"
+            },
             Evidence::new(
                 if processes > 1.0 {
                     "compilation, over all processes"

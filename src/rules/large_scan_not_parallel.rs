@@ -17,6 +17,8 @@ const LEAST_PAGES: f64 = 1_024.0;
 const LEAST_KEPT: f64 = 0.05;
 /// What two workers beside the leader take off it.
 const TAKEN: f64 = 2.0 / 3.0;
+/// A smaller part of the statement is not worth its workers.
+const LEAST_SHARE: f64 = 0.1;
 /// Starting workers takes some milliseconds of its own.
 const LEAST_SAVED_MS: f64 = 50.0;
 /// And costs that much by the planner's reckoning.
@@ -31,7 +33,7 @@ declare_rule! {
     /// locks rows, the table is temporary, or it is smaller than
     /// `min_parallel_table_scan_size`. Without a known reason it is silent.
     /// What it could save is two thirds of the scan's time, as two workers
-    /// beside the leader would; less than 50 ms are not told.
+    /// beside the leader would; less than 50 ms or a tenth of the statement is not told.
     ///
     /// ## Why it matters
     ///
@@ -156,7 +158,7 @@ fn tell(
     let pages = node::pages_read(subject, plan, id, rows);
     let Some(weight) = Weight::worth_telling(subject, share)
         .filter(|weight| weight.reaches(LEAST_SAVED_MS, LEAST_SAVED_COST))
-        .filter(|_| pages >= LEAST_PAGES)
+        .filter(|weight| weight.share() >= LEAST_SHARE && pages >= LEAST_PAGES)
     else {
         return;
     };

@@ -9,10 +9,13 @@ use crate::plan::PlanGraph;
 use crate::rule::{Rule, Sink};
 use crate::subject::Subject;
 
+/// A smaller share is what output costs.
+const LEAST_SHARE: f64 = 0.1;
+
 declare_rule! {
     /// ## What it does
     ///
-    /// Finds statements whose result took much of the time to be brought into
+    /// Finds statements whose result took at least a tenth of the time to be brought into
     /// the form in which it is sent: since version 17 EXPLAIN measures that
     /// with the option SERIALIZE, outside of the tree. All of it is taken as
     /// what could be saved, which is so for columns that nobody reads.
@@ -52,7 +55,10 @@ impl Rule for OutputTakesLong {
         let Some(ms) = output.get("Time").and_then(Json::as_f64) else {
             return;
         };
-        if let Some(weight) = Weight::of_ms(ms, whole) {
+        if ms < whole * LEAST_SHARE {
+            return;
+        }
+        if let Some(weight) = Weight::of_ms(subject, ms, whole) {
             tell(plan, output, ms, weight, sink);
         }
     }

@@ -19,7 +19,8 @@ declare_rule! {
     /// finding for the statement. Either a node is used although its method is
     /// switched off, because there is no other way: version 18 prints
     /// `Disabled: true`, older ones add 10,000,000,000 to its cost. That costs
-    /// no time by itself, and its share is 0. Or the plan spends its time on
+    /// no time by itself, and its share is 0; a sort is not told of, since a
+    /// given order always needs one where no index has it. Or the plan spends its time on
     /// the substitute:
     ///
     /// - sorts below a merge join, with `enable_hashjoin` off;
@@ -93,7 +94,6 @@ fn setting_of(node: &PlanNode) -> Option<&'static str> {
         NodeKind::NestedLoop => "enable_nestloop",
         NodeKind::HashJoin => "enable_hashjoin",
         NodeKind::MergeJoin => "enable_mergejoin",
-        NodeKind::Sort => "enable_sort",
         NodeKind::Aggregate => "enable_hashagg",
         NodeKind::GatherMerge => "enable_gathermerge",
         _ => return None,
@@ -124,10 +124,10 @@ fn is_disabled(plan: &PlanGraph, id: NodeId, node: &PlanNode) -> bool {
 
 fn shown_by(subject: &Subject<'_>, plan: &PlanGraph, id: NodeId, node: &PlanNode) -> Option<Shown> {
     let metrics = subject.metrics?;
-    if is_disabled(plan, id, node) {
+    if let Some(setting) = setting_of(node).filter(|_| is_disabled(plan, id, node)) {
         return Some(Shown {
             id,
-            setting: setting_of(node)?,
+            setting,
             share: 0.0,
             in_spite: true,
         });

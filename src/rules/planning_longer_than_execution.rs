@@ -11,14 +11,16 @@ use crate::subject::Subject;
 
 /// Quicker planning is no matter, and in a new session mostly the reading of
 /// the catalogue.
-const LEAST_MS: f64 = 10.0;
+const LEAST_MS: f64 = 20.0;
+/// From here it is felt by whoever waits.
+const LONG_MS: f64 = 100.0;
 /// So many relations in a plan are partitions, not what the query names.
 const MANY_SCANS: usize = 30;
 
 declare_rule! {
     /// ## What it does
     ///
-    /// Finds statements whose planning took at least 10 ms and longer than
+    /// Finds statements whose planning took at least 20 ms and longer than
     /// their execution. What could be saved is the planning time, as a share
     /// of planning and execution together.
     ///
@@ -59,7 +61,7 @@ impl Rule for PlanningLongerThanExecution {
         if planning < LEAST_MS || planning <= execution {
             return;
         }
-        if let Some(weight) = Weight::of_ms(planning, planning + execution) {
+        if let Some(weight) = Weight::of_ms(subject, planning, planning + execution) {
             tell(plan, planning, execution, weight, sink);
         }
     }
@@ -100,7 +102,11 @@ fn tell(plan: &PlanGraph, planning: f64, execution: f64, weight: Weight, sink: &
             ),
         )
         .node(plan.root)
-        .level(weight.level().min(Level::Warning))
+        .level(if planning >= LONG_MS {
+            weight.level().min(Level::Warning)
+        } else {
+            Level::Note
+        })
         .share(weight.share())
         .evidence(Evidence::new(
             "execution time",

@@ -146,6 +146,20 @@ fn look(subject: &Subject<'_>, plan: &PlanGraph, id: NodeId, join: NodeId, sink:
             Origin::Plan(join),
         ));
     }
+    // How many rows of the last step the planner expects is why it reads all.
+    let step = plan
+        .subtree(join)
+        .into_iter()
+        .find(|below| plan.node(*below).kind == NodeKind::WorkTableScan);
+    if let Some(step) = step
+        && let Some(estimate) = plan.node(step).estimate
+    {
+        draft = draft.evidence(Evidence::new(
+            "rows that the planner expects of a step",
+            Value::Rows(estimate.rows),
+            Origin::Plan(step),
+        ));
+    }
     draft = draft.suggest(suggest::judgement(
         format!("index the column of {table} that the steps join by"),
         format!(

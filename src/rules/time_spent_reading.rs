@@ -11,6 +11,8 @@ use crate::subject::Subject;
 const LEAST_SHARE: f64 = 0.3;
 /// Fewer blocks are read in no time, whatever they take.
 const LEAST_BLOCKS: f64 = 100.0;
+/// Less is over at once, whatever its share.
+const LEAST_MS: f64 = 5.0;
 /// A block in less time came out of memory: the system's cache, or read ahead.
 const WARM_MS: f64 = 0.02;
 /// A block in more time came from a spinning or a throttled disk.
@@ -78,7 +80,7 @@ impl Rule for TimeSpentReading {
         let ms: f64 = reads.iter().map(|read| read.ms).sum();
         let wall: f64 = reads.iter().map(|read| read.wall_ms).sum();
         let blocks: f64 = reads.iter().map(|read| read.blocks).sum();
-        if blocks < LEAST_BLOCKS || wall < whole * LEAST_SHARE {
+        if blocks < LEAST_BLOCKS || wall < LEAST_MS || wall < whole * LEAST_SHARE {
             return;
         }
         if let (Some(most), Some(weight)) = (

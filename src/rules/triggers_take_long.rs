@@ -72,7 +72,7 @@ impl Rule for TriggersTakeLong {
         for (name, fired) in &fired(plan) {
             if fired.ms >= LEAST_MS
                 && fired.ms >= whole * LEAST_SHARE
-                && let Some(weight) = Weight::of_ms(fired.ms, whole)
+                && let Some(weight) = Weight::of_ms(subject, fired.ms, whole)
             {
                 tell(subject, plan, name, fired, weight, sink);
             }

@@ -84,8 +84,8 @@ impl Weight {
 
     /// The weight of milliseconds beside the plan's tree (triggers, JIT,
     /// planning, output), of a whole in which they are counted; `None` unless
-    /// worth a word.
-    pub(crate) fn of_ms(saved_ms: f64, whole_ms: f64) -> Option<Self> {
+    /// worth a word, or asked for.
+    pub(crate) fn of_ms(subject: &Subject<'_>, saved_ms: f64, whole_ms: f64) -> Option<Self> {
         if whole_ms <= 0.0 {
             return None;
         }
@@ -93,7 +93,7 @@ impl Weight {
             share: (saved_ms / whole_ms).clamp(0.0, 1.0),
             saved: Saved::Ms(saved_ms.min(whole_ms)),
         };
-        weight.matters().then_some(weight)
+        (subject.whatever_weight || weight.matters()).then_some(weight)
     }
 
     fn matters(self) -> bool {
