@@ -93,23 +93,6 @@ Exit codes:
   1  done; something was
   2  some of what was given could not be read; the rest is shown";
 
-const SERVE_EXAMPLES: &str = "\
-Examples:
-  # Then open http://127.0.0.1:8432/ in a browser
-  pgadvise serve
-
-  # For programs; the report comes back, and Location is its link
-  curl --data-binary @plan.txt 'http://127.0.0.1:8432/api/report?format=markdown'
-
-  # For colleagues, who need the token (put TLS before it)
-  PGADVISE_SERVE_TOKEN=$(openssl rand -hex 16) pgadvise serve --listen 0.0.0.0:8432
-
-Addresses:
-  /            the page
-  /api/report  POST a plan; format=json (the default), markdown, html or text
-  /r/ID        a report, until the server ends or 500 newer ones have come; format as above
-  /metrics     counters for Prometheus
-  /healthz     answers ok";
 const DIFF_EXAMPLES: &str = "\
 Examples:
   # Before and after a change
@@ -241,9 +224,6 @@ pub enum Command {
     /// Explain plans from elsewhere: a page, Markdown, or the terminal
     #[command(after_long_help = REPORT_EXAMPLES, after_help = "pgadvise report --help shows examples.")]
     Report(Box<ReportArgs>),
-    /// Serve a page on this machine to paste a plan into
-    #[command(after_long_help = SERVE_EXAMPLES, after_help = "pgadvise serve --help shows examples.")]
-    Serve(ServeArgs),
     /// Compare two plans of a query: what changed, what caused it, and whether it is a regression
     #[command(after_long_help = DIFF_EXAMPLES, after_help = "pgadvise diff --help shows examples.")]
     Diff(Box<DiffArgs>),
@@ -345,7 +325,6 @@ pub struct ExplainArgs {
     #[arg(long, value_name = "PERCENT", help_heading = "What is suggested", value_parser = percent)]
     pub min_gain: Option<f64>,
 
-    /// The form of the report [default: by the name of the output, else text]
     /// Put stand-ins in the place of literals, names, or both [default: all]
     ///
     /// The same name and the same literal have the same stand-in everywhere, in the plan, the SQL and
@@ -354,7 +333,6 @@ pub struct ExplainArgs {
     #[arg(long, value_name = "WHAT", num_args = 0..=1, require_equals = true, default_missing_value = "all", help_heading = "The report")]
     pub redact: Option<RedactWhat>,
 
-    /// The form of the report [default: text]
     /// The form of the report [default: by the name of the output, else text]
     #[arg(long, value_name = "FORMAT", help_heading = "The report")]
     pub format: Option<Format>,
@@ -672,41 +650,6 @@ fn asked_node(text: &str) -> Result<Asked, String> {
         Ok(number) if number > 0 => Ok(Asked::Node(number)),
         _ => Err("a node's number as the plan shows it, from 1, or all".to_owned()),
     }
-}
-
-/// Options of `serve`.
-#[derive(Debug, Args)]
-pub struct ServeArgs {
-    /// The address and port to listen on; port 0 takes any that is free
-    ///
-    /// An address that other machines can reach needs a token, in the variable
-    /// `PGADVISE_SERVE_TOKEN` or in a file. What is sent is not encrypted.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8432")]
-    pub listen: std::net::SocketAddr,
-    /// Ask callers for the token in this file
-    #[arg(long, value_name = "FILE")]
-    pub token_file: Option<PathBuf>,
-    /// Refuse what is larger than so many MiB
-    #[arg(long, value_name = "MIB", default_value_t = 32, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1024))]
-    pub max_body: usize,
-    /// Give up on a report after so many seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
-    pub timeout: u64,
-    /// Make at most so many reports at a time; more are refused
-    #[arg(long, value_name = "NUMBER", default_value_t = 4, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=256))]
-    pub concurrency: usize,
-    /// The form of the logs on standard error
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub log_format: LogFormat,
-}
-
-/// Forms of logs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// A line for people
-    Text,
-    /// A JSON object a line
-    Json,
 }
 
 /// Options of `diff`.
