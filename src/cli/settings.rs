@@ -105,6 +105,10 @@ impl Settings {
                 verify: !args.no_verify && config.verify.unwrap_or(true),
                 min_gain: min_gain.map_or(defaults.min_gain, |percent| percent / 100.0),
                 why_not_flagged,
+                // A page has room for it at each node.
+                why_not_flagged: args
+                    .why_not_flagged
+                    .or_else(|| (format == Format::Html).then_some(Asked::All)),
                 rules: choice,
                 ..defaults
             },

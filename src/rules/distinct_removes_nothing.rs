@@ -38,6 +38,7 @@ declare_rule! {
         summary: "DISTINCT or UNION looks for duplicates and finds none",
         level: Note,
         needs: [Actuals],
+        concerns: [Unique, Aggregate],
         since: "0.1.0",
     }
 }

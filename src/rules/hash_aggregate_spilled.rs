@@ -44,6 +44,7 @@ declare_rule! {
         summary: "a hash aggregate did not fit into memory and went through temporary files",
         level: Warning,
         needs: [Actuals],
+        concerns: [Aggregate],
         since: "0.1.0",
     }
 }

@@ -49,6 +49,7 @@ declare_rule! {
         summary: "a join makes many pairs of rows and its filter throws most of them away",
         level: Warning,
         needs: [Actuals],
+        concerns: [NestedLoop, HashJoin, MergeJoin],
         since: "0.1.0",
     }
 }

@@ -36,6 +36,7 @@ declare_rule! {
         summary: "a great many rows are locked, each by a write",
         level: Note,
         needs: [Actuals],
+        concerns: [LockRows],
         since: "0.1.0",
     }
 }

@@ -49,6 +49,7 @@ declare_rule! {
         summary: "a large table is read whole to be joined to a few rows",
         level: Warning,
         needs: [Actuals],
+        concerns: [SeqScan],
         since: "0.1.0",
     }
 }
