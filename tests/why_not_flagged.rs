@@ -72,12 +72,12 @@ fn each_node_says_what_was_seen_there_and_not_told() {
     let light = of(&said, 5, scan);
     assert!(light.starts_with("seen, but it could save 1."), "{light}");
     assert!(light.ends_with("under 5.0 % it is not told"), "{light}");
-    assert_eq!(
-        of(&said, 1, "sort-spilled-to-disk"),
-        "nothing went to disk"
-    );
+    assert_eq!(of(&said, 1, "sort-spilled-to-disk"), "nothing went to disk");
     // What was not seen at all is said only of a node that is asked about.
-    assert!(said.iter().all(|(_, _, reason)| !reason.starts_with("not seen")));
+    assert!(
+        said.iter()
+            .all(|(_, _, reason)| !reason.starts_with("not seen"))
+    );
 }
 
 #[test]

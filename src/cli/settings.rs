@@ -82,10 +82,6 @@ impl Settings {
             .asked_format()
             .or_else(|| named(config.format.as_deref()))
             .unwrap_or(Format::Text);
-        // A page has room for what the rules saw and did not tell.
-        let why_not_flagged = args
-            .why_not_flagged
-            .or((format == Format::Html).then_some(Asked::All));
         Ok(Self {
             color: named(config.color.as_deref()),
             format,
@@ -104,8 +100,7 @@ impl Settings {
                 allow_writes: args.analyze_writes,
                 verify: !args.no_verify && config.verify.unwrap_or(true),
                 min_gain: min_gain.map_or(defaults.min_gain, |percent| percent / 100.0),
-                why_not_flagged,
-                // A page has room for it at each node.
+                // A page has room for what the rules saw and did not tell.
                 why_not_flagged: args
                     .why_not_flagged
                     .or_else(|| (format == Format::Html).then_some(Asked::All)),
