@@ -243,7 +243,7 @@ fn servers_of_other_versions_are_told() {
 
 #[test]
 fn a_join_by_another_method_is_one_node() {
-    let (found, _) = compare("order_before.json", "statistics_after.json", &[]);
+    let (found, _) = compare("statistics_before.json", "order_before.json", &[]);
     let joins: Vec<&Value> = found["nodes"]
         .as_array()
         .unwrap()

@@ -31,3 +31,4 @@ mod support;
 mod twins;
 mod what_if;
 mod why_not;
+mod why_not_flagged;

@@ -296,6 +296,21 @@ const EXPLAINS: &[(&str, &str, Where)] = &[
         "parallel-query-switched-off",
         Where::SameNode,
     ),
+    (
+        "partitions-not-pruned",
+        "seq-scan-behind-selective-filter",
+        Where::Within,
+    ),
+    (
+        "partitions-not-pruned",
+        "index-scan-filters-most-rows",
+        Where::Within,
+    ),
+    (
+        "partitions-not-pruned",
+        "filter-on-expression",
+        Where::Within,
+    ),
 ];
 
 /// Rules that see the same once for each partition.
@@ -303,6 +318,7 @@ const FOR_EACH_PARTITION: &[&str] = &[
     "stale-or-missing-statistics",
     "row-estimate-far-off",
     "index-scan-filters-most-rows",
+    "seq-scan-behind-selective-filter",
 ];
 /// So many partitions are named.
 const MOST_NAMED: usize = 5;

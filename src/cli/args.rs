@@ -1,9 +1,14 @@
 //! The command line as clap reads it, and the help that teaches it. What the
 //! options do is for the commands.
 
+mod compare;
+
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use compare::{DIFF_EXAMPLES, REDACT_EXAMPLES};
+pub use compare::{DiffArgs, DiffFormat, DiffMeasure, Keep, RedactArgs, RedactWhat};
 
 use crate::advise::why_not_flagged::Asked;
 
@@ -110,57 +115,6 @@ Addresses:
   /r/ID        a report, until the server ends or 500 newer ones have come; format as above
   /metrics     counters for Prometheus
   /healthz     answers ok";
-const DIFF_EXAMPLES: &str = "\
-Examples:
-  # Before and after a change
-  pgadvise diff before.json after.txt
-
-  # In CI: fail when a query takes half as long again
-  pgadvise diff main.json branch.json --tolerance 50 --format markdown -o comment.md
-
-  # The plan on the clipboard against one that was kept
-  pbpaste | pgadvise diff kept.txt - -o diff.html
-
-Files with several plans are compared plan by plan: those of the same query text or query
-identifier, else in order.
-
-Exit codes:
-  0  done; no plan is worse beyond the tolerance
-  1  done; a plan is
-  2  something could not be read or compared";
-
-const REDACT_EXAMPLES: &str = "\
-Examples:
-  # A plan for a mailing list: its shape, its numbers, and nothing of yours
-  pgadvise redact plan.txt -o plan.json
-
-  # Only the values are secret
-  pgadvise redact plan.txt --keep names
-
-  # The report on a plan, redacted
-  pgadvise report plan.txt --redact --format markdown
-
-Exit codes:
-  0  done
-  2  something could not be read, or nothing is shown as it would not be hidden";
-
-const SERVE_EXAMPLES: &str = "\
-Examples:
-  # Then open http://127.0.0.1:8432/ in a browser
-  pgadvise serve
-
-  # For programs; the report comes back, and Location is its link
-  curl --data-binary @plan.txt 'http://127.0.0.1:8432/api/report?format=markdown'
-
-  # For colleagues, who need the token (put TLS before it)
-  PGADVISE_SERVE_TOKEN=$(openssl rand -hex 16) pgadvise serve --listen 0.0.0.0:8432
-
-Addresses:
-  /            the page
-  /api/report  POST a plan; format=json (the default), markdown, html or text
-  /r/ID        a report, until the server ends or 500 newer ones have come; format as above
-  /metrics     counters for Prometheus
-  /healthz     answers ok";
 
 const SNAPSHOT_EXAMPLES: &str = "\
 Examples:
@@ -241,9 +195,6 @@ pub enum Command {
     /// Explain plans from elsewhere: a page, Markdown, or the terminal
     #[command(after_long_help = REPORT_EXAMPLES, after_help = "pgadvise report --help shows examples.")]
     Report(Box<ReportArgs>),
-    /// Serve a page on this machine to paste a plan into
-    #[command(after_long_help = SERVE_EXAMPLES, after_help = "pgadvise serve --help shows examples.")]
-    Serve(ServeArgs),
     /// Compare two plans of a query: what changed, what caused it, and whether it is a regression
     #[command(after_long_help = DIFF_EXAMPLES, after_help = "pgadvise diff --help shows examples.")]
     Diff(Box<DiffArgs>),
@@ -345,7 +296,6 @@ pub struct ExplainArgs {
     #[arg(long, value_name = "PERCENT", help_heading = "What is suggested", value_parser = percent)]
     pub min_gain: Option<f64>,
 
-    /// The form of the report [default: by the name of the output, else text]
     /// Put stand-ins in the place of literals, names, or both [default: all]
     ///
     /// The same name and the same literal have the same stand-in everywhere, in the plan, the SQL and
@@ -354,7 +304,6 @@ pub struct ExplainArgs {
     #[arg(long, value_name = "WHAT", num_args = 0..=1, require_equals = true, default_missing_value = "all", help_heading = "The report")]
     pub redact: Option<RedactWhat>,
 
-    /// The form of the report [default: text]
     /// The form of the report [default: by the name of the output, else text]
     #[arg(long, value_name = "FORMAT", help_heading = "The report")]
     pub format: Option<Format>,
@@ -709,142 +658,6 @@ pub enum LogFormat {
     Json,
 }
 
-/// Options of `diff`.
-#[derive(Debug, Args)]
-pub struct DiffArgs {
-    /// The plan before, as EXPLAIN prints it in any format; - is standard input
-    #[arg(value_name = "BEFORE")]
-    pub before: PathBuf,
-    /// The plan after
-    #[arg(value_name = "AFTER")]
-    pub after: PathBuf,
-    /// Count a difference only beyond so many percent [default: 20]
-    #[arg(long, value_name = "PERCENT", value_parser = tolerance)]
-    pub tolerance: Option<f64>,
-    /// Judge by this [default: by time where both plans were timed, else by buffers, else by cost
-    /// where both were planned from the same estimates]
-    #[arg(long, value_name = "MEASURE")]
-    pub measure: Option<DiffMeasure>,
-    /// Put stand-ins in the place of literals, names, or both [default: all]
-    ///
-    /// The same name and the same literal have the same stand-in everywhere, in the plan, the SQL and
-    /// what is said about them, so that the result can be shown to others. What is not hidden is in
-    /// docs/redact.md. Not with a planner, which knows tables by their true names.
-    #[arg(long, value_name = "WHAT", num_args = 0..=1, require_equals = true, default_missing_value = "all")]
-    pub redact: Option<RedactWhat>,
-    /// The form of the comparison [default: by the name of the output, else text]
-    #[arg(long, value_name = "FORMAT")]
-    pub format: Option<DiffFormat>,
-    /// Write the comparison to this file instead of standard output
-    #[arg(short, long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
-}
-
-/// Options of `redact`.
-#[derive(Debug, Args)]
-pub struct RedactArgs {
-    /// Plans, as EXPLAIN prints them in any format; - is standard input
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
-    /// Keep these as they are
-    #[arg(long, value_name = "WHAT")]
-    pub keep: Option<Keep>,
-    /// Write the plans to this file instead of standard output, as EXPLAIN (FORMAT JSON) does
-    #[arg(short, long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
-}
-
-/// What `redact` keeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Keep {
-    /// Constants in conditions and statements
-    Literals,
-    /// Names of tables, columns, indexes, functions
-    Names,
-}
-
-/// What `--redact` hides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum RedactWhat {
-    /// Constants in conditions and statements
-    Literals,
-    /// Names of tables, columns, indexes, functions
-    Names,
-    /// Both
-    All,
-}
-
-/// What plans are judged by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum DiffMeasure {
-    /// The time of execution
-    Time,
-    /// Blocks touched, found in buffers or read: repeatable where times are not
-    Buffers,
-    /// The planner's cost, whatever it was reckoned from
-    Cost,
-}
-
-/// Forms of what `diff` says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum DiffFormat {
-    /// For a terminal
-    Text,
-    /// For programs; the schema is docs/diff.schema.json
-    Json,
-    /// For a pull request
-    Markdown,
-    /// One page that needs nothing beside it
-    Html,
-}
-
-impl DiffFormat {
-    /// Its name among the renderers.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::Json => "json",
-            Self::Markdown => "markdown",
-            Self::Html => "html",
-        }
-    }
-}
-
-/// Options of `serve`.
-#[derive(Debug, Args)]
-pub struct ServeArgs {
-    /// The address and port to listen on; port 0 takes any that is free
-    ///
-    /// An address that other machines can reach needs a token, in the variable
-    /// `PGADVISE_SERVE_TOKEN` or in a file. What is sent is not encrypted.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8432")]
-    pub listen: std::net::SocketAddr,
-    /// Ask callers for the token in this file
-    #[arg(long, value_name = "FILE")]
-    pub token_file: Option<PathBuf>,
-    /// Refuse what is larger than so many MiB
-    #[arg(long, value_name = "MIB", default_value_t = 32, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1024))]
-    pub max_body: usize,
-    /// Give up on a report after so many seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
-    pub timeout: u64,
-    /// Make at most so many reports at a time; more are refused
-    #[arg(long, value_name = "NUMBER", default_value_t = 4, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=256))]
-    pub concurrency: usize,
-    /// The form of the logs on standard error
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub log_format: LogFormat,
-}
-
-/// Forms of logs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// A line for people
-    Text,
-    /// A JSON object a line
-    Json,
-}
-
 /// Options of `rules`.
 #[derive(Debug, Args)]
 pub struct RulesArgs {
@@ -923,15 +736,6 @@ pub enum FailOn {
     Critical,
     /// Findings never fail the run
     Never,
-}
-
-fn tolerance(text: &str) -> Result<f64, String> {
-    text.trim_end_matches('%')
-        .trim_end()
-        .parse::<f64>()
-        .ok()
-        .filter(|percent| percent.is_finite() && *percent >= 0.0)
-        .ok_or_else(|| "a percentage of 0 or more is expected".to_owned())
 }
 
 fn percent(text: &str) -> Result<f64, String> {

@@ -11,6 +11,7 @@ use super::redact;
 use super::ui::{Ui, Written};
 use crate::advise::explain::GivenPlan;
 use crate::plan::diff::{self, DiffOptions, Measure};
+use crate::plan::read;
 use crate::redact::{Redaction, What};
 use crate::report::diff as answers;
 use crate::report::model::diff::{ComparedPlan, DiffReport, DiffSide};
@@ -125,6 +126,7 @@ fn report(args: &DiffArgs, tolerance: f64, ui: &Ui) -> Result<DiffReport, Failur
             DiffMeasure::Buffers => Measure::Buffers,
             DiffMeasure::Cost => Measure::Cost,
         }),
+        every_key: true,
     };
     let (pairs, alone) = pair(&before, &after);
     let mut comparisons = Vec::new();
@@ -136,6 +138,12 @@ fn report(args: &DiffArgs, tolerance: f64, ui: &Ui) -> Result<DiffReport, Failur
             .sql()
             .zip(is.sql())
             .map(|(was, is)| !same_words(was, is));
+        let options = DiffOptions {
+            every_key: [&was.from, &is.from]
+                .iter()
+                .all(|plan| plan.format != read::Format::Text.name()),
+            ..options
+        };
         let found = diff::diff(&was.given.plan, &is.given.plan, sql_changed, &options);
         comparisons.push(answers::comparison(&answers::Compared {
             before: was.shown(),

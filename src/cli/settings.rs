@@ -10,6 +10,7 @@ use super::planner::Engine;
 use super::rules;
 use crate::advise::engine::Choice;
 use crate::advise::explain::AdviceOptions;
+use crate::advise::why_not_flagged::Asked;
 use crate::input::config::{self, Config};
 use crate::report::model::Level;
 
@@ -77,12 +78,17 @@ impl Settings {
             config.snapshot.clone()
         };
         let engine = Engine::new(&args.planner, &config);
+        let format = args
+            .asked_format()
+            .or_else(|| named(config.format.as_deref()))
+            .unwrap_or(Format::Text);
+        // A page has room for what the rules saw and did not tell.
+        let why_not_flagged = args
+            .why_not_flagged
+            .or((format == Format::Html).then_some(Asked::All));
         Ok(Self {
             color: named(config.color.as_deref()),
-            format: args
-                .asked_format()
-                .or_else(|| named(config.format.as_deref()))
-                .unwrap_or(Format::Text),
+            format,
             fail_on: args
                 .fail_on
                 .or_else(|| named(config.fail_on.as_deref()))
@@ -98,7 +104,11 @@ impl Settings {
                 allow_writes: args.analyze_writes,
                 verify: !args.no_verify && config.verify.unwrap_or(true),
                 min_gain: min_gain.map_or(defaults.min_gain, |percent| percent / 100.0),
-                why_not_flagged: args.why_not_flagged,
+                why_not_flagged,
+                // A page has room for it at each node.
+                why_not_flagged: args
+                    .why_not_flagged
+                    .or_else(|| (format == Format::Html).then_some(Asked::All)),
                 rules: choice,
                 ..defaults
             },

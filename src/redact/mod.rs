@@ -307,23 +307,20 @@ impl Redaction {
             if word.chars().count() < 3 || !telling(word) || known.contains(word) {
                 continue;
             }
-            let own = words::is_reserved(word)
-                || words::is_syntax(word)
-                || words::is_type(word)
-                || words::is_function(word)
-                || words::is_explained(word);
-            if self.what.names() && !own && self.names.contains_key(word) {
+            if self.what.names() && !is_own(word) && self.names.contains_key(word) {
                 return Some(word.to_owned());
             }
         }
         if self.what.literals() {
             for original in self.literals.originals() {
-                let plain = original.chars().all(|c| c.is_ascii_alphabetic());
-                if original.chars().count() >= 4
-                    && !(prose && plain)
-                    && !plain
-                    && text.contains(original)
-                {
+                // Letters alone may be part of any word, and SQL in a text is
+                // made of the words of SQL.
+                let telling = original.chars().count() >= 4
+                    && !original.chars().all(char::is_alphabetic)
+                    && !original
+                        .split(|c: char| !is_part(c))
+                        .all(|word| is_own(&word.to_lowercase()));
+                if telling && text.contains(original) {
                     return Some(original.to_owned());
                 }
             }
@@ -351,6 +348,17 @@ impl Redaction {
         }
         None
     }
+}
+
+/// A word of PostgreSQL's own.
+fn is_own(word: &str) -> bool {
+    word.is_empty()
+        || words::is_given(word)
+        || words::is_reserved(word)
+        || words::is_syntax(word)
+        || words::is_type(word)
+        || words::is_function(word)
+        || words::is_explained(word)
 }
 
 /// Keys whose text is a name, and of what.

@@ -36,6 +36,7 @@ declare_rule! {
         summary: "all rows of a table are read to count them",
         level: Note,
         needs: [Plan],
+        concerns: [Aggregate],
         since: "0.1.0",
     }
 }

@@ -40,6 +40,7 @@ declare_rule! {
         summary: "the result of a CTE is gone through many times, without an index",
         level: Warning,
         needs: [Actuals],
+        concerns: [CteScan],
         since: "0.1.0",
     }
 }

@@ -38,6 +38,7 @@ declare_rule! {
         summary: "DISTINCT or UNION looks for duplicates and finds none",
         level: Note,
         needs: [Actuals],
+        concerns: [Unique, Aggregate],
         since: "0.1.0",
     }
 }
@@ -80,7 +81,10 @@ fn look(subject: &Subject<'_>, plan: &PlanGraph, id: NodeId, sink: &mut Sink) {
         return;
     };
     let source = flow::through(plan, input, &[NodeKind::Sort, NodeKind::GatherMerge]);
-    let union = plan.node(source).kind == NodeKind::Append;
+    let union = matches!(
+        plan.node(source).kind,
+        NodeKind::Append | NodeKind::MergeAppend
+    );
     let what = if union { "UNION" } else { "DISTINCT" };
     sink.report(
         format!(

@@ -48,6 +48,7 @@ declare_rule! {
         summary: "a sort in memory takes much of the time",
         level: Note,
         needs: [Plan],
+        concerns: [Sort, IncrementalSort],
         since: "0.1.0",
     }
 }

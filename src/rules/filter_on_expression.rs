@@ -52,6 +52,7 @@ declare_rule! {
         summary: "a filter on an expression of a column keeps indexes on it from being used",
         level: Warning,
         needs: [Plan],
+        concerns: [SeqScan, IndexScan, IndexOnlyScan, BitmapHeapScan],
         since: "0.1.0",
     }
 }

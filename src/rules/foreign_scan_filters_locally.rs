@@ -41,6 +41,7 @@ declare_rule! {
         summary: "a foreign scan fetches rows only to throw them away here",
         level: Warning,
         needs: [Actuals],
+        concerns: [ForeignScan],
         since: "0.1.0",
     }
 }

@@ -42,6 +42,7 @@ declare_rule! {
         summary: "the leader of a parallel plan spends its time on copying rows from workers",
         level: Note,
         needs: [Actuals],
+        concerns: [Gather, GatherMerge],
         since: "0.1.0",
     }
 }

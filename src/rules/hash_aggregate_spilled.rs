@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use super::support::{memory, show, suggest, weight::Weight};
+use super::support::{memory, node::Filtered, show, suggest, weight::Weight};
 use crate::declare_rule;
 use crate::finding::{Evidence, Level, Origin, Value};
 use crate::plan::{NodeId, NodeKind, PlanNode};
@@ -44,6 +44,7 @@ declare_rule! {
         summary: "a hash aggregate did not fit into memory and went through temporary files",
         level: Warning,
         needs: [Actuals],
+        concerns: [Aggregate],
         since: "0.1.0",
     }
 }
@@ -72,7 +73,7 @@ fn of_all(node: &PlanNode, key: &str) -> f64 {
 }
 
 fn look(subject: &Subject<'_>, id: NodeId, node: &PlanNode, sink: &mut Sink) {
-    let (Some(metrics), Some(actual)) = (subject.metrics, node.actual) else {
+    let (Some(metrics), Some(filtered)) = (subject.metrics, Filtered::of(node)) else {
         return;
     };
     let share = metrics.node(id).self_share * SPILL_SHARE;
@@ -80,15 +81,17 @@ fn look(subject: &Subject<'_>, id: NodeId, node: &PlanNode, sink: &mut Sink) {
         return;
     };
     let disk = of_all(node, "Disk Usage");
-    let groups = actual.rows_per_loop;
+    // HAVING throws groups away that took their room.
+    let groups = filtered.read() / filtered.loops;
     let estimate = node.estimate;
     let expected = estimate.map(|estimate| estimate.rows);
-    let more = expected.filter(|expected| groups >= expected.max(1.0) * 2.0);
+    // The estimate is of what passes HAVING.
+    let more =
+        expected.filter(|expected| filtered.removed <= 0.0 && groups >= expected.max(1.0) * 2.0);
     let width = estimate.map_or(8.0, |estimate| estimate.width);
     let need = memory::hash_aggregate_need(groups, width);
-    // Several grouping sets share the memory, and a HAVING hides groups.
-    let is_plain = node.condition(crate::plan::ConditionRole::Filter).is_none()
-        && node.text("Strategy") == Some("Hashed");
+    // Several grouping sets share the memory.
+    let is_plain = node.text("Strategy") == Some("Hashed");
     let mut why = "rows of groups that found no room in work_mem times hash_mem_multiplier were \
                    written to temporary files and aggregated later"
         .to_owned();

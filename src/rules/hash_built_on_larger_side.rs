@@ -42,6 +42,7 @@ declare_rule! {
         summary: "a hash join builds its table from the larger side",
         level: Warning,
         needs: [Actuals],
+        concerns: [HashJoin],
         since: "0.1.0",
     }
 }

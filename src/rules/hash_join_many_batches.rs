@@ -50,10 +50,13 @@ impl Rule for HashJoinManyBatches {
     fn check(&self, subject: &Subject<'_>, sink: &mut Sink) {
         let Some(plan) = subject.plan else { return };
         for (id, hash) in plan.nodes() {
-            if hash.kind == NodeKind::Hash
-                && let Some(batches) = hash.number("Hash Batches").filter(|count| *count > 1.0)
-            {
-                look(subject, plan, id, hash, batches, sink);
+            if hash.kind != NodeKind::Hash {
+                continue;
+            }
+            match hash.number("Hash Batches") {
+                Some(batches) if batches > 1.0 => look(subject, plan, id, hash, batches, sink),
+                Some(_) => sink.pass(id, || "the hash table fitted into memory".to_owned()),
+                None => {}
             }
         }
     }

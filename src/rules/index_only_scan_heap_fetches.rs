@@ -71,7 +71,15 @@ fn look(
     };
     // Rows that are dead are fetched, and given by nobody.
     let of = fetches / filtered.read().max(fetches).max(1.0);
-    if fetches < LEAST_FETCHES || of < LEAST_SHARE {
+    if sink.passes(fetches < LEAST_FETCHES || of < LEAST_SHARE, id, || {
+        format!(
+            "it visits the table for {}, {} of its rows: under {} or {} that is as it should be",
+            show::rows(fetches),
+            show::percent(of),
+            show::count(LEAST_FETCHES),
+            show::percent(LEAST_SHARE)
+        )
+    }) {
         return;
     }
     let Some(metrics) = subject.metrics else {

@@ -81,7 +81,19 @@ fn look(
         return;
     };
     let kept_share = kept / (kept + removed).max(1.0);
-    if removed < LEAST_REMOVED || kept_share > MOST_KEPT {
+    if sink.passes(removed < LEAST_REMOVED, id, || {
+        format!(
+            "the filter removes {}, under {}",
+            show::rows(removed),
+            show::count(LEAST_REMOVED)
+        )
+    }) || sink.passes(kept_share > MOST_KEPT, id, || {
+        format!(
+            "the filter keeps {} of the rows, over {}",
+            show::percent(kept_share),
+            show::percent(MOST_KEPT)
+        )
+    }) {
         return;
     }
     let Some(metrics) = subject.metrics else {

@@ -38,6 +38,7 @@ declare_rule! {
         summary: "an index scan skips through the values of the index's first column",
         level: Note,
         needs: [Actuals],
+        concerns: [IndexScan, IndexOnlyScan, BitmapIndexScan],
         since: "0.1.0",
     }
 }

@@ -49,6 +49,7 @@ declare_rule! {
         summary: "a join makes many pairs of rows and its filter throws most of them away",
         level: Warning,
         needs: [Actuals],
+        concerns: [NestedLoop, HashJoin, MergeJoin],
         since: "0.1.0",
     }
 }
@@ -151,15 +152,14 @@ fn look(subject: &Subject<'_>, plan: &PlanGraph, id: NodeId, filter: &str, sink:
         ))
         .evidence(weight.evidence())
         .suggest(cure(looped, either));
-    if looped
-        && !either
-        && let Some((origin, error)) = misleading(plan, metrics, id)
-    {
-        draft = draft.evidence(Evidence::new(
-            "estimate error where it began",
-            Value::Factor(error),
-            Origin::Plan(origin),
-        ));
+    if looped && !either {
+        for (origin, error) in misleading(plan, metrics, id) {
+            draft = draft.evidence(Evidence::new(
+                "estimate error where it began",
+                Value::Factor(error),
+                Origin::Plan(origin),
+            ));
+        }
     }
     // An index helps the table that a nested loop looks into.
     if looped && let Some((schema, name)) = node::relation(subject, plan.node(scan)) {
@@ -167,15 +167,16 @@ fn look(subject: &Subject<'_>, plan: &PlanGraph, id: NodeId, filter: &str, sink:
     }
 }
 
-/// The node whose estimate made so many pairs look like few, and its error.
-fn misleading(plan: &PlanGraph, metrics: &Metrics, join: NodeId) -> Option<(NodeId, f64)> {
+/// The nodes whose estimates made so many pairs look like few, and how far
+/// off the sides of the join were for them.
+fn misleading(plan: &PlanGraph, metrics: &Metrics, join: NodeId) -> Vec<(NodeId, f64)> {
     [PlanEdge::Outer, PlanEdge::Inner]
         .into_iter()
         .filter_map(|edge| plan.child(join, edge))
         .filter(|side| metrics.node(*side).underestimated)
         .filter_map(|side| Some((metrics.node(side).blame?, metrics.node(side).q_error?)))
         .filter(|(_, error)| *error >= MISLEADING)
-        .max_by(|(_, a), (_, b)| a.total_cmp(b))
+        .collect()
 }
 
 fn cure(looped: bool, either: bool) -> crate::finding::Suggestion {

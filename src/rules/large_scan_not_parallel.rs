@@ -56,6 +56,7 @@ declare_rule! {
         summary: "a large table is read by one process, and the plan shows why",
         level: Note,
         needs: [Plan],
+        concerns: [SeqScan],
         since: "0.1.0",
     }
 }

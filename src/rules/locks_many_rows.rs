@@ -14,7 +14,7 @@ declare_rule! {
     /// ## What it does
     ///
     /// Finds `FOR UPDATE`, `FOR SHARE` and their kind that locked at least
-    /// 10,000 rows. What it could save is the time of the LockRows node.
+    /// 10,000 rows. What it could save is the time of the node `LockRows`.
     ///
     /// ## Why it matters
     ///
@@ -36,6 +36,7 @@ declare_rule! {
         summary: "a great many rows are locked, each by a write",
         level: Note,
         needs: [Actuals],
+        concerns: [LockRows],
         since: "0.1.0",
     }
 }

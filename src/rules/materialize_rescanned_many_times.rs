@@ -40,6 +40,7 @@ declare_rule! {
         summary: "a stored intermediate result is gone through for each outer row",
         level: Warning,
         needs: [Actuals],
+        concerns: [Materialize],
         since: "0.1.0",
     }
 }

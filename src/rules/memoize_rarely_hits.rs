@@ -46,6 +46,7 @@ declare_rule! {
         summary: "the cache of a nested loop's inner side serves few lookups",
         level: Note,
         needs: [Actuals],
+        concerns: [Memoize],
         since: "0.1.0",
     }
 }

@@ -38,6 +38,7 @@ declare_rule! {
         summary: "a merge join sorts a large input first",
         level: Warning,
         needs: [Plan],
+        concerns: [MergeJoin],
         since: "0.1.0",
     }
 }

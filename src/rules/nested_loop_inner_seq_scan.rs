@@ -85,11 +85,25 @@ fn look(subject: &Subject<'_>, plan: &PlanGraph, join: NodeId, sink: &mut Sink) 
     };
     let compared = counted.loops * counted.inner_rows;
     let matched = counted.matched / compared.max(1.0);
-    if counted.loops < LEAST_LOOPS
+    let few = counted.loops < LEAST_LOOPS
         || counted.inner_rows < LEAST_INNER_ROWS
-        || compared < LEAST_COMPARED
-        || matched > MOST_MATCHED
-    {
+        || compared < LEAST_COMPARED;
+    if sink.passes(few, scan, || {
+        format!(
+            "it goes {} times through {}: under {} times, {} or {} pairs an index helps little",
+            show::count(counted.loops),
+            show::rows(counted.inner_rows),
+            show::count(LEAST_LOOPS),
+            show::rows(LEAST_INNER_ROWS),
+            show::count(LEAST_COMPARED)
+        )
+    }) || sink.passes(matched > MOST_MATCHED, scan, || {
+        format!(
+            "{} of the pairs match, over {}: an index would lead to most rows anyway",
+            show::percent(matched),
+            show::percent(MOST_MATCHED)
+        )
+    }) {
         return;
     }
     let Some(metrics) = subject.metrics else {

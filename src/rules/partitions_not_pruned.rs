@@ -42,6 +42,7 @@ declare_rule! {
         summary: "many partitions are searched that have no row for the query",
         level: Warning,
         needs: [Actuals],
+        concerns: [Append, MergeAppend],
         since: "0.1.0",
     }
 }

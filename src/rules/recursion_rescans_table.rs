@@ -40,6 +40,7 @@ declare_rule! {
         summary: "each step of a recursive query reads a whole table",
         level: Warning,
         needs: [Actuals],
+        concerns: [RecursiveUnion],
         since: "0.1.0",
     }
 }

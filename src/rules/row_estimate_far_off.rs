@@ -35,9 +35,18 @@ declare_rule! {
     ///   on the expression; where an index has the bare column, or a cast or
     ///   arithmetic can be done on the other side, rather that;
     /// - values skewed beyond the most common ones that are kept: a larger
-    ///   statistics target;
-    /// - a join, a function or a parameter: what can be done by hand;
+    ///   statistics target; a misjudged number of different values:
+    ///   `SET (n_distinct = …)`;
+    /// - a range beyond the end of the histogram, a partitioned or foreign
+    ///   table without statistics of its own: `ANALYZE`;
+    /// - a join by several columns: the foreign key that it follows; a
+    ///   function: `ALTER FUNCTION … ROWS`;
+    /// - a join by a frequent value, a parameter, a CTE: what can be done by
+    ///   hand;
     /// - a subquery in the condition, of which the planner knows nothing.
+    ///
+    /// What else it could be is said where only the plan is at hand. What was
+    /// chosen by the wrong number is named with its share of the statement.
     ///
     /// Where nothing can be done about the cause, the finding is a note.
     ///

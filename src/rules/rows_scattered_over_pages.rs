@@ -41,6 +41,7 @@ declare_rule! {
         summary: "the rows that an index finds lie on nearly as many pages",
         level: Note,
         needs: [Actuals, Catalog],
+        concerns: [IndexScan, BitmapHeapScan],
         since: "0.1.0",
     }
 }

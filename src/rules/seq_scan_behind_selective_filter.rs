@@ -96,7 +96,21 @@ fn look(
     } else {
         MOST_KEPT
     };
-    if reading.read / reading.scans < LEAST_ROWS || kept_share > most {
+    let read = reading.read / reading.scans;
+    if sink.passes(read < LEAST_ROWS, id, || {
+        format!(
+            "it reads {}, and under {} an index helps little",
+            show::rows(read),
+            show::count(LEAST_ROWS)
+        )
+    }) || sink.passes(kept_share > most, id, || {
+        format!(
+            "the filter keeps {} of {}, and from {} on reading them in order is no worse",
+            show::percent(kept_share),
+            show::rows(read),
+            show::percent(most)
+        )
+    }) {
         return;
     }
     let saved = saved(subject, plan, id, &reading, correlated);

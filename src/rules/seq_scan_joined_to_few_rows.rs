@@ -49,6 +49,7 @@ declare_rule! {
         summary: "a large table is read whole to be joined to a few rows",
         level: Warning,
         needs: [Actuals],
+        concerns: [SeqScan],
         since: "0.1.0",
     }
 }
@@ -126,7 +127,7 @@ struct Found<'a> {
     sides: Sides,
     read: f64,
     few: f64,
-    found: f64,
+    matched: f64,
     /// The join condition.
     text: &'a str,
     column: String,
@@ -141,13 +142,13 @@ fn look<'a>(subject: &Subject<'_>, plan: &'a PlanGraph, sides: Sides) -> Option<
     let metrics = subject.metrics?;
     let counted = node::Filtered::of(scan)?;
     let few = rows_once(plan, sides.few)?;
-    let found = flow::rows(plan, sides.join)?;
+    let matched = flow::rows(plan, sides.join)?;
     let once = scan.parallel_aware || counted.loops < 1.5;
     if !once
         || metrics.node(sides.table).stopped_early
         || counted.kept < LEAST_ROWS
         || few * LEAST_RATIO > counted.kept
-        || found > counted.kept * MOST_FOUND
+        || matched > counted.kept * MOST_FOUND
     {
         return None;
     }
@@ -170,7 +171,7 @@ fn look<'a>(subject: &Subject<'_>, plan: &'a PlanGraph, sides: Sides) -> Option<
     }
     let pages = node::pages_read(subject, plan, sides.table, counted.read()).max(1.0);
     let random = memory::number(subject, "random_page_cost", 4.0);
-    let with_index = (few * 2.0 + found) * random;
+    let with_index = (few * 2.0 + matched) * random;
     let saved = 1.0 - with_index / (pages + counted.read() * 0.0125);
     let share =
         (metrics.node(sides.table).self_share + metrics.node(sides.stored).self_share) * saved;
@@ -178,7 +179,7 @@ fn look<'a>(subject: &Subject<'_>, plan: &'a PlanGraph, sides: Sides) -> Option<
         sides,
         read: counted.read(),
         few,
-        found,
+        matched,
         text,
         column,
         share,
@@ -212,7 +213,7 @@ fn tell(
             format!(
                 "the join finds {}; by an index of {table} on {column} a nested loop would read \
                  only those",
-                show::rows(found.found)
+                show::rows(found.matched)
             ),
             Evidence::new(
                 "rows read",
@@ -231,7 +232,7 @@ fn tell(
         ))
         .evidence(Evidence::new(
             "rows that the join finds",
-            Value::Rows(found.found),
+            Value::Rows(found.matched),
             Origin::Plan(sides.join),
         ))
         .evidence(Evidence::new(

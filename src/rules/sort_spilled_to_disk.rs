@@ -53,10 +53,12 @@ impl Rule for SortSpilledToDisk {
     fn check(&self, subject: &Subject<'_>, sink: &mut Sink) {
         let Some(plan) = subject.plan else { return };
         for (id, sort) in plan.nodes() {
-            if matches!(sort.kind, NodeKind::Sort | NodeKind::IncrementalSort)
-                && let Some(disk) = disk_bytes(sort)
-            {
-                look(subject, plan, id, sort, disk, sink);
+            if !matches!(sort.kind, NodeKind::Sort | NodeKind::IncrementalSort) {
+                continue;
+            }
+            match disk_bytes(sort) {
+                Some(disk) => look(subject, plan, id, sort, disk, sink),
+                None => sink.pass(id, || "nothing went to disk".to_owned()),
             }
         }
     }
@@ -106,7 +108,13 @@ fn look(
     disk: f64,
     sink: &mut Sink,
 ) {
-    if disk < LEAST_BYTES {
+    if sink.passes(disk < LEAST_BYTES, id, || {
+        format!(
+            "{} went to disk, under {}",
+            show::bytes(disk),
+            show::bytes(LEAST_BYTES)
+        )
+    }) {
         return;
     }
     let Some(metrics) = subject.metrics else {

@@ -41,6 +41,7 @@ declare_rule! {
         summary: "a condition is tested only after a window function or DISTINCT saw all rows",
         level: Warning,
         needs: [Actuals],
+        concerns: [SubqueryScan],
         since: "0.1.0",
     }
 }

@@ -49,6 +49,7 @@ declare_rule! {
         summary: "much of the time goes into reading blocks into the buffer cache",
         level: Note,
         needs: [Buffers],
+        concerns: [SeqScan, IndexScan, IndexOnlyScan, BitmapHeapScan],
         since: "0.1.0",
     }
 }

@@ -49,6 +49,7 @@ declare_rule! {
         summary: "a trigger, such as a foreign key's check, takes much of the time",
         level: Warning,
         needs: [Actuals],
+        concerns: [ModifyTable],
         since: "0.1.0",
     }
 }

@@ -42,6 +42,7 @@ declare_rule! {
         summary: "one process of a parallel plan did most of the work",
         level: Note,
         needs: [Actuals],
+        concerns: [Gather, GatherMerge],
         since: "0.1.0",
     }
 }

@@ -37,6 +37,7 @@ declare_rule! {
         summary: "fewer parallel workers were launched than planned",
         level: Warning,
         needs: [Actuals],
+        concerns: [Gather, GatherMerge],
         since: "0.1.0",
     }
 }

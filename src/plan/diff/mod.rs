@@ -87,6 +87,8 @@ pub struct DiffOptions {
     pub tolerance: f64,
     /// What to judge by; the best that both plans have when not said.
     pub measure: Option<Measure>,
+    /// Both were written in a format that prints every key, as TEXT does not.
+    pub every_key: bool,
 }
 
 impl Default for DiffOptions {
@@ -94,6 +96,7 @@ impl Default for DiffOptions {
         Self {
             tolerance: 0.2,
             measure: None,
+            every_key: true,
         }
     }
 }
@@ -161,7 +164,7 @@ pub fn diff(
         .count();
     let totals_of = |side: &Side<'_>| totals(side.tree.plan, &side.metrics);
     let (before, after) = (totals_of(&both.before), totals_of(&both.after));
-    let causes = cause::causes(&both, &lines, &before, &after, sql_changed);
+    let causes = cause::causes(&both, &lines, &before, &after, sql_changed, options);
     let verdict = verdict::verdict(&both, &before, &after, &causes, options);
     PlanDiff {
         account: account(&both, &before, &after),

@@ -1,3 +1,5 @@
+//! Alignment, causes and verdicts on small plans.
+
 use super::*;
 use crate::plan::json;
 

@@ -105,7 +105,7 @@ const LEVELS: usize = 64;
 /// Some of what a node's inputs do is done while the node itself is not
 /// running, but one above it is: a node that is started over computes the
 /// `SubPlan`s in its index condition for the join above (`ExecReScan`), and
-/// before version 13 a Gather that a LIMIT stops waits for its workers inside
+/// on older servers a Gather that a LIMIT stops waits for its workers inside
 /// of the Limit alone (`ExecShutdownNode`). The node is taken to have that time
 /// too, and the one above no longer. Gives the sum.
 fn raise(shape: &Shape<'_>, total: &mut [f64], slack: &[f64]) -> f64 {

@@ -111,11 +111,14 @@ impl<'a> Finder<'a> {
             .and_then(statement::before);
         let mut sql = Some(sql).filter(|_| found.len() == 1).flatten();
         for Found {
-            document,
+            mut document,
             format,
             missing,
         } in found
         {
+            if missing.is_some() || format != Format::Json {
+                prune(&mut document);
+            }
             match build::plan_from_document(document) {
                 Ok(plan) => {
                     let incomplete = missing.or_else(|| {
@@ -477,6 +480,28 @@ fn is_yaml_key(trimmed: &str) -> bool {
     trimmed
         .split_once(':')
         .is_some_and(|(key, _)| key.starts_with(|first: char| first.is_ascii_uppercase()))
+}
+
+/// Drops the node that was cut off before its type was said: only the last
+/// node of each level can be.
+fn prune(document: &mut Value) {
+    let mut node = if document.get("Plan").is_some() {
+        document.get_mut("Plan")
+    } else {
+        Some(document)
+    };
+    while let Some(inputs) = node
+        .and_then(|node| node.get_mut("Plans"))
+        .and_then(Value::as_array_mut)
+    {
+        if inputs
+            .last()
+            .is_some_and(|last| !last.get("Node Type").is_some_and(Value::is_string))
+        {
+            inputs.pop();
+        }
+        node = inputs.last_mut();
+    }
 }
 
 /// What a plan lacks that must be there: a join has two inputs, a sort one.

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::lines::{self, Line};
-use super::text::is_end;
+use super::text::{self, is_end};
 
 /// The bars between and around columns.
 const BARS: [char; 5] = ['|', '│', '║', '┃', '¦'];
@@ -37,6 +37,16 @@ pub(super) fn unwrap(lines: Vec<Line<'_>>) -> Vec<Line<'_>> {
 /// Takes the margin and the marks off lines that stand in no frame: rows
 /// without a heading have both.
 fn free(block: &mut [Line<'_>]) {
+    // The lines behind a blank one belong to a plan before: their columns count.
+    let begins = block.first().is_some_and(|line| {
+        let trimmed = line.text.trim();
+        trimmed.starts_with(['[', '{', '<'])
+            || trimmed.starts_with("- ")
+            || text::begins_with_numbers(trimmed)
+    });
+    if !begins {
+        return;
+    }
     let margin = block
         .iter()
         .map(|line| lines::indent(&line.text))

@@ -437,7 +437,10 @@ fn io_waits(plan: &PlanGraph) -> Option<f64> {
 /// below each Gather, less the wall-clock time there. The nodes below print
 /// time per process: of that the wall-clock time is one process's.
 fn work_of_workers(plan: &PlanGraph, metrics: &Metrics) -> Option<f64> {
-    metrics.total_ms?;
+    if metrics.total_ms.is_none() {
+        let alone = plan.nodes().all(|(_, node)| !node.kind.is_gather());
+        return alone.then_some(0.0);
+    }
     let mut beyond = 0.0;
     for (id, node) in plan.nodes() {
         let below_gather = plan.parent(id).is_some_and(|(edge, above)| {
@@ -461,7 +464,7 @@ fn work_of_workers(plan: &PlanGraph, metrics: &Metrics) -> Option<f64> {
 fn workers(plan: &PlanGraph, metrics: &Metrics) -> (f64, bool, Option<f64>) {
     let mut count = 0.0;
     let mut launched = plan.has_actuals();
-    let mut held = metrics.total_ms.map(|_| 0.0);
+    let mut held = Some(0.0);
     for (id, node) in plan.nodes().filter(|(_, node)| node.kind.is_gather()) {
         let workers = node
             .workers_launched
@@ -469,9 +472,9 @@ fn workers(plan: &PlanGraph, metrics: &Metrics) -> (f64, bool, Option<f64>) {
             .unwrap_or(0.0);
         launched &= node.workers_launched.is_some();
         count += workers;
-        if let (Some(held), Some(ms)) = (&mut held, metrics.node(id).total_ms) {
-            *held += workers * ms;
-        }
+        held = held
+            .zip(metrics.node(id).total_ms)
+            .map(|(held, ms): (f64, f64)| held + workers * ms);
     }
     (count, launched, held)
 }

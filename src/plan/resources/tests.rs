@@ -1,5 +1,10 @@
 //! Figures of small plans, worked out by hand.
 
+#![expect(
+    clippy::float_cmp,
+    reason = "small whole numbers are exact, and a test may panic"
+)]
+
 use super::*;
 use crate::plan::metrics::metrics;
 
@@ -12,8 +17,7 @@ fn value(figures: &[Figure], id: &str) -> Result<f64, &'static str> {
     figures
         .iter()
         .find(|figure| figure.id == id)
-        .unwrap_or_else(|| panic!("there is no {id}"))
-        .value
+        .map_or(Err("there is no such figure"), |figure| figure.value)
 }
 
 fn near(figures: &[Figure], id: &str, expected: f64) {
@@ -124,6 +128,56 @@ fn what_was_not_measured_is_not_made_up() {
             .iter()
             .any(|said| said.contains("hash_mem_multiplier is 1"))
     );
+}
+
+/// TIMING OFF still tells how long all of it took, which is enough without
+/// workers.
+#[test]
+fn one_process_needs_no_times_of_nodes() {
+    let plan = r#"[{"Plan": {"Node Type": "Seq Scan", "Parallel Aware": false,
+        "Actual Rows": 5, "Actual Loops": 1, "Shared Hit Blocks": 3, "Shared Read Blocks": 0,
+        "WAL Records": 2, "WAL FPI": 0, "WAL Bytes": 150},
+        "Planning Time": 1.0, "Execution Time": 9.0}]"#;
+    let server = Server {
+        cores: Some(2.0),
+        rate: Some(50.0),
+        ..Server::default()
+    };
+    let found = of(plan, &server);
+    near(&found.needs, "processor_time", 10.0);
+    near(&found.needs, "wal", 150.0);
+    near(&found.capacity, "highest_rate", 200.0);
+    near(&found.at_rate, "wal_rate", 7500.0);
+    let parallel = plan.replace("Seq Scan", "Gather");
+    assert_eq!(
+        value(&of(&parallel, &server).needs, "processor_time"),
+        Err(NOT_TIMED)
+    );
+}
+
+/// Each process has a table of its own but for a Parallel Hash; the printed
+/// peak is that of the largest, or of the shared one.
+#[test]
+fn hash_tables_are_shared_or_not() {
+    let plan = |aware: bool, loops: u32| {
+        format!(
+            r#"[{{"Plan": {{"Node Type": "Gather", "Workers Planned": 3, "Workers Launched": 3,
+            "Actual Total Time": 10.0, "Actual Rows": 5, "Actual Loops": 1, "Plans": [
+            {{"Node Type": "Hash", "Parent Relationship": "Outer", "Parallel Aware": {aware},
+              "Peak Memory Usage": 100, "Hash Batches": 1,
+              "Actual Total Time": 9.0, "Actual Rows": 5, "Actual Loops": {loops}}}]}},
+            "Settings": {{"work_mem": "1MB", "hash_mem_multiplier": "3"}}}}]"#
+        )
+    };
+    let kilobytes = |bytes: Option<f64>| bytes.map(|bytes| bytes / 1024.0);
+    let shared = of(&plan(true, 4), &Server::default());
+    assert_eq!(kilobytes(shared.memory[0].measured_bytes), Some(100.0));
+    assert_eq!(kilobytes(shared.memory[0].allowed_bytes), Some(12288.0));
+    assert_eq!(shared.memory[0].copies, 1.0);
+    let own = of(&plan(false, 4), &Server::default());
+    assert_eq!(kilobytes(own.memory[0].measured_bytes), Some(400.0));
+    assert_eq!(kilobytes(own.memory[0].allowed_bytes), Some(12288.0));
+    assert_eq!(own.memory[0].copies, 4.0);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::report::model::diff::{DiffOutcome, DiffReport, DiffStatus, PlanCompar
 
 pub(super) fn render(report: &DiffReport, out: &mut dyn Write) -> io::Result<()> {
     let several = report.comparisons.len() + report.unpaired.len() > 1;
-    let mut body = String::from("<main class=\"plan-diff\">\n<h1>Plans compared</h1>\n");
+    let mut body = String::from("<main>\n<h1>Plans compared</h1>\n");
     if several {
         body.push_str(&format!("<p>{}</p>\n", escape(&text::totals(report))));
     }
@@ -19,7 +19,7 @@ pub(super) fn render(report: &DiffReport, out: &mut dyn Write) -> io::Result<()>
         section(comparison, several, at + 1, &mut body);
     }
     if !report.unpaired.is_empty() {
-        body.push_str("<section><h2>Plans without a counterpart</h2>\n<ul>\n");
+        body.push_str("<section class=\"card\"><h2>Plans without a counterpart</h2>\n<ul>\n");
         for plan in &report.unpaired {
             body.push_str(&format!(
                 "<li>{}, plan {}{}</li>\n",
@@ -34,7 +34,7 @@ pub(super) fn render(report: &DiffReport, out: &mut dyn Write) -> io::Result<()>
         body.push_str("</ul></section>\n");
     }
     if !report.problems.is_empty() {
-        body.push_str("<section><h2>Problems</h2>\n<ul>\n");
+        body.push_str("<section class=\"card\"><h2>Problems</h2>\n<ul>\n");
         for problem in &report.problems {
             body.push_str(&format!("<li>{}</li>\n", escape(&problem.message)));
         }
@@ -49,28 +49,28 @@ pub(super) fn render(report: &DiffReport, out: &mut dyn Write) -> io::Result<()>
 }
 
 fn section(found: &PlanComparison, several: bool, number: usize, body: &mut String) {
-    let outcome = match found.verdict.outcome {
-        DiffOutcome::Better => "better",
-        DiffOutcome::Worse => "worse",
-        DiffOutcome::Same => "same",
-        DiffOutcome::NotComparable => "not-comparable",
+    let (outcome, word) = match found.verdict.outcome {
+        DiffOutcome::Better => ("good", "better"),
+        DiffOutcome::Worse => ("bad", "worse"),
+        DiffOutcome::Same => ("open", "same"),
+        DiffOutcome::NotComparable => ("open", "not comparable"),
     };
     body.push_str(&format!(
-        "<section aria-labelledby=\"pair-{number}\">\n<h2 id=\"pair-{number}\">{}</h2>\n<p class=\"verdict verdict-{outcome}\"><strong>{}</strong></p>\n",
+        "<section class=\"card\" aria-labelledby=\"pair-{number}\">\n<h2 id=\"pair-{number}\">{}</h2>\n<p class=\"lead\"><span class=\"badge {outcome}\">{word}</span> {}</p>\n",
         escape(&rows::title(found, several)),
         escape(&found.verdict.summary)
     ));
     for plan in [&found.before, &found.after] {
         if let Some(missing) = &plan.incomplete {
             body.push_str(&format!(
-                "<p class=\"warning\">{} is incomplete: {}</p>\n",
+                "<p class=\"problem\">{} is incomplete: {}</p>\n",
                 escape(&plan.file),
                 escape(missing)
             ));
         }
     }
     for warning in &found.verdict.warnings {
-        body.push_str(&format!("<p class=\"warning\">{}</p>\n", escape(warning)));
+        body.push_str(&format!("<p class=\"problem\">{}</p>\n", escape(warning)));
     }
     if !found.causes.is_empty() {
         body.push_str("<h3>Why</h3>\n<ol>\n");
@@ -102,10 +102,10 @@ fn section(found: &PlanComparison, several: bool, number: usize, body: &mut Stri
         }
         body.push_str("</ul>\n");
     }
-    body.push_str("<h3>Totals</h3>\n<table><thead><tr><th scope=\"col\">number</th><th scope=\"col\">before</th><th scope=\"col\">after</th><th scope=\"col\">difference</th></tr></thead><tbody>\n");
+    body.push_str("<h3>Totals</h3>\n<table class=\"figures\"><thead><tr><th scope=\"col\">number</th><th scope=\"col\">before</th><th scope=\"col\">after</th><th scope=\"col\">difference</th></tr></thead><tbody>\n");
     for [name, before, after, change] in rows::totals(found) {
         body.push_str(&format!(
-            "<tr><th scope=\"row\">{}</th><td class=\"number\">{}</td><td class=\"number\">{}</td><td>{}</td></tr>\n",
+            "<tr><th scope=\"row\">{}</th><td class=\"num\">{}</td><td class=\"num\">{}</td><td>{}</td></tr>\n",
             escape(&name),
             escape(&before),
             escape(&after),
@@ -123,7 +123,7 @@ fn settings(found: &PlanComparison, body: &mut String) {
     if found.settings.is_empty() {
         return;
     }
-    body.push_str("<h3>Settings</h3>\n<table><thead><tr><th scope=\"col\">setting</th><th scope=\"col\">before</th><th scope=\"col\">after</th></tr></thead><tbody>\n");
+    body.push_str("<h3>Settings</h3>\n<table class=\"figures\"><thead><tr><th scope=\"col\">setting</th><th scope=\"col\">before</th><th scope=\"col\">after</th></tr></thead><tbody>\n");
     for setting in &found.settings {
         let cell = |value: &Option<String>| {
             value
@@ -142,13 +142,13 @@ fn settings(found: &PlanComparison, body: &mut String) {
 
 fn sql(found: &PlanComparison, body: &mut String) {
     let Some(sql) = &found.sql else { return };
-    body.push_str("<h3>SQL</h3>\n<pre class=\"sql-diff\"><code>");
+    body.push_str("<h3>SQL</h3>\n<pre class=\"diff\"><code>");
     for line in &sql.lines {
         let text = escape(&line.text);
         body.push_str(&match line.change {
-            SqlChange::Kept => format!("  {text}\n"),
-            SqlChange::Gone => format!("<del>- {text}</del>\n"),
-            SqlChange::New => format!("<ins>+ {text}</ins>\n"),
+            SqlChange::Kept => format!("<span>  {text}</span>"),
+            SqlChange::Gone => format!("<span class=\"gone\">- {text}</span>"),
+            SqlChange::New => format!("<span class=\"new\">+ {text}</span>"),
         });
     }
     body.push_str("</code></pre>\n");
@@ -156,10 +156,10 @@ fn sql(found: &PlanComparison, body: &mut String) {
 
 fn plan(found: &PlanComparison, body: &mut String) {
     let columns = rows::columns(found, false);
-    body.push_str("<h3>Plan</h3>\n<table class=\"plan-table\"><thead><tr><th scope=\"col\"><abbr title=\"~ changed, - gone, + new\">±</abbr></th><th scope=\"col\">node</th>");
+    body.push_str("<h3>Plan</h3>\n<p class=\"muted\">~ changed, − gone, + new</p>\n<div class=\"scroll\"><table class=\"compared\"><thead><tr><th scope=\"col\">node</th>");
     for column in &columns {
         body.push_str(&format!(
-            "<th scope=\"col\">{} before</th><th scope=\"col\">after</th>",
+            "<th scope=\"col\" class=\"num\">{} before</th><th scope=\"col\" class=\"num\">after</th>",
             column.title
         ));
     }
@@ -170,24 +170,23 @@ fn plan(found: &PlanComparison, body: &mut String) {
             Row::Node(node) => node,
             Row::Gap(hidden) => {
                 body.push_str(&format!(
-                    "<tr><td></td><td colspan=\"{}\">… {} that differ less</td></tr>\n",
+                    "<tr><td colspan=\"{}\">… {} that differ less</td></tr>\n",
                     columns.len() * 2 + 1,
                     format::plural(hidden, "node", "nodes")
                 ));
                 continue;
             }
         };
-        let status = match node.status {
-            DiffStatus::Same => "same",
-            DiffStatus::Changed => "changed",
-            DiffStatus::Gone => "gone",
-            DiffStatus::New => "new",
+        let (status, mark) = match node.status {
+            DiffStatus::Same => ("same", ""),
+            DiffStatus::Changed => ("changed", "~ "),
+            // The style puts their marks.
+            DiffStatus::Gone => ("gone", ""),
+            DiffStatus::New => ("new", ""),
         };
-        // The depth is drawn by characters, which need no style.
-        let indent = "· ".repeat(node.depth.min(40));
         body.push_str(&format!(
-            "<tr class=\"node-{status}\"><td title=\"{status}\">{}</td><td><span aria-hidden=\"true\">{indent}</span>{}",
-            rows::mark(node.status),
+            "<tr class=\"{status}\"><td class=\"d{}\">{mark}{}<span class=\"unseen\"> ({status})</span>",
+            node.depth.min(40),
             escape(&rows::label(node))
         ));
         let details: Vec<String> = rows::details(node)
@@ -198,10 +197,10 @@ fn plan(found: &PlanComparison, body: &mut String) {
         body.push_str("</td>");
         for column in &columns {
             for cell in column.cells(node) {
-                body.push_str(&format!("<td class=\"number\">{}</td>", escape(&cell)));
+                body.push_str(&format!("<td class=\"num\">{}</td>", escape(&cell)));
             }
         }
         body.push_str("</tr>\n");
     }
-    body.push_str("</tbody></table>\n");
+    body.push_str("</tbody></table></div>\n");
 }

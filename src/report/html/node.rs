@@ -141,7 +141,9 @@ fn numbers(picture: &Picture<'_>, node: &PlanNode) -> Vec<(&'static str, String,
             node.self_ms.map(|_| format::share(node.share)),
             "",
         );
-        add("With everything below", of(node.total_ms, format::ms), "");
+        if node.total_ms != node.self_ms {
+            add("With everything below", of(node.total_ms, format::ms), "");
+        }
         if node.loops.is_some_and(|loops| loops > 1.0) {
             add(
                 "One execution",
@@ -291,6 +293,9 @@ fn blocks(node: &PlanNode) -> Vec<(&'static str, String, String)> {
 fn size(blocks: f64) -> String {
     if blocks == 0.0 {
         "0".to_owned()
+    } else if blocks < 0.5 {
+        // What processes shared is divided among them.
+        "< 1".to_owned()
     } else {
         format!(
             "{} ({})",

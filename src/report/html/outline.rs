@@ -155,7 +155,7 @@ fn row(picture: &Picture<'_>, at: usize, with_conditions: bool, out: &mut String
     text::push(out, &picture.own_text(at));
     out.push_str("<td class=\"num share\">");
     if !node.never_executed {
-        out.push_str(&format::share(node.share));
+        text::push(out, &format::share(node.share));
         if node.share >= 0.0005 {
             out.push_str(&format!(
                 "<svg class=meter aria-hidden=true><rect width=\"{:.1}%\" height=4 rx=1 /></svg>",

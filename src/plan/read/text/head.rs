@@ -31,6 +31,9 @@ pub(super) struct Head {
 pub(super) fn read(line: &str) -> Head {
     let mut head = Head::default();
     let name = numbers(line.trim(), &mut head);
+    if is_foreign(name) {
+        head = Head::default();
+    }
     describe(name, &mut head);
     head
 }
@@ -47,8 +50,13 @@ pub(super) fn has_numbers(line: &str) -> bool {
         return false;
     }
     let mut head = Head::default();
-    numbers(line, &mut head);
-    head.costs || head.actuals
+    let name = numbers(line, &mut head);
+    (head.costs || head.actuals) && !is_foreign(name)
+}
+
+/// Costs without a width are those of another system.
+fn is_foreign(name: &str) -> bool {
+    name.ends_with(')') && name.contains("  (cost=")
 }
 
 /// Takes the groups of numbers off the end of a line, last one first, and

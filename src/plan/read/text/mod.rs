@@ -230,7 +230,8 @@ impl<'a> Reader<'a, '_> {
         }
         self.note_cut(first.number, &top);
         let frame = first.frame;
-        let mut tree = Tree::new(top, column(first));
+        let flat = below.is_none() && self.is_flat(column(first));
+        let mut tree = Tree::new(top, column(first), flat);
         self.at += taken;
         while let Some(line) = self.line() {
             if line.frame != frame {
@@ -249,6 +250,26 @@ impl<'a> Reader<'a, '_> {
                 .get_or_insert((number, format!("the plan ends behind \"{label}\"")));
         }
         Some(tree)
+    }
+
+    /// Whether the indentation is lost: the first arrow stands no further right
+    /// than the top node.
+    fn is_flat(&self, top: usize) -> bool {
+        self.lines
+            .iter()
+            .skip(self.at + 1)
+            .take(200)
+            .map_while(|line| {
+                let trimmed = line.text.trim();
+                match arrow(trimmed) {
+                    Some(_) => Some(Some(column(line) <= top)),
+                    None if begins_a_node(trimmed) || is_end(trimmed) => None,
+                    None => Some(None),
+                }
+            })
+            .flatten()
+            .next()
+            .unwrap_or(false)
     }
 
     fn note_cut(&mut self, number: usize, head: &head::Head) {
@@ -307,7 +328,11 @@ impl<'a> Reader<'a, '_> {
         if property::split(trimmed).is_some() {
             return self.property(line, col, tree);
         }
-        if col <= tree.top_column() && !flat && !self.goes_on_below(tree.top_column()) {
+        if col <= tree.top_column()
+            && !flat
+            && (!self.goes_on_below(tree.top_column())
+                || head::read(trimmed).known && follows(self.lines, self.at, col))
+        {
             // The next plan without costs, or what stands behind the plan.
             return false;
         }
@@ -346,13 +371,35 @@ impl<'a> Reader<'a, '_> {
 
     fn node(&mut self, line: &Line<'_>, col: usize, tree: &mut Tree) {
         let (text, taken) = self.joiner.node(self.lines, self.at, tree.has_costs());
-        let head = head::read(arrow(text.trim()).unwrap_or_default());
+        let name = arrow(text.trim()).unwrap_or_default();
+        let mut head = head::read(name);
         self.note_cut(line.number, &head);
-        if head
-            .map
-            .get("Node Type")
-            .and_then(Value::as_str)
-            .is_none_or(str::is_empty)
+        let numbers = head.costs || head.actuals || head.cut;
+        let ends = tree.has_costs()
+            && !numbers
+            && self.lines.iter().skip(self.at + taken).all(Line::is_blank);
+        if ends {
+            self.missing
+                .get_or_insert((line.number, "the line ends too early".to_owned()));
+            // What is whole of it: `Seq Scan o` is one.
+            let mut whole = name;
+            for _ in 0..8 {
+                if head.known {
+                    break;
+                }
+                let Some((before, _)) = whole.rsplit_once(' ') else {
+                    break;
+                };
+                whole = before.trim_end();
+                head = head::read(whole);
+            }
+        }
+        if ends && !head.known
+            || head
+                .map
+                .get("Node Type")
+                .and_then(Value::as_str)
+                .is_none_or(str::is_empty)
         {
             self.missing
                 .get_or_insert((line.number, "the line ends behind the arrow".to_owned()));
@@ -361,6 +408,38 @@ impl<'a> Reader<'a, '_> {
         }
         self.block = None;
         self.at += taken;
+    }
+
+    /// `Buckets: …  Batches: …  Memory Usage: …` that was broken before one of
+    /// its keys: these stand at the beginning of no line.
+    fn rest_of_pairs(&mut self, key: &str, value: &str) -> Option<String> {
+        let mut joined = None;
+        while let Some(line) = self.line() {
+            let Some((more, _)) = property::split(&line.text) else {
+                break;
+            };
+            let goes_on = match more {
+                "Memory Usage" | "Disk Usage" | "Misses" | "Evictions" | "Overflows"
+                | "Maximum Storage" | "Average Memory" | "Peak Memory" => true,
+                "Memory" | "Disk" => key == "Sort Method",
+                "Batches" => matches!(key, "Buckets" | "Planned Partitions"),
+                "Usage" => joined
+                    .as_deref()
+                    .unwrap_or(value)
+                    .trim_end()
+                    .ends_with(['y', 'k']),
+                _ => false,
+            };
+            if !goes_on {
+                break;
+            }
+            let between = if more == "Usage" { " " } else { "  " };
+            let text = joined.get_or_insert_with(|| value.trim_end().to_owned());
+            text.push_str(between);
+            text.push_str(line.text.trim());
+            self.at += 1;
+        }
+        joined
     }
 
     fn property(&mut self, line: &Line<'_>, col: usize, tree: &mut Tree) -> bool {
@@ -401,6 +480,8 @@ impl<'a> Reader<'a, '_> {
                 .get_or_insert((line.number, format!("\"{key}\" ends too early")));
         }
         self.at += taken;
+        let joined = self.rest_of_pairs(key, value);
+        let value = joined.as_deref().unwrap_or(value);
         if let Some(name) = footer {
             self.footer = true;
             self.block = footer::put(&mut self.statement, name, value).map(|block| (block, col));

@@ -55,7 +55,7 @@ pub(super) struct Tree {
 }
 
 impl Tree {
-    pub(super) fn new(top: Head, column: usize) -> Self {
+    pub(super) fn new(top: Head, column: usize, flat: bool) -> Self {
         let mut tree = Self {
             nodes: Vec::new(),
             open: Vec::new(),
@@ -65,7 +65,7 @@ impl Tree {
             top: column,
             costs: top.costs || top.cut,
             timed: false,
-            flat: false,
+            flat,
         };
         tree.push(top, column, None);
         tree
@@ -124,9 +124,6 @@ impl Tree {
 
     /// A node with an arrow.
     pub(super) fn node(&mut self, head: Head, column: usize) {
-        if self.nodes.len() == 1 && column <= self.top {
-            self.flat = true;
-        }
         if self.flat {
             let parent = self.open_for_input(&head);
             self.push(head, column, parent);

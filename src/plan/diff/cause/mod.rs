@@ -5,10 +5,14 @@
 //! cache, compilation). Those that carry half of the difference in time stand
 //! before those that carry a tenth, and these before the rest.
 
+mod execution;
+mod relations;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::facts::Totals;
-use super::{Aspect, Both, Line, Status, condition};
+use super::tree::Tree;
+use super::{Aspect, Both, DiffOptions, Line, NodeFacts, Status, condition};
 use crate::plan::{ConditionRole, NodeId, NodeKind, PlanGraph};
 
 /// Rows that differ by less are the same: printed averages are rounded.
@@ -161,6 +165,7 @@ pub(super) fn causes(
     before: &Totals,
     after: &Totals,
     sql_changed: Option<bool>,
+    options: &DiffOptions,
 ) -> Vec<Cause> {
     let mut causes = Causes {
         both,
@@ -169,7 +174,9 @@ pub(super) fn causes(
     };
     let scans = causes.scans();
     causes.statement(sql_changed);
-    causes.version();
+    if options.every_key {
+        causes.version();
+    }
     causes.settings();
     causes.constants(&scans);
     causes.rows(&scans);
@@ -265,6 +272,23 @@ impl<'a> Causes<'a, '_> {
                 })
             })
             .collect()
+    }
+
+    /// A relation as EXPLAIN names it: with its alias, where all scans of that
+    /// alias read the same one.
+    fn shown(&self, alias: &str, group: &[&Scan<'a>]) -> String {
+        let mut names: Vec<&str> = group
+            .iter()
+            .filter_map(|scan| {
+                let node = self.both.after.tree.node(scan.after);
+                node.relation.name.as_deref()
+            })
+            .collect();
+        names.dedup();
+        match names.as_slice() {
+            [name] if *name != alias && !alias.starts_with(name) => format!("{name} {alias}"),
+            _ => alias.to_owned(),
+        }
     }
 
     fn statement(&mut self, sql_changed: Option<bool>) {
@@ -441,457 +465,6 @@ impl<'a> Causes<'a, '_> {
         };
         self.add(CauseKind::Constants { generic }, &lines, facts);
     }
-
-    /// Rows that came for the same conditions, and rows that were read where
-    /// all of a table was.
-    fn rows(&mut self, scans: &[Scan<'a>]) {
-        for (relation, group) in by_relation(scans) {
-            if !group
-                .iter()
-                .all(|scan| scan.same_conditions && scan.same_constants && scan.alone)
-            {
-                continue;
-            }
-            let (old, new) = (&self.both.before.tree, &self.both.after.tree);
-            let whole_table = group.iter().all(|scan| {
-                old.node(scan.before).kind == NodeKind::SeqScan
-                    && new.node(scan.after).kind == NodeKind::SeqScan
-            });
-            let per_execution = |rows: Option<f64>, loops: Option<f64>, gathered: bool| {
-                let (rows, loops) = (rows?, loops?);
-                Some(if gathered || loops <= 1.0 {
-                    rows
-                } else {
-                    rows / loops
-                })
-            };
-            let sum = |old_side: bool, scanned: bool| -> Option<f64> {
-                group
-                    .iter()
-                    .map(|scan| {
-                        let (side, at) = if old_side {
-                            (&self.both.before, scan.before)
-                        } else {
-                            (&self.both.after, scan.after)
-                        };
-                        let node = side.tree.node(at);
-                        let rows = if scanned {
-                            node.rows_scanned_total()
-                        } else {
-                            node.actual
-                                .map(|actual| actual.rows_per_loop * actual.loops)
-                        };
-                        let gathered = side.tree.plan.under_gather(NodeId::new(at));
-                        per_execution(rows, node.actual.map(|actual| actual.loops), gathered)
-                    })
-                    .sum()
-            };
-            let mut facts = Vec::new();
-            for (what, scanned) in [("rows read", true), ("rows that came", false)] {
-                if scanned && !whole_table {
-                    continue;
-                }
-                if let (Some(was), Some(is)) = (sum(true, scanned), sum(false, scanned))
-                    && apart(was, is, ROWS_FACTOR)
-                    && (was - is).abs() >= 10.0
-                {
-                    facts.push(Fact {
-                        what: what.to_owned(),
-                        before: Some(Quantity::Rows(was)),
-                        after: Some(Quantity::Rows(is)),
-                    });
-                }
-            }
-            if facts.is_empty() {
-                continue;
-            }
-            // What the rows go through has more to do as well.
-            let lines = self.through(&group);
-            self.add(CauseKind::Rows { relation }, &lines, facts);
-        }
-    }
-
-    /// The scans, and whatever stands above them.
-    fn through(&self, group: &[&Scan<'a>]) -> Vec<&'a Line> {
-        let tree = &self.both.after.tree;
-        let mut above = vec![false; tree.len()];
-        for scan in group {
-            let mut next = Some(scan.after);
-            while let Some(at) = next {
-                match above.get_mut(at) {
-                    Some(mark) if !*mark => *mark = true,
-                    _ => break,
-                }
-                next = tree.place(at).parent;
-            }
-        }
-        self.lines
-            .iter()
-            .filter(|line| match line.after {
-                Some(id) => above.get(id.index()).copied().unwrap_or(false),
-                None => true,
-            })
-            .collect()
-    }
-
-    fn estimates(&mut self, scans: &[Scan<'a>]) {
-        for (relation, group) in by_relation(scans) {
-            if !group
-                .iter()
-                .all(|scan| scan.same_conditions && scan.same_constants)
-            {
-                continue;
-            }
-            let sum = |old: bool| -> Option<f64> {
-                group
-                    .iter()
-                    .map(|scan| {
-                        let (side, at) = if old {
-                            (&self.both.before, scan.before)
-                        } else {
-                            (&self.both.after, scan.after)
-                        };
-                        let id = NodeId::new(at);
-                        crate::plan::metrics::rows_of_all(side.tree.plan, id)
-                            .0
-                            .or_else(|| side.tree.node(at).estimate.map(|found| found.rows))
-                    })
-                    .sum()
-            };
-            let (Some(was), Some(is)) = (sum(true), sum(false)) else {
-                continue;
-            };
-            if !apart(was, is, ESTIMATE_FACTOR) || (was - is).abs() < 2.0 {
-                continue;
-            }
-            let executed = group.iter().all(|scan| {
-                let facts = (&scan.line.facts_before, &scan.line.facts_after);
-                facts.0.as_ref().is_some_and(|facts| facts.rows.is_some())
-                    && facts.1.as_ref().is_some_and(|facts| facts.rows.is_some())
-            });
-            let other_rows = self
-                .found
-                .iter()
-                .any(|cause| matches!(&cause.kind, CauseKind::Rows { relation: other } if *other == relation));
-            let facts = vec![Fact {
-                what: format!("estimated rows of {relation}"),
-                before: Some(Quantity::Rows(was)),
-                after: Some(Quantity::Rows(is)),
-            }];
-            let mut lines = self.changed();
-            if lines.is_empty() {
-                lines = group.iter().map(|scan| scan.line).collect();
-            }
-            let kind = CauseKind::Estimates {
-                relation,
-                same_rows: executed && !other_rows,
-            };
-            self.add(kind, &lines, facts);
-        }
-    }
-
-    fn indexes(&mut self, scans: &[Scan<'a>]) {
-        let used = |tree: &super::tree::Tree<'_>| -> BTreeSet<String> {
-            tree.plan
-                .nodes()
-                .filter_map(|(_, node)| node.relation.index.clone())
-                .collect()
-        };
-        let (old, new) = (&self.both.before.tree, &self.both.after.tree);
-        let (used_before, used_after) = (used(old), used(new));
-        if used_before == used_after {
-            return;
-        }
-        let settings_changed = self
-            .found
-            .iter()
-            .any(|cause| matches!(cause.kind, CauseKind::Setting { .. }));
-        for (relation, group) in by_relation(scans) {
-            let mut came = BTreeSet::new();
-            let mut went = BTreeSet::new();
-            for scan in &group {
-                let was = old.indexes(scan.before);
-                let is = new.indexes(scan.after);
-                came.extend(is.into_iter().filter(|name| !used_before.contains(name)));
-                went.extend(was.into_iter().filter(|name| !used_after.contains(name)));
-            }
-            if came.is_empty() && went.is_empty() {
-                continue;
-            }
-            let other_input = self.found.iter().any(|cause| match &cause.kind {
-                CauseKind::Rows { .. }
-                | CauseKind::Estimates { .. }
-                | CauseKind::Statement
-                | CauseKind::Constants { .. }
-                | CauseKind::Version => true,
-                _ => settings_changed,
-            });
-            let joined: BTreeMap<&str, String> = [
-                (
-                    "before",
-                    went.iter().cloned().collect::<Vec<_>>().join(", "),
-                ),
-                ("after", came.iter().cloned().collect::<Vec<_>>().join(", ")),
-            ]
-            .into();
-            let text = |key: &str| {
-                joined
-                    .get(key)
-                    .filter(|text| !text.is_empty())
-                    .cloned()
-                    .map(Quantity::Text)
-            };
-            let facts = vec![Fact {
-                what: format!("indexes of {relation}"),
-                before: text("before"),
-                after: text("after"),
-            }];
-            let concerned: Vec<&Line> = self
-                .changed()
-                .into_iter()
-                .filter(|line| {
-                    let of = |tree: &super::tree::Tree<'_>, id: Option<NodeId>| {
-                        id.is_none_or(|id| {
-                            tree.place(id.index())
-                                .logical
-                                .as_ref()
-                                .is_none_or(|logical| *logical == relation)
-                        })
-                    };
-                    of(old, line.before) && of(new, line.after)
-                })
-                .collect();
-            let kind = CauseKind::Index {
-                relation,
-                came: came.into_iter().collect(),
-                went: went.into_iter().collect(),
-                nothing_else: !other_input,
-            };
-            self.add(kind, &concerned, facts);
-        }
-    }
-
-    fn workers(&mut self, before: &Totals, after: &Totals) {
-        let (Some(was), Some(is)) = (before.workers_launched, after.workers_launched) else {
-            return;
-        };
-        if (was - is).abs() < 0.5 || (before.workers_planned - after.workers_planned).abs() > 0.5 {
-            return;
-        }
-        let (old, new) = (&self.both.before.tree, &self.both.after.tree);
-        let gathered: Vec<&Line> = self
-            .lines
-            .iter()
-            .filter(|line| {
-                line.after.is_some_and(|id| {
-                    new.plan.under_gather(id) || new.plan.node(id).kind.is_gather()
-                }) || line
-                    .before
-                    .is_some_and(|id| old.plan.under_gather(id) && line.after.is_none())
-            })
-            .collect();
-        let facts = vec![
-            Fact {
-                what: "workers launched".to_owned(),
-                before: Some(Quantity::Count(was)),
-                after: Some(Quantity::Count(is)),
-            },
-            Fact {
-                what: "workers planned".to_owned(),
-                before: Some(Quantity::Count(before.workers_planned)),
-                after: Some(Quantity::Count(after.workers_planned)),
-            },
-        ];
-        self.add(CauseKind::Workers, &gathered, facts);
-    }
-
-    fn spills(&mut self) {
-        for came in [true, false] {
-            let mut facts = Vec::new();
-            let mut lines = Vec::new();
-            for line in self.lines {
-                let (Some(was), Some(is)) = (&line.facts_before, &line.facts_after) else {
-                    continue;
-                };
-                let spilled = if came {
-                    (was.spill.is_none(), is.spill)
-                } else {
-                    (is.spill.is_none(), was.spill)
-                };
-                let (true, Some(spill)) = spilled else {
-                    continue;
-                };
-                let quantity = match (spill.kilobytes, spill.batches) {
-                    (Some(kilobytes), _) => Quantity::Kilobytes(kilobytes),
-                    (None, batches) => Quantity::Count(batches.unwrap_or_default()),
-                };
-                let what = match quantity {
-                    Quantity::Kilobytes(_) => "on disk",
-                    _ => "batches",
-                };
-                lines.push(line);
-                let label = line
-                    .after
-                    .map(|id| self.both.after.tree.plan.node(id).type_name.clone())
-                    .unwrap_or_default();
-                let memory = Quantity::Text("in memory".to_owned());
-                let (before, after) = if came {
-                    (memory, quantity)
-                } else {
-                    (quantity, memory)
-                };
-                facts.push(Fact {
-                    what: format!("{label}, {what}"),
-                    before: Some(before),
-                    after: Some(after),
-                });
-            }
-            if !lines.is_empty() {
-                facts.truncate(NODES);
-                self.add(CauseKind::Spill { came }, &lines, facts);
-            }
-        }
-    }
-
-    /// The same blocks from elsewhere. Where other blocks are touched, it is
-    /// the plan that reads more, and no matter of the cache.
-    fn cache(&mut self, before: &Totals, after: &Totals) {
-        let lines: Vec<&Line> = self
-            .lines
-            .iter()
-            .filter(|line| {
-                let (Some(was), Some(is)) = (&line.facts_before, &line.facts_after) else {
-                    return false;
-                };
-                let all = |facts: &super::NodeFacts| {
-                    Some(facts.hit_blocks? + facts.read_blocks.unwrap_or_default())
-                };
-                let (Some(old), Some(new)) = (all(was), all(is)) else {
-                    return false;
-                };
-                let read = |facts: &super::NodeFacts| facts.read_blocks.unwrap_or_default();
-                old.max(new) >= 16.0
-                    && !apart(old, new, BLOCKS_FACTOR)
-                    && (read(was) - read(is)).abs() > old.max(new) * 0.1
-            })
-            .collect();
-        if lines.is_empty() {
-            return;
-        }
-        let moved: f64 = lines
-            .iter()
-            .map(|line| {
-                let read = |facts: &Option<super::NodeFacts>| {
-                    facts
-                        .as_ref()
-                        .and_then(|facts| facts.read_blocks)
-                        .unwrap_or_default()
-                };
-                read(&line.facts_after) - read(&line.facts_before)
-            })
-            .sum();
-        let mut facts = Vec::new();
-        let mut fact = |what: &str, was: Option<f64>, is: Option<f64>, of: fn(f64) -> Quantity| {
-            if was.is_some() || is.is_some() {
-                facts.push(Fact {
-                    what: what.to_owned(),
-                    before: was.map(of),
-                    after: is.map(of),
-                });
-            }
-        };
-        fact(
-            "blocks read",
-            before.read_blocks,
-            after.read_blocks,
-            Quantity::Blocks,
-        );
-        fact(
-            "blocks found in buffers",
-            before.hit_blocks,
-            after.hit_blocks,
-            Quantity::Blocks,
-        );
-        fact(
-            "time of reading",
-            before.read_ms,
-            after.read_ms,
-            Quantity::Ms,
-        );
-        self.add(
-            CauseKind::Cache {
-                warmer: moved < 0.0,
-            },
-            &lines,
-            facts,
-        );
-    }
-
-    /// Times beside those of the nodes.
-    fn times(&mut self, before: &Totals, after: &Totals) {
-        let whole = before
-            .ms()
-            .zip(after.ms())
-            .map_or(0.0, |(before, after)| (after - before).abs());
-        for (kind, what, was, is) in [
-            (CauseKind::Jit, "compilation", before.jit_ms, after.jit_ms),
-            (
-                CauseKind::Triggers,
-                "triggers",
-                before.trigger_ms,
-                after.trigger_ms,
-            ),
-        ] {
-            if was.is_none() && is.is_none() {
-                continue;
-            }
-            let by = is.unwrap_or_default() - was.unwrap_or_default();
-            if by.abs() < 1.0 || by.abs() < whole * 0.1 {
-                continue;
-            }
-            let fact = Fact {
-                what: what.to_owned(),
-                before: was.map(Quantity::Ms),
-                after: is.map(Quantity::Ms),
-            };
-            self.add(kind, &[], vec![fact]);
-            if let Some(last) = self.found.last_mut() {
-                last.ms = Some(by);
-            }
-        }
-    }
-
-    /// Nothing that is printed explains the difference.
-    fn circumstances(&mut self, before: &Totals, after: &Totals) {
-        let (Some(was), Some(is)) = (before.ms(), after.ms()) else {
-            return;
-        };
-        let whole = (is - was).abs();
-        let explained = self
-            .found
-            .iter()
-            .any(|cause| cause.ms.is_none_or(|ms| ms.abs() >= whole * 0.1));
-        let same = self.lines.iter().all(|line| line.status == Status::Same);
-        if same && !explained && whole > 1.0 && apart(was, is, 1.1) {
-            let lines: Vec<&Line> = self.lines.iter().collect();
-            let mut facts = Vec::new();
-            if let (Some(was), Some(is)) = (before.blocks(), after.blocks()) {
-                facts.push(Fact {
-                    what: "blocks touched".to_owned(),
-                    before: Some(Quantity::Blocks(was)),
-                    after: Some(Quantity::Blocks(is)),
-                });
-            }
-            if let (Some(was), Some(is)) = (before.rows, after.rows) {
-                facts.push(Fact {
-                    what: "rows that came".to_owned(),
-                    before: Some(Quantity::Rows(was)),
-                    after: Some(Quantity::Rows(is)),
-                });
-            }
-            self.add(CauseKind::Circumstances, &lines, facts);
-        }
-    }
 }
 
 /// By relation, in the order of the plan.
@@ -913,7 +486,7 @@ fn by_relation<'s, 'a>(scans: &'s [Scan<'a>]) -> Vec<(String, Vec<&'s Scan<'a>>)
 
 /// What a scan tests: its parts by shape and whether each holds a constant,
 /// and all constants in one order. A bitmap's parts are with it.
-fn tested(tree: &super::tree::Tree<'_>, at: usize) -> (Vec<(String, bool)>, Vec<String>) {
+fn tested(tree: &Tree<'_>, at: usize) -> (Vec<(String, bool)>, Vec<String>) {
     let mut texts: Vec<&str> = Vec::new();
     let id = NodeId::new(at);
     let bitmaps = if tree.node(at).kind == NodeKind::BitmapHeapScan {
@@ -950,7 +523,7 @@ fn tested(tree: &super::tree::Tree<'_>, at: usize) -> (Vec<(String, bool)>, Vec<
 }
 
 /// All parts of conditions on constants, by shape.
-fn all_parts(tree: &super::tree::Tree<'_>) -> BTreeSet<String> {
+fn all_parts(tree: &Tree<'_>) -> BTreeSet<String> {
     tree.plan
         .nodes()
         .flat_map(|(_, node)| &node.conditions)
@@ -999,8 +572,7 @@ fn concerns(name: &str, line: &Line, both: &Both<'_>) -> bool {
         .collect();
     let any = |test: &dyn Fn(&NodeKind) -> bool| kinds.iter().any(|kind| test(kind));
     let spill_changed = || {
-        let of =
-            |facts: &Option<super::NodeFacts>| facts.as_ref().map(|facts| facts.spill.is_some());
+        let of = |facts: &Option<NodeFacts>| facts.as_ref().map(|facts| facts.spill.is_some());
         line.before.is_some()
             && line.after.is_some()
             && of(&line.facts_before) != of(&line.facts_after)
