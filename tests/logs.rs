@@ -148,6 +148,12 @@ fn every_kind_of_log_of_a_server_gives_the_same_queries() {
                 found.map_or((0, 0), |group| (group.calls, group.shapes.len()))
             };
             // A shape a format: numbers of shapes are of one format.
+            // PL/pgSQL evaluated expressions by a SELECT of its own before 14.
+            let nested = if *major < 14 {
+                "select (select count(*) from t where a < n)"
+            } else {
+                "(select count(*) from t where a < n)"
+            };
             for (query, expected) in [
                 ("select * from t where a = ? and b in (...)", (8, 4)),
                 (
@@ -155,7 +161,7 @@ fn every_kind_of_log_of_a_server_gives_the_same_queries() {
                     (4, 4),
                 ),
                 ("select f(?)", (4, 4)),
-                ("(select count(*) from t where a < n)", (4, 4)),
+                (nested, (4, 4)),
                 (
                     "prepare p(int, text) as select a from t where a = ? or b = ?",
                     (4, 4),
@@ -165,7 +171,11 @@ fn every_kind_of_log_of_a_server_gives_the_same_queries() {
                 let found = calls(query);
                 assert_eq!(found, expected, "{major} {name}: {query}\n{gathered:#?}");
             }
-            let database = gathered.groups[0].databases.first();
+            let known = gathered
+                .groups
+                .iter()
+                .find(|group| group.query == "select f(?)");
+            let database = known.and_then(|group| group.databases.first());
             assert_eq!(
                 database.map(|part| part.name.as_str()),
                 // One prefix tells the application alone.
@@ -234,7 +244,7 @@ fn a_log_becomes_a_table_and_a_plan_a_query() {
     assert_eq!(worst["total_ms"], 400.0);
     assert_eq!(worst["mean_ms"], 200.0);
     assert_eq!(worst["shown_ms"], 300.0);
-    assert_eq!(worst["shown_at"], "pg.log:41");
+    assert_eq!(worst["shown_at"], "pg.log:35");
     assert_eq!(worst["statement"], 0);
     assert_eq!(worst["databases"][0]["name"], "shop");
     assert_eq!(worst["users"][0]["calls"], 2);
@@ -264,7 +274,7 @@ fn a_log_becomes_a_table_and_a_plan_a_query() {
             &[
                 "| 1 | 400 ms |",
                 "select \\* from t where a = ?",
-                "pg.log:41, 300 ms",
+                "pg.log:35, 300 ms",
             ],
             &[],
         );
@@ -292,7 +302,7 @@ fn a_log_without_plans_says_how_to_get_some() {
         2,
         &[],
         &[
-            "pg.log has no record of auto_explain, among 3 messages, of which 1 have a duration and no plan",
+            "pg.log has no record of auto_explain, among 3 messages, of which 1 have a duration",
             "session_preload_libraries",
             "auto_explain.log_min_duration",
         ],

@@ -10,8 +10,7 @@ use crate::input::logs::{
     self, Gathered, Given, LogGroup, LogInput, LogOptions, LogPart, LogRecord,
 };
 use crate::input::{self, InputError};
-use crate::plan::compare::{Sameness, compare};
-use crate::plan::{PlanGraph, read};
+use crate::plan::{PlanGraph, compare, read};
 use crate::report::model;
 
 /// Reads the files: plans as pastes, and logs, of which so many queries are
@@ -202,7 +201,7 @@ fn add_group(inputs: &mut Inputs, group: LogGroup, gathered: &Gathered) -> model
         let same = plan.as_ref().and_then(|(_, plan, format, _)| {
             shapes.iter_mut().find(|other| {
                 other.plan.as_ref().is_some_and(|(_, before, written, _)| {
-                    written != format && compare(before, plan).sameness != Sameness::Other
+                    written != format && compare::shape(before) == compare::shape(plan)
                 })
             })
         });

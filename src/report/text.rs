@@ -434,7 +434,7 @@ impl<'a> Page<'a> {
                 widest.max(header) + 2
             })
             .sum();
-        let room = self.options.width.saturating_sub(numbers + 3).max(24);
+        let room = self.options.width.saturating_sub(numbers + 5).max(24);
         let rows: Vec<Vec<String>> = rows
             .into_iter()
             .zip(&found.groups)
