@@ -581,7 +581,9 @@ pub(super) fn escape(text: &str) -> String {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
-            '@' => escaped.push_str("&#64;"),
+            // A name behind it would be notified: an invisible blank of no
+            // width parts the two, as an entity alone does not.
+            '@' => escaped.push_str("@&#8203;"),
             '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '|' | '~' | '#' | '!' => {
                 escaped.push('\\');
                 escaped.push(c);
@@ -601,7 +603,7 @@ mod tests {
     fn nothing_in_a_name_is_read_as_markup() {
         assert_eq!(
             escape("a|b `c` <img src=x> _d_ @team\nnext"),
-            "a\\|b \\`c\\` &lt;img src=x&gt; \\_d\\_ &#64;team next"
+            "a\\|b \\`c\\` &lt;img src=x&gt; \\_d\\_ @&#8203;team next"
         );
     }
 
