@@ -225,8 +225,11 @@ fn plans(path: &Path, problems: &mut Vec<Problem>) -> Result<Vec<Plan>, Failure>
 type Pairs = Vec<(usize, usize, &'static str)>;
 type Alone = Vec<(DiffSide, usize)>;
 
+/// What a plan is known by; plans with the same are of the same query.
+type Key = fn(&Plan) -> Option<String>;
+
 /// By what plans are put together, the surest first.
-const KEYS: &[(&str, fn(&Plan) -> Option<String>)] = &[
+const KEYS: &[(&str, Key)] = &[
     ("query text", |plan| {
         let words: Vec<&str> = plan
             .sql()?

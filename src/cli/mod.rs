@@ -2,6 +2,7 @@
 //! out. It wires the other modules together and decides nothing about queries.
 
 pub mod args;
+mod compare_args;
 mod diff;
 pub mod docs;
 pub mod env;

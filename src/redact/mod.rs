@@ -214,7 +214,7 @@ impl Redaction {
         let mut open: Vec<(&mut Value, String, bool)> = vec![(&mut redacted, String::new(), false)];
         while let Some((value, key, setting)) = open.pop() {
             match value {
-                Value::Object(map) => self.open_object(map, &key, &mut open),
+                Value::Object(map) => Self::open_object(map, &key, &mut open),
                 Value::Array(items) => {
                     for item in items.iter_mut().rev() {
                         open.push((item, key.clone(), setting));
@@ -234,7 +234,6 @@ impl Redaction {
     }
 
     fn open_object<'v>(
-        &mut self,
         map: &'v mut Map<String, Value>,
         key: &str,
         open: &mut Vec<(&'v mut Value, String, bool)>,
@@ -335,7 +334,7 @@ impl Redaction {
         while let Some((value, key)) = open.pop() {
             match value {
                 Value::Object(map) => {
-                    open.extend(map.iter().map(|(key, value)| (value, key.as_str())))
+                    open.extend(map.iter().map(|(key, value)| (value, key.as_str())));
                 }
                 Value::Array(items) => open.extend(items.iter().map(|item| (item, key))),
                 Value::String(text) if !is_kept(key) => {

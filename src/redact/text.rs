@@ -221,7 +221,7 @@ impl Redaction {
                 if inner == "char" && reader.is_type_place(at) {
                     return text.to_owned();
                 }
-                let kind = self.kind(reader, at);
+                let kind = Self::kind(reader, at);
                 self.quoted(kind, &inner, text)
             }
             TokenKind::Text => self.constant(reader, at, text),
@@ -308,7 +308,7 @@ impl Redaction {
     }
 
     /// What a word or a quoted name is a name of, by what stands around it.
-    fn kind(&self, reader: &Reader<'_>, at: usize) -> Kind {
+    fn kind(reader: &Reader<'_>, at: usize) -> Kind {
         let next = reader.of(at + 1);
         if next == "." {
             return if reader.is_type_place(at) {
@@ -337,7 +337,7 @@ impl Redaction {
         if self.is_own(reader, at, text, &name) {
             return text.to_owned();
         }
-        let kind = self.kind(reader, at);
+        let kind = Self::kind(reader, at);
         let stand_in = self.name(kind, &name);
         if stand_in == name {
             text.to_owned()

@@ -1,14 +1,12 @@
 //! The command line as clap reads it, and the help that teaches it. What the
 //! options do is for the commands.
 
-mod compare;
-
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use compare::{DIFF_EXAMPLES, REDACT_EXAMPLES};
-pub use compare::{DiffArgs, DiffFormat, DiffMeasure, Keep, RedactArgs, RedactWhat};
+use super::compare_args::{DIFF_EXAMPLES, REDACT_EXAMPLES};
+pub use super::compare_args::{DiffArgs, DiffFormat, DiffMeasure, Keep, RedactArgs, RedactWhat};
 
 use crate::advise::why_not_flagged::Asked;
 

@@ -1,7 +1,7 @@
 //! A plan as it is aligned: for each node the relations below it, and the part
 //! of the plan (main, CTE, subplan) that it belongs to.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hasher as _};
 
 use super::condition;
@@ -127,7 +127,7 @@ impl<'a> Tree<'a> {
     /// name with a number behind it.
     fn unite_partitions(&mut self) {
         let mut base: Vec<Option<usize>> = vec![None; self.len()];
-        let mut found: HashMap<(usize, String), Vec<usize>> = HashMap::new();
+        let mut found: BTreeMap<(usize, String), Vec<usize>> = BTreeMap::new();
         for index in 0..self.len() {
             let up = self.place(index).parent;
             let above = up.and_then(|up| base.get(up).copied().flatten());
