@@ -1,4 +1,4 @@
-//! Logs of real servers with auto_explain: whatever kind of log, prefix and
+//! Logs of real servers with `auto_explain`: whatever kind of log, prefix and
 //! format of plan, the queries in them are the same.
 #![expect(
     clippy::disallowed_methods,

@@ -1,5 +1,6 @@
 //! The report as a page: what is in it, that nothing gets into it, and that a
 //! browser shows it.
+#![expect(clippy::string_slice, reason = "a test may panic")]
 #![expect(clippy::disallowed_methods, reason = "tests read and write the pages")]
 
 use std::collections::BTreeSet;

@@ -1,4 +1,8 @@
 //! Comparing two graphs of one execution.
+#![expect(
+    clippy::float_cmp,
+    reason = "what is read is what was printed, to the last digit"
+)]
 
 use pgadvise::plan::{PlanEdge, PlanGraph, PlanNode};
 use serde_json::{Map, Value};

@@ -1,4 +1,5 @@
 //! Texts that are cut off, of another kind, or hostile.
+#![expect(clippy::string_slice, reason = "a test may panic")]
 
 use pgadvise::plan::read::{self, Format};
 

@@ -1,4 +1,9 @@
 //! What stands around a plan in a paste, and what a paste does to its lines.
+#![expect(
+    clippy::string_slice,
+    clippy::float_cmp,
+    reason = "a test may panic; what is read is what was printed"
+)]
 
 use pgadvise::plan::read::{self, Format, Reading};
 use pgadvise::plan::{ConditionRole, PlanEdge, PlanGraph};

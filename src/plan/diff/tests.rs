@@ -140,7 +140,7 @@ fn other_constants_are_a_cause_and_a_warning() {
     assert!(matches!(
         generic.causes[0].kind,
         CauseKind::Constants {
-            generic: Some(cause::Generic::After)
+            generic: Some(Generic::After)
         }
     ));
 }

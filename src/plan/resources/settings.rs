@@ -96,7 +96,6 @@ fn since_15(plan: &PlanGraph) -> Option<bool> {
     if statement.contains_key("Serialization") {
         return Some(true);
     }
-    let mut before = None;
     for (_, node) in plan.nodes() {
         let has = |key: &str| node.extra.contains_key(key);
         let names_result = || {
@@ -113,13 +112,7 @@ fn since_15(plan: &PlanGraph) -> Option<bool> {
     if root.get("Temp I/O Read Time").is_some() || root.get("Shared I/O Read Time").is_some() {
         return Some(true);
     }
-    if root.get("I/O Read Time").is_some()
-        // Every node of the formats for programs has it since 14.
-        || (root.get("Parallel Aware").is_some() && root.get("Async Capable").is_none())
-    {
-        before = Some(false);
-    }
-    before
+    root.get("I/O Read Time").is_some().then_some(false)
 }
 
 /// A size as PostgreSQL prints it (`64MB`); a bare number is in kilobytes, the

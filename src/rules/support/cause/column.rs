@@ -57,7 +57,13 @@ fn constant(text: &str) -> Option<String> {
                 value.push('\'');
             } else {
                 let after: String = characters.collect();
-                return (after.is_empty() || after.starts_with("::")).then_some(value);
+                // A cast, and nothing that is done to its result.
+                let is_cast = after.strip_prefix("::").is_some_and(|types| {
+                    types
+                        .chars()
+                        .all(|c| c.is_alphanumeric() || "_ .,:()[]\"".contains(c))
+                });
+                return (after.is_empty() || is_cast).then_some(value);
             }
         }
         return None;
