@@ -43,7 +43,7 @@ fn what_cannot_be_read_is_named_with_the_next_step() {
             "mysql.txt",
             "-> Nested loop inner join  (cost=4.95 rows=9)\n    -> Table scan on a  (cost=0.95 rows=3)\n",
         )
-        .write("framed.txt", "   QUERY PLAN\n---------------\n [     +\n");
+        .write("framed.txt", "   QUERY PLAN\n---------------\n [            +\n");
     for (file, says, next) in [
         (
             "gone.sql",
@@ -75,7 +75,7 @@ fn what_cannot_be_read_is_named_with_the_next_step() {
             "the end is missing",
         ),
         ("broken.json", "line 2, column 14", "check that line"),
-        ("framed.txt", "the text ends too early", "psql -XAt"),
+        ("framed.txt", "the text ends", "psql -XAt"),
         ("mysql.txt", "a plan of MySQL or MariaDB", "of PostgreSQL"),
     ] {
         let ended = desk.run(&["explain", file]);
