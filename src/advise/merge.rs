@@ -285,17 +285,6 @@ const EXPLAINS: &[(&str, &str, Where)] = &[
         "planning-takes-much-memory",
         Where::SameNode,
     ),
-    // An index that finds the rows is worth more than workers.
-    (
-        "seq-scan-behind-selective-filter",
-        "parallel-query-switched-off",
-        Where::SameNode,
-    ),
-    (
-        "filter-on-expression",
-        "parallel-query-switched-off",
-        Where::SameNode,
-    ),
     (
         "partitions-not-pruned",
         "seq-scan-behind-selective-filter",

@@ -37,7 +37,6 @@ pub mod missing_index;
 pub mod nested_loop_inner_seq_scan;
 pub mod not_in_nullable_subquery;
 pub mod output_takes_long;
-pub mod parallel_query_switched_off;
 pub mod partitions_not_pruned;
 pub mod plan_depends_on_parameter;
 pub mod planner_method_switched_off;
@@ -101,7 +100,6 @@ pub static ALL: &[&dyn Rule] = &[
     &nested_loop_inner_seq_scan::NestedLoopInnerSeqScan,
     &not_in_nullable_subquery::NotInNullableSubquery,
     &output_takes_long::OutputTakesLong,
-    &parallel_query_switched_off::ParallelQuerySwitchedOff,
     &partitions_not_pruned::PartitionsNotPruned,
     &plan_depends_on_parameter::PlanDependsOnParameter,
     &planner_method_switched_off::PlannerMethodSwitchedOff,
