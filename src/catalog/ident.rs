@@ -77,6 +77,17 @@ const RESERVED: &[&str] = &[
     "is",
     "isnull",
     "join",
+    "json",
+    "json_array",
+    "json_arrayagg",
+    "json_exists",
+    "json_object",
+    "json_objectagg",
+    "json_query",
+    "json_scalar",
+    "json_serialize",
+    "json_table",
+    "json_value",
     "lateral",
     "leading",
     "least",
@@ -85,6 +96,7 @@ const RESERVED: &[&str] = &[
     "limit",
     "localtime",
     "localtimestamp",
+    "merge_action",
     "national",
     "natural",
     "nchar",
@@ -166,7 +178,7 @@ pub fn quote(name: &str) -> String {
         && name
             .chars()
             .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-        && RESERVED.binary_search(&name).is_err();
+        && !is_reserved(name);
     if plain {
         name.to_owned()
     } else {
@@ -182,6 +194,11 @@ pub fn literal(text: &str) -> String {
     } else {
         format!("'{quoted}'")
     }
+}
+
+/// Whether a word, in lower case, cannot be a bare name of a column or table.
+pub fn is_reserved(word: &str) -> bool {
+    RESERVED.binary_search(&word).is_ok()
 }
 
 /// What an identifier in SQL text names: quotes taken off, or folded to lower

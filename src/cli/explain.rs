@@ -55,10 +55,10 @@ pub(super) fn run_with(
         Err(failure) => return fail(failure, args, ui),
     };
     ui.prefer_color(settings.color);
-    ui.limit(args.max_bytes.map_or(COMMENT_BYTES, |most| {
+    ui.limit(args.advice.max_bytes.map_or(COMMENT_BYTES, |most| {
         usize::try_from(most).unwrap_or(usize::MAX)
     }));
-    if settings.format == Format::Html && args.output.is_none() && Ui::writes_to_terminal() {
+    if settings.format == Format::Html && args.advice.output.is_none() && Ui::writes_to_terminal() {
         return Err(
             Failure::new(Kind::Usage, "a page is for a browser, not for a terminal")
                 .hint("write it to a file: -o review.html"),
@@ -68,7 +68,7 @@ pub(super) fn run_with(
         Ok(report) => report,
         Err(failure) => return fail(failure, args, ui),
     };
-    let shown_here = settings.format.name() == "text" && args.output.is_none();
+    let shown_here = settings.format.name() == "text" && args.advice.output.is_none();
     for problem in &report.problems {
         ui.problem(problem);
     }
@@ -79,7 +79,7 @@ pub(super) fn run_with(
     }
     if !report.statements.is_empty() || report.log.is_some() || !shown_here {
         let render = renderer(settings.format.name())?;
-        if ui.report(&report, render, args.output.as_deref())? == Written::ReaderLeft {
+        if ui.report(&report, render, args.advice.output.as_deref())? == Written::ReaderLeft {
             return Ok(Exit::Fine);
         }
     }
@@ -100,7 +100,7 @@ pub(super) fn run_with(
 /// A failure of the whole run: on standard error, and in a report for programs
 /// as well.
 fn fail(failure: Failure, args: &ExplainArgs, ui: &Ui) -> Result<Exit, Failure> {
-    let format = args.asked_format().map_or("text", Format::name);
+    let format = args.advice.asked_format().map_or("text", Format::name);
     if format == "text" {
         return Err(failure);
     }
@@ -110,7 +110,7 @@ fn fail(failure: Failure, args: &ExplainArgs, ui: &Ui) -> Result<Exit, Failure> 
         vec![failure.problem()],
     );
     ui.failure(&failure);
-    ui.report(&report, renderer(format)?, args.output.as_deref())?;
+    ui.report(&report, renderer(format)?, args.advice.output.as_deref())?;
     Ok(Exit::Failed)
 }
 
@@ -133,7 +133,7 @@ fn report(
         let _progress = ui.progress("reading");
         read(args)?
     };
-    let redaction = match args.redact {
+    let redaction = match args.advice.redact {
         None => None,
         Some(_) if args.planner.is_given() || args.analyze || !args.what_if.is_empty() => {
             return Err(redact::no_planner());
@@ -168,7 +168,7 @@ fn report(
     }
     let mut report = report::build(&analyses, &inputs.sources, inputs.problems);
     logs::link(&mut report, inputs.log);
-    report::resources::attach(&mut report, &analyses, &server(&args.server));
+    report::resources::attach(&mut report, &analyses, &server(&args.advice.server));
     if let Some(tried) = tried {
         report::what_if::attach(&mut report, &tried, &changes.spans, &inputs.sources);
     }
@@ -215,7 +215,7 @@ fn choose(
     environment: &Environment,
     inputs: &Inputs,
 ) -> Result<Choice, Failure> {
-    if args.redact.is_some() {
+    if args.advice.redact.is_some() {
         // What is configured or in the environment knows the true names only.
         return Ok(Choice::None);
     }

@@ -65,7 +65,7 @@ impl Settings {
                 }
             }
         }
-        let min_gain = args.min_gain.or(config.min_gain);
+        let min_gain = args.advice.min_gain.or(config.min_gain);
         let given = args.planner.is_given() || args.plan.is_some();
         let schema = if given {
             args.planner.schema.clone()
@@ -79,6 +79,7 @@ impl Settings {
         };
         let engine = Engine::new(&args.planner, &config);
         let format = args
+            .advice
             .asked_format()
             .or_else(|| named(config.format.as_deref()))
             .unwrap_or(Format::Text);
@@ -86,6 +87,7 @@ impl Settings {
             color: named(config.color.as_deref()),
             format,
             fail_on: args
+                .advice
                 .fail_on
                 .or_else(|| named(config.fail_on.as_deref()))
                 .unwrap_or(FailOn::Never),
@@ -98,10 +100,11 @@ impl Settings {
             advice: AdviceOptions {
                 analyze: args.analyze,
                 allow_writes: args.analyze_writes,
-                verify: !args.no_verify && config.verify.unwrap_or(true),
+                verify: !args.advice.no_verify && config.verify.unwrap_or(true),
                 min_gain: min_gain.map_or(defaults.min_gain, |percent| percent / 100.0),
                 // A page has room for what the rules saw and did not tell.
                 why_not_flagged: args
+                    .advice
                     .why_not_flagged
                     .or_else(|| (format == Format::Html).then_some(Asked::All)),
                 rules: choice,

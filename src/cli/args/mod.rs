@@ -285,6 +285,14 @@ pub struct ExplainArgs {
     #[arg(long, value_name = "SQL", help_heading = "What if")]
     pub what_if: Vec<String>,
 
+    /// How to advise, and what to write.
+    #[command(flatten)]
+    pub advice: AdviceArgs,
+}
+
+/// How to advise, and what to write.
+#[derive(Debug, Clone, Default, Args)]
+pub struct AdviceArgs {
     /// Apply the rules only; do not try suggestions on the planner
     #[arg(long, help_heading = "What is suggested")]
     pub no_verify: bool,
@@ -532,53 +540,12 @@ pub struct ReportArgs {
     #[arg(long, value_name = "SECONDS", help_heading = "Where plans come from", value_parser = clap::value_parser!(u64).range(1..=86400))]
     pub timeout: Option<u64>,
 
-    /// Apply the rules only; do not try suggestions on the planner
-    #[arg(long, help_heading = "What is suggested")]
-    pub no_verify: bool,
-
-    /// Suggest an index only when it lowers the planner's cost by at least so many percent
-    /// [default: 20]
-    #[arg(long, value_name = "PERCENT", help_heading = "What is suggested", value_parser = percent)]
-    pub min_gain: Option<f64>,
-
-    /// Put stand-ins in the place of literals, names, or both [default: all]
-    ///
-    /// The same name and the same literal have the same stand-in everywhere, in the plan, the SQL and
-    /// what is said about them, so that the result can be shown to others. What is not hidden is in
-    /// docs/redact.md. Not with a planner, which knows tables by their true names.
-    #[arg(long, value_name = "WHAT", num_args = 0..=1, require_equals = true, default_missing_value = "all", help_heading = "The report")]
-    pub redact: Option<RedactWhat>,
-
-    /// The form of the report [default: by the name of the output, else text]
-    #[arg(long, value_name = "FORMAT", help_heading = "The report")]
-    pub format: Option<Format>,
-
-    /// Write the report to this file instead of standard output
-    #[arg(short, long, value_name = "FILE", help_heading = "The report")]
-    pub output: Option<PathBuf>,
-
-    /// Leave out what matters least where Markdown is longer than so many bytes; the default fits
-    /// a comment on GitHub [default: 65000]
-    #[arg(long, value_name = "N", help_heading = "The report", value_parser = clap::value_parser!(u64).range(2000..))]
-    pub max_bytes: Option<u64>,
-
-    /// Say of a plan node why rules did not report it: its number as shown, or all
-    ///
-    /// For one node, every rule that looks at such nodes says why it stayed silent; for all, only what
-    /// was seen and not told is listed, with the numbers that decided.
-    #[arg(long, value_name = "NODE", help_heading = "The report", value_parser = asked_node)]
-    pub why_not_flagged: Option<Asked>,
-
-    /// Exit with 1 when something is found at this level or above [default: never]
-    #[arg(long, value_name = "LEVEL", help_heading = "The report")]
-    pub fail_on: Option<FailOn>,
-
-    /// The server that is to carry it.
+    /// How to advise, and what to write.
     #[command(flatten)]
-    pub server: ServerArgs,
+    pub advice: AdviceArgs,
 }
 
-impl ExplainArgs {
+impl AdviceArgs {
     /// The format that the command line asks for, by name or by the output's.
     pub fn asked_format(&self) -> Option<Format> {
         self.format
@@ -597,15 +564,7 @@ impl ReportArgs {
             analyze_writes: false,
             timeout: self.timeout,
             what_if: Vec::new(),
-            no_verify: self.no_verify,
-            min_gain: self.min_gain,
-            redact: self.redact,
-            format: self.format,
-            output: self.output.clone(),
-            max_bytes: self.max_bytes,
-            fail_on: self.fail_on,
-            why_not_flagged: self.why_not_flagged,
-            server: self.server,
+            advice: self.advice.clone(),
         }
     }
 }
