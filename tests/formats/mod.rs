@@ -7,6 +7,7 @@
 
 mod agree;
 mod damage;
+mod pastes;
 mod queries;
 mod servers;
 mod wrappings;

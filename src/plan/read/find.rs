@@ -7,12 +7,12 @@ use serde_json::Value;
 use super::lenient::{self, Damage};
 use super::lines::{self, Line};
 use super::text::{self, Joiner};
-use super::{Format, ReadPlan, ReadProblem, Reading, frame, quoted, statement, xml, yaml};
+use super::{Format, ReadPlan, ReadProblem, Reading, frame, paste, quoted, statement, xml, yaml};
 use crate::plan::{NodeKind, PlanGraph, build};
 
 /// Reads all plans of a text.
 pub(super) fn plans(text: &str) -> Reading {
-    let mut lines = lines::of(text);
+    let mut lines = paste::undo(text, lines::of(text));
     quoted::mail(&mut lines);
     quoted::edges(&mut lines);
     let lines = quoted::cells(frame::unwrap(quoted::cells(lines)));

@@ -9,6 +9,7 @@ mod foreign;
 mod frame;
 mod lenient;
 mod lines;
+mod paste;
 mod quoted;
 mod statement;
 mod text;
@@ -131,6 +132,12 @@ pub fn read(text: &str) -> Reading {
     let mut reading = find::plans(text);
     if !reading.plans.is_empty() {
         return reading;
+    }
+    if let Some(plain) = paste::commented(text) {
+        let within = find::plans(&plain);
+        if !within.plans.is_empty() {
+            return within;
+        }
     }
     if let Some(foreign) = foreign::detect(text) {
         reading.problems = vec![ReadProblem {

@@ -18,7 +18,10 @@ pub(super) fn mail(lines: &mut [Line<'_>]) {
             .skip(at)
             .take_while(|line| is_quoted(line))
             .count();
-        if run >= 2 {
+        let one = |line: &Line<'_>| {
+            text::begins_with_numbers(line.text.trim_start_matches('>').trim_start())
+        };
+        if run >= 2 || run == 1 && lines.get(at).is_some_and(one) {
             for line in lines.iter_mut().skip(at).take(run) {
                 let mut rest: &str = &line.text;
                 for _ in 0..8 {
@@ -121,7 +124,14 @@ fn first_cell(lines: &[Line<'_>]) -> Option<usize> {
             || text::is_known_child(plain)
             || below
         {
-            return Some(at);
+            // A node without numbers is told by the rows below it.
+            let before = lines
+                .iter()
+                .take(at)
+                .rev()
+                .take_while(|line| line.text.starts_with('"'))
+                .count();
+            return Some(at - before);
         }
     }
     None

@@ -57,6 +57,8 @@ pub(in crate::plan::read) enum Style {
 #[derive(Debug, Clone, Copy)]
 pub(in crate::plan::read) struct Joiner {
     style: Style,
+    /// The longest line that was broken after so many characters.
+    width: usize,
     failures: usize,
 }
 
@@ -71,6 +73,7 @@ impl Joiner {
             }
             _ => None,
         });
+        let mut width = 0;
         let style = match lengths.next() {
             None => Style::Unknown,
             Some(first) => {
@@ -80,6 +83,7 @@ impl Joiner {
                     most = most.max(length);
                     count += 1;
                 }
+                width = most;
                 match (count, most - least) {
                     (1, _) => Style::Unknown,
                     // A blank at the end of a line may have been lost.
@@ -88,7 +92,11 @@ impl Joiner {
                 }
             }
         };
-        Self { style, failures: 0 }
+        Self {
+            style,
+            width,
+            failures: 0,
+        }
     }
 
     /// Adds a broken-off rest to a line.
@@ -191,7 +199,7 @@ impl Joiner {
         };
         let mut text = first.text.to_string();
         let mut balance = Balance::of(&text);
-        if balance.settled() || !expression {
+        if !expression || balance.settled() && !self.was_broken(&first.text) {
             return (text, 1, false);
         }
         if balance.quote.is_some()
@@ -200,13 +208,15 @@ impl Joiner {
             return (whole, taken, false);
         }
         let mut taken = 1;
-        while !balance.settled() && taken < MOST_LINES {
+        let mut last = first;
+        while taken < MOST_LINES && (!balance.settled() || self.was_broken(&last.text)) {
             let Some(next) = lines.get(at + taken) else {
                 break;
             };
             if next.is_blank() || next.frame != first.frame || stands_alone(&next.text) {
                 break;
             }
+            last = next;
             let known = text.len();
             self.join(&mut text, &next.text);
             match text.get(known..) {
@@ -217,6 +227,15 @@ impl Joiner {
             taken += 1;
         }
         (text, taken, !balance.settled())
+    }
+
+    /// Whether a line with nothing open goes on in the next one: a list does
+    /// behind a comma, a setting behind its `=`, and any line that is as long as lines can be here.
+    fn was_broken(self, line: &str) -> bool {
+        let kept = line.trim_end();
+        kept.ends_with(',')
+            || kept.ends_with(" =")
+            || self.style == Style::Characters && line.chars().count() >= self.width
     }
 
     /// A line with an open quote, up to the line that ends with all quotes and
