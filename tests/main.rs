@@ -5,6 +5,7 @@ mod cli;
 mod clusters;
 mod conventions;
 mod diff;
+mod diff_servers;
 mod docs;
 mod embedded;
 mod estimates;

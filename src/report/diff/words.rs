@@ -253,6 +253,8 @@ fn kind(kind: &CauseKind) -> &'static str {
         CauseKind::Constants { .. } => "constants",
         CauseKind::Rows { .. } => "rows",
         CauseKind::Estimates { .. } => "estimates",
+        CauseKind::Tables { .. } => "tables",
+        CauseKind::Blocks { .. } => "blocks",
         CauseKind::Version => "version",
         CauseKind::Workers => "workers",
         CauseKind::Spill { .. } => "spill",
@@ -378,6 +380,20 @@ fn message(cause: &Cause) -> String {
                 both()
             )
         }
+        CauseKind::Tables { relation } => format!(
+            "other tables are read as {relation}: {}; it is partitioned otherwise, renamed, or other partitions are needed",
+            both()
+        ),
+        CauseKind::Blocks { relation } => format!(
+            "{relation} takes {} blocks for the same rows: {}; {}",
+            if number(true) < number(false) { "more" } else { "fewer" },
+            both(),
+            if number(true) < number(false) {
+                "dead rows (VACUUM), wider rows, or rows in another order"
+            } else {
+                "it was vacuumed or written anew, or its rows are in another order"
+            }
+        ),
         CauseKind::Version => format!("the servers are of other versions: {}", both()),
         CauseKind::Workers => format!(
             "another number of parallel workers came, of as many planned: {}",

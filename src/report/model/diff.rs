@@ -156,7 +156,7 @@ pub enum DiffMeasure {
 pub struct DiffCause {
     /// Which: `statement`, `setting`, `index`, `constants`, `rows`,
     /// `estimates`, `version`, `workers`, `spill`, `cache`, `jit`, `triggers`,
-    /// `circumstances`.
+    /// `circumstances`, `tables`, `blocks`.
     pub kind: String,
     /// What happened.
     pub message: String,

@@ -205,7 +205,12 @@ impl Causes<'_, '_> {
             .found
             .iter()
             .any(|cause| cause.ms.is_none_or(|ms| ms.abs() >= whole * 0.1));
-        let same = self.lines.iter().all(|line| line.status == Status::Same);
+        // Nodes under a Gather touch a few blocks more or less by chance.
+        let same = self.lines.iter().all(|line| line.status == Status::Same)
+            && before
+                .blocks()
+                .zip(after.blocks())
+                .is_none_or(|(was, is)| !apart(was, is, BLOCKS_FACTOR));
         if same && !explained && whole > 1.0 && apart(was, is, 1.1) {
             let lines: Vec<&Line> = self.lines.iter().collect();
             let mut facts = Vec::new();

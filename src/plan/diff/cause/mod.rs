@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::facts::Totals;
 use super::tree::Tree;
 use super::{Aspect, Both, DiffOptions, Line, NodeFacts, Status, condition};
-use crate::plan::{ConditionRole, NodeId, NodeKind, PlanGraph};
+use crate::plan::{ConditionRole, NodeId, NodeKind, PlanEdge, PlanGraph};
 
 /// Rows that differ by less are the same: printed averages are rounded.
 const ROWS_FACTOR: f64 = 1.1;
@@ -21,6 +21,8 @@ const ROWS_FACTOR: f64 = 1.1;
 const ESTIMATE_FACTOR: f64 = 1.2;
 /// Blocks in all may differ by so much where the same was read.
 const BLOCKS_FACTOR: f64 = 1.2;
+/// Rows that differ by so much are likely to have made another plan.
+const ROWS_OF_OTHER_PLANS: f64 = 1.5;
 /// Nodes that a cause names at most.
 const NODES: usize = 8;
 
@@ -62,6 +64,16 @@ pub enum CauseKind {
         relation: String,
         /// The rows that came are the same, so that only statistics changed.
         same_rows: bool,
+    },
+    /// Other tables stand behind a name: partitions, or one renamed.
+    Tables {
+        /// The name in the query.
+        relation: String,
+    },
+    /// The same rows are read from more or fewer blocks.
+    Blocks {
+        /// The relation, as the query calls it.
+        relation: String,
     },
     /// The servers are of other versions.
     Version,
@@ -179,8 +191,10 @@ pub(super) fn causes(
     }
     causes.settings();
     causes.constants(&scans);
+    causes.tables();
     causes.rows(&scans);
     causes.estimates(&scans);
+    causes.blocks(&scans);
     causes.indexes(&scans);
     causes.workers(before, after);
     causes.spills();
@@ -192,14 +206,55 @@ pub(super) fn causes(
         .ms()
         .zip(after.ms())
         .map_or(0.0, |(before, after)| (after - before).abs());
-    // Sorting is stable: within a group the order of finding stays.
-    found.sort_by_key(|cause| match cause.ms.map(f64::abs) {
+    let weight = |cause: &Cause| match cause.ms.map(f64::abs) {
         Some(ms) if whole > 0.0 && ms >= whole * 0.5 => 0,
         Some(ms) if whole > 0.0 && ms >= whole * 0.1 => 1,
         None => 1,
         Some(_) => 2,
+    };
+    // Where the planner was given something else, it chose another index for
+    // that: what it was given weighs no less than its choice.
+    let chosen = found
+        .iter()
+        .filter(|cause| {
+            matches!(
+                cause.kind,
+                CauseKind::Index {
+                    nothing_else: false,
+                    ..
+                }
+            )
+        })
+        .map(weight)
+        .min();
+    // Sorting is stable: within a group the order of finding stays.
+    found.sort_by_key(|cause| match chosen {
+        Some(chosen) if cause.makes_plans() => weight(cause).min(chosen),
+        _ => weight(cause),
     });
     found
+}
+
+impl Cause {
+    /// Whether it is given to the planner, and differs by so much that another
+    /// plan is no wonder.
+    fn makes_plans(&self) -> bool {
+        match &self.kind {
+            CauseKind::Statement | CauseKind::Constants { .. } | CauseKind::Tables { .. } => true,
+            CauseKind::Setting { .. } => !self.nodes.is_empty(),
+            CauseKind::Rows { .. } | CauseKind::Estimates { .. } => {
+                self.facts
+                    .iter()
+                    .any(|fact| match (&fact.before, &fact.after) {
+                        (Some(Quantity::Rows(was)), Some(Quantity::Rows(is))) => {
+                            apart(*was, *is, ROWS_OF_OTHER_PLANS)
+                        }
+                        _ => false,
+                    })
+            }
+            _ => false,
+        }
+    }
 }
 
 fn apart(a: f64, b: f64, factor: f64) -> bool {
@@ -301,6 +356,7 @@ impl<'a> Causes<'a, '_> {
             all_parts(&self.both.after.tree),
         );
         let mut facts = Vec::new();
+        let other_form = self.other_form(&mut facts);
         for part in was.difference(&is) {
             facts.push(Fact {
                 what: "condition".to_owned(),
@@ -318,13 +374,61 @@ impl<'a> Causes<'a, '_> {
         facts.truncate(NODES);
         // Conditions that an index makes needless are not printed: where the
         // text is not known to differ, conditions on both sides must.
-        let both_ways = facts.iter().any(|fact| fact.before.is_some())
-            && facts.iter().any(|fact| fact.after.is_some());
-        let silent = sql_changed.is_none() && ids.is_none() && both_ways;
+        let both_ways =
+            was.difference(&is).next().is_some() && is.difference(&was).next().is_some();
+        let silent = sql_changed.is_none() && ids.is_none() && (both_ways || other_form);
         if known || silent {
             let changed = self.changed();
             self.add(CauseKind::Statement, &changed, facts);
         }
+    }
+
+    /// Parts that the planner neither makes nor takes away by itself: a CTE
+    /// that is computed apart, and a subquery that is executed for rows of
+    /// another. InitPlans are no such parts: `min` and `max` become some where
+    /// an index has the order. Servers of other versions may do otherwise.
+    fn other_form(&self, facts: &mut Vec<Fact>) -> bool {
+        let (before, after) = self.plans();
+        if version(before) != version(after) {
+            return false;
+        }
+        let ctes = |plan: &PlanGraph| -> BTreeSet<String> {
+            plan.nodes()
+                .filter(|(_, node)| node.kind == NodeKind::CteScan)
+                .filter_map(|(_, node)| node.relation.name.clone())
+                .collect()
+        };
+        let joined = |names: &BTreeSet<String>| -> Option<Quantity> {
+            (!names.is_empty())
+                .then(|| Quantity::Text(names.iter().cloned().collect::<Vec<_>>().join(", ")))
+        };
+        let (was, is) = (ctes(before), ctes(after));
+        let mut found = false;
+        if was != is {
+            facts.push(Fact {
+                what: "CTEs that are computed apart".to_owned(),
+                before: joined(&was),
+                after: joined(&is),
+            });
+            found = true;
+        }
+        let subplans = |plan: &PlanGraph| {
+            let found = plan
+                .nodes()
+                .filter(|(id, _)| matches!(plan.parent(*id), Some((PlanEdge::SubPlan, _))))
+                .count();
+            (found > 0).then(|| Quantity::Text(found.to_string()))
+        };
+        let (was, is) = (subplans(before), subplans(after));
+        if was.is_some() != is.is_some() {
+            facts.push(Fact {
+                what: "subqueries that are no joins (SubPlan)".to_owned(),
+                before: was,
+                after: is,
+            });
+            found = true;
+        }
+        found
     }
 
     fn version(&mut self) {
@@ -436,6 +540,16 @@ impl<'a> Causes<'a, '_> {
                 };
                 let (was, is) = (words(&old, &new), words(&new, &old));
                 if was.is_empty() || is.is_empty() || of(&was) && of(&is) {
+                    continue;
+                }
+                // The same value as another type: `id = 5`, `id::text = '5'`.
+                let bare = |found: &[String]| -> BTreeSet<String> {
+                    found
+                        .iter()
+                        .map(|text| text.trim_matches('\'').to_owned())
+                        .collect()
+                };
+                if bare(&was) == bare(&is) {
                     continue;
                 }
                 old_parameters &= of(&was);

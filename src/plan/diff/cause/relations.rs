@@ -4,14 +4,125 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    CauseKind, Causes, ESTIMATE_FACTOR, Fact, Quantity, ROWS_FACTOR, Scan, apart, by_relation,
+    BLOCKS_FACTOR, CauseKind, Causes, ESTIMATE_FACTOR, Fact, Quantity, ROWS_FACTOR, Scan, apart,
+    by_relation,
 };
 use crate::plan::diff::Line;
 use crate::plan::diff::tree::Tree;
 use crate::plan::metrics::rows_of_all;
 use crate::plan::{NodeId, NodeKind};
 
+/// Tables that are named at most.
+const TABLES: usize = 4;
+/// Fewer blocks more or less are no matter.
+const FEW_BLOCKS: f64 = 16.0;
+
 impl<'a> Causes<'a, '_> {
+    /// Names of the query behind which none of the tables stands that stood
+    /// there before.
+    pub(super) fn tables(&mut self) {
+        let of = |tree: &Tree<'_>| -> BTreeMap<String, BTreeSet<String>> {
+            let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+            for (id, node) in tree.plan.nodes() {
+                if let Some(logical) = &tree.place(id.index()).logical
+                    && let Some(name) = &node.relation.name
+                    && node.kind.reads_table()
+                {
+                    found
+                        .entry(logical.clone())
+                        .or_default()
+                        .insert(name.clone());
+                }
+            }
+            found
+        };
+        let (old, new) = (&self.both.before.tree, &self.both.after.tree);
+        let (was, is) = (of(old), of(new));
+        for (relation, before) in &was {
+            let Some(after) = is.get(relation).filter(|after| after.is_disjoint(before)) else {
+                continue;
+            };
+            let named = |names: &BTreeSet<String>| {
+                let mut shown: Vec<&str> = names.iter().take(TABLES).map(String::as_str).collect();
+                if names.len() > TABLES {
+                    shown.push("…");
+                }
+                Some(Quantity::Text(shown.join(", ")))
+            };
+            let facts = vec![Fact {
+                what: format!("tables of {relation}"),
+                before: named(before),
+                after: named(after),
+            }];
+            let changed = self.changed();
+            let relation = relation.clone();
+            self.add(CauseKind::Tables { relation }, &changed, facts);
+        }
+    }
+
+    /// Whether other tables stand behind the name, so that their rows are no
+    /// measure of each other's.
+    fn other_tables(&self, name: &str) -> bool {
+        self.found
+            .iter()
+            .any(|cause| matches!(&cause.kind, CauseKind::Tables { relation } if relation == name))
+    }
+
+    /// Blocks that the same rows were read from in the same way: a table full
+    /// of dead rows, of wider ones, or of rows in another order.
+    pub(super) fn blocks(&mut self, scans: &[Scan<'a>]) {
+        let (old, new) = (&self.both.before.tree, &self.both.after.tree);
+        let mut found = Vec::new();
+        for (relation, group) in by_relation(scans) {
+            let alike = group.iter().all(|scan| {
+                let (was, is) = (old.node(scan.before), new.node(scan.after));
+                let rows = |node: &crate::plan::PlanNode| node.rows_scanned_total();
+                scan.same_conditions
+                    && scan.same_constants
+                    && scan.alone
+                    && was.kind == is.kind
+                    && old.indexes(scan.before) == new.indexes(scan.after)
+                    && rows(was)
+                        .zip(rows(is))
+                        .is_some_and(|(was, is)| !apart(was, is, ROWS_FACTOR))
+            });
+            if !alike || self.other_tables(&relation) {
+                continue;
+            }
+            let sum = |after: bool| -> Option<f64> {
+                group
+                    .iter()
+                    .map(|scan| {
+                        let line = scan.line;
+                        let facts = if after {
+                            line.facts_after.as_ref()
+                        } else {
+                            line.facts_before.as_ref()
+                        }?;
+                        Some(facts.hit_blocks? + facts.read_blocks.unwrap_or_default())
+                    })
+                    .sum()
+            };
+            let (Some(was), Some(is)) = (sum(false), sum(true)) else {
+                continue;
+            };
+            if !apart(was, is, BLOCKS_FACTOR) || (was - is).abs() < FEW_BLOCKS {
+                continue;
+            }
+            let shown = self.shown(&relation, &group);
+            let fact = Fact {
+                what: format!("blocks of {shown}"),
+                before: Some(Quantity::Blocks(was)),
+                after: Some(Quantity::Blocks(is)),
+            };
+            let lines: Vec<&Line> = group.iter().map(|scan| scan.line).collect();
+            found.push((shown, lines, fact));
+        }
+        for (relation, lines, fact) in found {
+            self.add(CauseKind::Blocks { relation }, &lines, vec![fact]);
+        }
+    }
+
     /// Rows that came for the same conditions, and rows that were read where
     /// all of a table was.
     pub(super) fn rows(&mut self, scans: &[Scan<'a>]) {
@@ -19,6 +130,7 @@ impl<'a> Causes<'a, '_> {
             if !group
                 .iter()
                 .all(|scan| scan.same_conditions && scan.same_constants && scan.alone)
+                || self.other_tables(&relation)
             {
                 continue;
             }
@@ -110,6 +222,7 @@ impl<'a> Causes<'a, '_> {
             if !group
                 .iter()
                 .all(|scan| scan.same_conditions && scan.same_constants)
+                || self.other_tables(&relation)
             {
                 continue;
             }
@@ -194,6 +307,7 @@ impl<'a> Causes<'a, '_> {
                 CauseKind::Rows { .. }
                 | CauseKind::Estimates { .. }
                 | CauseKind::Statement
+                | CauseKind::Tables { .. }
                 | CauseKind::Constants { .. }
                 | CauseKind::Version => true,
                 _ => settings_changed,
