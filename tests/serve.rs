@@ -126,6 +126,22 @@ fn form(plan: &str) -> String {
 const FORM: &str = "Content-Type: application/x-www-form-urlencoded\r\n";
 
 #[test]
+fn what_could_not_be_read_stays_in_the_form_as_it_was() {
+    let server = Serving::start(&[], None);
+    let pasted = format!(
+        "\n\tno plan\u{200b} </textarea> & \"q\"\n{}",
+        "x".repeat(9_000)
+    );
+    let sent = server.post("/", FORM, &form(&pasted));
+    assert_eq!(sent.status(), 422, "{}", sent.0);
+    let shown = format!(
+        ">\n\n\tno plan\u{200b} &lt;/textarea&gt; &amp; \"q\"\n{}</textarea>",
+        "x".repeat(9_000)
+    );
+    assert!(sent.body().contains(&shown), "{}", sent.body());
+}
+
+#[test]
 fn a_pasted_plan_comes_back_as_a_report_under_a_link_of_its_own() {
     let server = Serving::start(&[], None);
     let page = server.get("/", "");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::format::{self, plural};
 use super::model::{
-    Finding, Origin, Plan, PlanFrom, Report, SideEffect, SideEffectKind, Statement,
+    Finding, Origin, Plan, PlanFrom, Report, SideEffect, SideEffectKind, Statement, VerdictStatus,
 };
 
 /// `orders.sql:3:7, plan node 2: Seq Scan on orders`.
@@ -109,7 +109,8 @@ pub(super) fn nothing_found(statement: &Statement) -> String {
         return "nothing found, but no rule could look at the statement".to_owned();
     }
     let basis = match &statement.plan {
-        Some(plan) if plan.executed => "its SQL and its executed plan",
+        Some(plan) if plan.executed && statement.sql.is_some() => "its SQL and its executed plan",
+        Some(plan) if plan.executed => "its executed plan",
         Some(_) if statement.sql.is_some() => "its SQL and its estimated plan",
         Some(_) => "its estimated plan",
         None => "its SQL alone, without a plan",
@@ -195,6 +196,16 @@ pub(super) fn same_for_all(statements: &[Statement]) -> bool {
     }
 }
 
+/// A planner tried one of the suggestions at least.
+fn is_any_tested(report: &Report) -> bool {
+    report
+        .statements
+        .iter()
+        .flat_map(|statement| &statement.findings)
+        .flat_map(|finding| &finding.suggestions)
+        .any(|suggestion| suggestion.verdict.status != VerdictStatus::Untested)
+}
+
 /// How the run ended, in a sentence.
 pub(super) fn totals(report: &Report) -> String {
     let totals = &report.totals;
@@ -223,10 +234,18 @@ pub(super) fn totals(report: &Report) -> String {
     );
     if totals.suggestions > 0 {
         text.push_str(&format!(
-            "; {}, {} of them better by the planner's cost",
-            plural(totals.suggestions, "suggestion", "suggestions"),
-            totals.better
+            "; {}",
+            plural(totals.suggestions, "suggestion", "suggestions")
         ));
+        // Where no planner was at hand, that none is better says nothing.
+        if is_any_tested(report) {
+            text.push_str(&format!(
+                ", {} of them better by the planner's cost",
+                totals.better
+            ));
+        } else {
+            text.push_str(", not tested");
+        }
     }
     if totals.suppressed > 0 {
         text.push_str(&format!("; {} silenced", totals.suppressed));

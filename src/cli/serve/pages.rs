@@ -3,12 +3,13 @@
 use askama::Template;
 
 use super::app::Pasted;
-use crate::report::html::{Forms, Html, page_with};
+use crate::report::html::{Forms, Html, page_with, text, with_head};
 
 #[derive(Template)]
 #[template(path = "paste.html")]
 struct FormBody<'a> {
-    pasted: &'a Pasted,
+    plan: Html,
+    sql: Html,
     message: Option<&'a str>,
 }
 
@@ -21,7 +22,12 @@ struct LoginBody<'a> {
 /// The page to paste a plan into, with what was pasted and what was wrong with
 /// it.
 pub(super) fn form(pasted: &Pasted, message: Option<&str>) -> String {
-    framed("pgadvise: explain a plan", &FormBody { pasted, message })
+    let body = FormBody {
+        plan: Html::trusted(text::verbatim(&pasted.plan)),
+        sql: Html::trusted(text::verbatim(&pasted.sql)),
+        message,
+    };
+    framed("pgadvise: explain a plan", &body)
 }
 
 /// The page that asks for the token.
@@ -32,5 +38,9 @@ pub(super) fn login(message: Option<&str>) -> String {
 fn framed(title: &str, body: &impl Template) -> String {
     // Writing to a string cannot fail.
     let body = Html::trusted(body.render().unwrap_or_default());
-    page_with(title, &body, Forms::Own)
+    page_with(
+        title,
+        &with_head("on this machine, without a network", &body),
+        Forms::Own,
+    )
 }

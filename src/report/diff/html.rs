@@ -6,12 +6,12 @@ use super::rows::{self, Row};
 use super::text;
 use crate::report::format;
 use crate::report::html::text::escape;
-use crate::report::html::{Html, page};
+use crate::report::html::{Html, page, with_head};
 use crate::report::model::diff::{DiffOutcome, DiffReport, DiffStatus, PlanComparison, SqlChange};
 
 pub(super) fn render(report: &DiffReport, out: &mut dyn Write) -> io::Result<()> {
     let several = report.comparisons.len() + report.unpaired.len() > 1;
-    let mut body = String::from("<main>\n<h1>Plans compared</h1>\n");
+    let mut body = String::from("<main>\n<h1 class=\"unseen\">Plans compared</h1>\n");
     if several {
         body.push_str(&format!("<p>{}</p>\n", escape(&text::totals(report))));
     }
@@ -45,7 +45,7 @@ pub(super) fn render(report: &DiffReport, out: &mut dyn Write) -> io::Result<()>
         [only] => rows::title(only, false),
         _ => "Plans compared".to_owned(),
     };
-    out.write_all(page(&title, &Html::trusted(body)).as_bytes())
+    out.write_all(page(&title, &with_head("Plans compared", &Html::trusted(body))).as_bytes())
 }
 
 fn section(found: &PlanComparison, several: bool, number: usize, body: &mut String) {
@@ -55,10 +55,17 @@ fn section(found: &PlanComparison, several: bool, number: usize, body: &mut Stri
         DiffOutcome::Same => ("open", "same"),
         DiffOutcome::NotComparable => ("open", "not comparable"),
     };
+    // The badge says the first word.
+    let said = found
+        .verdict
+        .summary
+        .strip_prefix(word)
+        .and_then(|rest| rest.strip_prefix(": "))
+        .unwrap_or(&found.verdict.summary);
     body.push_str(&format!(
         "<section class=\"card\" aria-labelledby=\"pair-{number}\">\n<h2 id=\"pair-{number}\">{}</h2>\n<p class=\"lead\"><span class=\"badge {outcome}\">{word}</span> {}</p>\n",
         escape(&rows::title(found, several)),
-        escape(&found.verdict.summary)
+        escape(said)
     ));
     for plan in [&found.before, &found.after] {
         if let Some(missing) = &plan.incomplete {
@@ -102,7 +109,7 @@ fn section(found: &PlanComparison, several: bool, number: usize, body: &mut Stri
         }
         body.push_str("</ul>\n");
     }
-    body.push_str("<h3>Totals</h3>\n<table class=\"figures\"><thead><tr><th scope=\"col\">number</th><th scope=\"col\">before</th><th scope=\"col\">after</th><th scope=\"col\">difference</th></tr></thead><tbody>\n");
+    body.push_str("<h3>Totals</h3>\n<div class=\"scroll\" tabindex=\"0\"><table class=\"sums\"><thead><tr><th scope=\"col\">number</th><th scope=\"col\" class=\"num\">before</th><th scope=\"col\" class=\"num\">after</th><th scope=\"col\">difference</th></tr></thead><tbody>\n");
     for [name, before, after, change] in rows::totals(found) {
         body.push_str(&format!(
             "<tr><th scope=\"row\">{}</th><td class=\"num\">{}</td><td class=\"num\">{}</td><td>{}</td></tr>\n",
@@ -112,7 +119,7 @@ fn section(found: &PlanComparison, several: bool, number: usize, body: &mut Stri
             escape(&change)
         ));
     }
-    body.push_str("</tbody></table>\n");
+    body.push_str("</tbody></table></div>\n");
     settings(found, body);
     sql(found, body);
     plan(found, body);
@@ -123,7 +130,7 @@ fn settings(found: &PlanComparison, body: &mut String) {
     if found.settings.is_empty() {
         return;
     }
-    body.push_str("<h3>Settings</h3>\n<table class=\"figures\"><thead><tr><th scope=\"col\">setting</th><th scope=\"col\">before</th><th scope=\"col\">after</th></tr></thead><tbody>\n");
+    body.push_str("<h3>Settings</h3>\n<div class=\"scroll\" tabindex=\"0\"><table class=\"sums\"><thead><tr><th scope=\"col\">setting</th><th scope=\"col\">before</th><th scope=\"col\">after</th></tr></thead><tbody>\n");
     for setting in &found.settings {
         let cell = |value: &Option<String>| {
             value
@@ -137,7 +144,7 @@ fn settings(found: &PlanComparison, body: &mut String) {
             cell(&setting.after)
         ));
     }
-    body.push_str("</tbody></table>\n");
+    body.push_str("</tbody></table></div>\n");
 }
 
 fn sql(found: &PlanComparison, body: &mut String) {
@@ -156,7 +163,7 @@ fn sql(found: &PlanComparison, body: &mut String) {
 
 fn plan(found: &PlanComparison, body: &mut String) {
     let columns = rows::columns(found, false);
-    body.push_str("<h3>Plan</h3>\n<p class=\"muted\">~ changed, − gone, + new</p>\n<div class=\"scroll\"><table class=\"compared\"><thead><tr><th scope=\"col\">node</th>");
+    body.push_str("<h3>Plan</h3>\n<p class=\"muted\">~ changed, − gone, + new</p>\n<div class=\"scroll\" tabindex=\"0\"><table class=\"compared\"><thead><tr><th scope=\"col\">node</th>");
     for column in &columns {
         body.push_str(&format!(
             "<th scope=\"col\" class=\"num\">{} before</th><th scope=\"col\" class=\"num\">after</th>",

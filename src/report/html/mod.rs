@@ -16,5 +16,5 @@ mod statement;
 pub mod text;
 mod tree;
 
-pub use page::{Forms, Html, page, page_with, policy};
+pub use page::{Forms, Html, page, page_with, policy, with_head};
 pub use report::{html, render};

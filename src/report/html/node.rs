@@ -15,6 +15,21 @@ const NAME: usize = 400;
 /// Values of one list; a plan may put out a thousand columns.
 const VALUES: usize = 200;
 
+/// What a page can bear of one node.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    /// Characters of one value.
+    value: usize,
+    /// Values of one list.
+    values: usize,
+}
+
+/// Nodes above which those that took next to nothing are told in brief, so
+/// that the page of a large plan can be opened, sent and searched.
+const MANY: usize = 1_000;
+/// The share of the time below which a node took next to nothing.
+const COLD: f64 = 0.001;
+
 #[derive(Template)]
 #[template(path = "node.html")]
 struct NodePage<'a> {
@@ -23,6 +38,7 @@ struct NodePage<'a> {
     kind: &'a str,
     object: &'a str,
     is_first: bool,
+    is_brief: bool,
     above: Option<&'a PlanNode>,
     below: Vec<&'a PlanNode>,
     findings: Vec<(usize, Level, String)>,
@@ -37,6 +53,20 @@ struct NodePage<'a> {
 pub(super) fn draw(picture: &Picture<'_>, messages: &[String]) -> Html {
     let mut out = String::with_capacity(picture.plan.nodes.len() * 1200);
     for (at, node) in picture.plan.nodes.iter().enumerate() {
+        let is_brief = picture.plan.nodes.len() > MANY
+            && node.share < COLD
+            && picture.findings_at(at).is_empty();
+        let room = if is_brief {
+            Room {
+                value: 300,
+                values: 12,
+            }
+        } else {
+            Room {
+                value: VALUE,
+                values: VALUES,
+            }
+        };
         let (kind, object) = super::picture::split_label(node);
         let (kind, object) = (text::shorten(kind, NAME).0, text::shorten(object, NAME).0);
         let page = NodePage {
@@ -45,6 +75,7 @@ pub(super) fn draw(picture: &Picture<'_>, messages: &[String]) -> Html {
             kind,
             object,
             is_first: at == picture.hottest,
+            is_brief,
             above: parent_of(node).and_then(|above| picture.node(above)),
             below: picture
                 .below_of(at)
@@ -61,7 +92,7 @@ pub(super) fn draw(picture: &Picture<'_>, messages: &[String]) -> Html {
                 })
                 .collect(),
             numbers: numbers(picture, node),
-            lists: lists(node),
+            lists: lists(node, room),
             blocks: blocks(node),
             io: node.details.io.as_ref().map(io).unwrap_or_default(),
             worker_columns: node
@@ -77,6 +108,11 @@ pub(super) fn draw(picture: &Picture<'_>, messages: &[String]) -> Html {
 }
 
 impl NodePage<'_> {
+    /// Nodes below touched some of the blocks.
+    fn are_blocks_below(&self) -> bool {
+        self.blocks.iter().any(|(_, own, all)| own != all)
+    }
+
     fn worker_rows(&self) -> Vec<[String; 4]> {
         let number = |value: Option<f64>| value.map_or_else(String::new, format::count);
         self.node
@@ -218,13 +254,13 @@ fn numbers(picture: &Picture<'_>, node: &PlanNode) -> Vec<(&'static str, String,
 }
 
 /// A text cut to what a page can bear, with how much it lost.
-fn cut(value: &str) -> (String, usize) {
-    let (kept, lost) = text::shorten(value, VALUE);
+fn cut(value: &str, room: Room) -> (String, usize) {
+    let (kept, lost) = text::shorten(value, room.value);
     (kept.to_owned(), lost)
 }
 
 /// Conditions and properties: each a name with its texts.
-fn lists(node: &PlanNode) -> Vec<(String, Vec<(String, usize)>)> {
+fn lists(node: &PlanNode, room: Room) -> Vec<(String, Vec<(String, usize)>)> {
     let mut lists = Vec::new();
     if let Some(relation) = &node.details.relation {
         let mut name = relation.name.clone().unwrap_or_default();
@@ -243,18 +279,21 @@ fn lists(node: &PlanNode) -> Vec<(String, Vec<(String, usize)>)> {
             ("Index", relation.index.clone()),
         ] {
             if let Some(value) = value {
-                lists.push((label.to_owned(), vec![cut(&value)]));
+                lists.push((label.to_owned(), vec![cut(&value, room)]));
             }
         }
     }
     for Condition { role, text } in &node.conditions {
-        lists.push((role.clone(), vec![cut(text)]));
+        lists.push((role.clone(), vec![cut(text, room)]));
     }
     for Property { name, values } in &node.details.properties {
-        let mut shown: Vec<(String, usize)> =
-            values.iter().take(VALUES).map(|value| cut(value)).collect();
-        if values.len() > VALUES {
-            shown.push((format!("… {} more", values.len() - VALUES), 0));
+        let mut shown: Vec<(String, usize)> = values
+            .iter()
+            .take(room.values)
+            .map(|value| cut(value, room))
+            .collect();
+        if values.len() > room.values {
+            shown.push((format!("… {} more", values.len() - room.values), 0));
         }
         lists.push((name.clone(), shown));
     }

@@ -91,6 +91,16 @@ pub fn page_with(title: &str, body: &Html, forms: Forms) -> String {
     page.render().unwrap_or_default()
 }
 
+/// What has a head and a foot of the program around it. `main` is the page's
+/// `<main>` element, `said` what the page is.
+pub fn with_head(said: &str, main: &Html) -> Html {
+    Html(format!(
+        "<header class=top><div class=brand>pgadvise</div><p class=said>{}</p><button type=button class=theme hidden aria-label=\"Dark or light colours\">◐</button></header>\n{main}\n<footer class=bottom><p>Made by pgadvise {}.</p></footer>\n",
+        text::escape(said),
+        env!("CARGO_PKG_VERSION")
+    ))
+}
+
 /// The policy that a page carries; a server may send it as a header too.
 pub fn policy(forms: Forms) -> String {
     let forms = match forms {

@@ -99,6 +99,22 @@ pub fn push(out: &mut String, text: &str) {
     _ = write_escaped(out, text);
 }
 
+/// The text of a `<textarea>`, to be given back as it came: whole, and with
+/// every character as itself. Browsers leave out the first line end.
+pub fn verbatim(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len() + text.len() / 16 + 1);
+    escaped.push('\n');
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
 /// As much of the text as a page can bear, and how many characters it lost.
 /// Literals of many megabytes are not what a reader came for.
 pub fn shorten(text: &str, most: usize) -> (&str, usize) {
@@ -135,6 +151,16 @@ mod tests {
         );
         assert_eq!(escape("a\r\nb\rc"), "a\nb␍c");
         assert_eq!(escape("tab\tline\nпривет 表 👩‍💻"), "tab\tline\nпривет 表 👩‍💻");
+    }
+
+    #[test]
+    fn what_is_edited_is_given_back_as_it_came() {
+        let long = "x".repeat(2 * MOST);
+        assert_eq!(verbatim(&long), format!("\n{long}"));
+        assert_eq!(
+            verbatim("\n\tSeq Scan\r\n\u{200b}\u{feff}</textarea>&lt; \"'`"),
+            "\n\n\tSeq Scan\r\n\u{200b}\u{feff}&lt;/textarea&gt;&amp;lt; \"'`"
+        );
     }
 
     #[test]
