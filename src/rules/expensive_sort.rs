@@ -13,6 +13,10 @@ const LEAST_SORTED: f64 = 10_000.0;
 const LEAST_EXPECTED: f64 = 50_000.0;
 /// A sort that takes less is one step of many.
 const LEAST_SHARE: f64 = 0.2;
+/// From here on an index for the order may be worth its upkeep.
+const WARNING_MS: f64 = 50.0;
+/// The same where the plan was not timed.
+const WARNING_COST: f64 = 1_000.0;
 
 declare_rule! {
     /// ## What it does
@@ -21,7 +25,7 @@ declare_rule! {
     /// expected) that stays in memory and alone
     /// takes at least a fifth of the statement, says what the order is needed
     /// for, and whether an index could give it. What it could save is the time
-    /// of the sort. Sorts that spill, that feed a LIMIT, or that feed a merge
+    /// of the sort; less than 50 milliseconds, or a cost of 1,000, is a note. Sorts that spill, that feed a LIMIT, or that feed a merge
     /// join are other rules'.
     ///
     /// ## Why it matters
@@ -164,11 +168,14 @@ fn look(subject: &Subject<'_>, plan: &PlanGraph, id: NodeId, purpose: Purpose, s
             Evidence::new("rows sorted", Value::Rows(sorted), Origin::Plan(input)),
         )
         .node(id)
-        .level(if scan.is_some() {
-            flow::at_most(weight.level(), Level::Warning)
-        } else {
-            Level::Note
-        })
+        // An index pays by its upkeep: less time is no reason for one.
+        .level(
+            if scan.is_some() && weight.reaches(WARNING_MS, WARNING_COST) {
+                flow::at_most(weight.level(), Level::Warning)
+            } else {
+                Level::Note
+            },
+        )
         .share(weight.share())
         .evidence(Evidence::new(
             "sort key",

@@ -1,10 +1,10 @@
 //! A pattern that begins with a wildcard, or ignores case: no B-tree can find
 //! it.
 
-use super::support::{node, weight::Weight};
+use super::support::{node, suggest, weight::Weight};
 use crate::catalog::Relation;
 use crate::declare_rule;
-use crate::finding::{Applicability, Change, Evidence, Level, Origin, Suggestion, Value};
+use crate::finding::{Evidence, Level, Origin, Value};
 use crate::rule::{Rule, Sink};
 use crate::sql::{Clause, LiteralKind, Operand, Predicate};
 use crate::subject::Subject;
@@ -111,17 +111,7 @@ fn look(subject: &Subject<'_>, predicate: &Predicate, sink: &mut Sink) {
     let name = subject.text(reference.span);
     let message = format!("{reason}, so that no B-tree index on {name} can find the rows");
     let why = "the text of every row is compared with the pattern; the time grows with the table";
-    let suggestion = Suggestion::untested(
-        format!("search {name} by trigrams"),
-        Change::Advice {
-            text: format!(
-                "the extension pg_trgm has an operator class, gin_trgm_ops, with which a GIN \
-                 index on {name} finds patterns of three characters or more anywhere in the text, \
-                 for LIKE and ILIKE; words are better searched with full-text search"
-            ),
-        },
-        Applicability::Manual,
-    );
+    let suggestion = suggest::trigrams(name);
     let pattern_text = predicate
         .right
         .span()
@@ -166,8 +156,9 @@ fn look(subject: &Subject<'_>, predicate: &Predicate, sink: &mut Sink) {
             .level(level)
             .share(weight.share())
             .suggest(suggestion);
-        if let Some((relation, _)) = found {
-            draft.relation(&relation.schema, &relation.name);
+        // Known from the plan where there is no catalogue.
+        if let Some((schema, name)) = node::relation(subject, plan.node(*scan)) {
+            draft.relation(schema, name);
         }
     } else if found
         .is_none_or(|(relation, _)| relation.tuples.is_none_or(|rows| rows >= LARGE_ROWS))

@@ -26,7 +26,8 @@ declare_rule! {
     /// - sorts below a merge join, with `enable_hashjoin` off;
     /// - sorts below a grouping, with `enable_hashagg` off;
     /// - a sequential scan that throws away nine rows in ten, though an index
-    ///   begins with a column of its filter, with index or bitmap scans off;
+    ///   begins with a column of its filter, with index or bitmap scans off
+    ///   (without a catalogue, with both off: the indexes are not known);
     /// - an index scan without a condition, in an order that nobody asks for,
     ///   with `enable_seqscan` off.
     ///
@@ -62,6 +63,8 @@ struct Shown {
     setting: &'static str,
     share: f64,
     in_spite: bool,
+    /// Whether the method could have been used is not known.
+    unsure: bool,
 }
 
 impl Rule for PlannerMethodSwitchedOff {
@@ -130,6 +133,7 @@ fn shown_by(subject: &Subject<'_>, plan: &PlanGraph, id: NodeId, node: &PlanNode
             setting,
             share: 0.0,
             in_spite: true,
+            unsure: false,
         });
     }
     if node.actual.is_none_or(|actual| actual.loops <= 0.0) {
@@ -142,6 +146,7 @@ fn shown_by(subject: &Subject<'_>, plan: &PlanGraph, id: NodeId, node: &PlanNode
             setting,
             share,
             in_spite: false,
+            unsure: false,
         })
     };
     match node.kind {
@@ -167,7 +172,19 @@ fn shown_by(subject: &Subject<'_>, plan: &PlanGraph, id: NodeId, node: &PlanNode
         NodeKind::SeqScan => {
             let filtered = node::Filtered::of(node)?;
             let text = node::own_condition(node, ConditionRole::Filter)?;
-            let relation = subject.relation_of_node(node)?;
+            let share = own * filtered.removed / filtered.read().max(1.0);
+            if filtered.kept > filtered.read() * MOST_KEPT {
+                return None;
+            }
+            let Some(relation) = subject.relation_of_node(node) else {
+                return memory::no_index_allowed(subject)
+                    .then(|| hurt("enable_indexscan", share))
+                    .flatten()
+                    .map(|shown| Shown {
+                        unsure: true,
+                        ..shown
+                    });
+            };
             let columns = node::condition_columns(relation, text);
             let served = relation.indexes.iter().any(|index| {
                 index.valid
@@ -176,10 +193,9 @@ fn shown_by(subject: &Subject<'_>, plan: &PlanGraph, id: NodeId, node: &PlanNode
                         .leading_column()
                         .is_some_and(|leading| columns.contains(&leading))
             });
-            if !served || filtered.kept > filtered.read() * MOST_KEPT {
+            if !served {
                 return None;
             }
-            let share = own * filtered.removed / filtered.read().max(1.0);
             hurt("enable_indexscan", share).or_else(|| hurt("enable_bitmapscan", share))
         }
         NodeKind::IndexScan
@@ -233,6 +249,9 @@ fn tell(
         if !names.contains(&shown.setting) {
             names.push(shown.setting);
         }
+        if shown.unsure && !names.contains(&"enable_bitmapscan") {
+            names.push("enable_bitmapscan");
+        }
     }
     let label = plan.node(first.id).label();
     let message = match weight {
@@ -243,7 +262,10 @@ fn tell(
         ),
         None => format!("{label} is used although {} is off", first.setting),
     };
-    let why = if weight.is_some() {
+    let why = if first.unsure && weight.is_some() {
+        "with index and bitmap scans off no index can be used; whether one leads to these rows, \
+         the plan does not say"
+    } else if weight.is_some() {
         "the planner may not use the method that it would have chosen"
     } else {
         "there was no other way, so the setting brings nothing here; it distorts the costs by \

@@ -1,6 +1,8 @@
 //! A sequential scan that throws nearly everything away.
 
-use super::support::{node, show, weight::Weight};
+use std::collections::BTreeMap;
+
+use super::support::{condition, memory, node, show, suggest, weight::Weight};
 use crate::declare_rule;
 use crate::finding::{Evidence, Origin, Value};
 use crate::plan::{ConditionRole, NodeId, NodeKind, PlanGraph, PlanNode};
@@ -25,6 +27,9 @@ declare_rule! {
     /// executed it counts the rows that the filter removed; otherwise it takes
     /// the rows of the table from the catalogue, or reckons them from the cost
     /// of the scan.
+    ///
+    /// Partitions of one table that are read like this are told of once, with
+    /// what they take together.
     ///
     /// What an index could save is reckoned with the planner's own cost model
     /// of a bitmap scan, and weighed by the share of the statement that the
@@ -68,11 +73,17 @@ struct Reading {
 impl Rule for SeqScanBehindSelectiveFilter {
     fn check(&self, subject: &Subject<'_>, sink: &mut Sink) {
         let Some(plan) = subject.plan else { return };
+        let partitions = partitions(subject, plan);
         for (id, scan) in plan.nodes() {
             if scan.kind == NodeKind::SeqScan
                 && let Some(filter) = node::own_condition(scan, ConditionRole::Filter)
             {
-                look(subject, plan, id, scan, filter, sink);
+                let own = [id];
+                let group = partitions.get(&id).map_or(own.as_slice(), Vec::as_slice);
+                let told = group.first().is_some_and(|first| *first != id);
+                if !sink.passes(told, id, || "it is told once for all partitions".to_owned()) {
+                    look(subject, plan, (id, scan), filter, group, sink);
+                }
             }
         }
     }
@@ -81,12 +92,12 @@ impl Rule for SeqScanBehindSelectiveFilter {
 fn look(
     subject: &Subject<'_>,
     plan: &PlanGraph,
-    id: NodeId,
-    scan: &PlanNode,
+    (id, scan): (NodeId, &PlanNode),
     filter: &str,
+    group: &[NodeId],
     sink: &mut Sink,
 ) {
-    let Some(reading) = reading(subject, plan, id, scan) else {
+    let Some(mut reading) = reading(subject, plan, id, scan) else {
         return;
     };
     let kept_share = reading.kept / reading.read.max(1.0);
@@ -113,15 +124,41 @@ fn look(
     }) {
         return;
     }
+    // Which index would lead to the rows shows when the planner may use one.
+    if sink.passes(
+        subject.relation_of_node(scan).is_none() && memory::no_index_allowed(subject),
+        id,
+        || "index and bitmap scans are switched off".to_owned(),
+    ) {
+        return;
+    }
     let saved = saved(subject, plan, id, &reading, correlated);
     let Some(metrics) = subject.metrics else {
         return;
     };
-    let Some(weight) = Weight::worth_telling(subject, metrics.node(id).self_share * saved) else {
+    let mut share = metrics.node(id).self_share * saved;
+    for other in group.iter().filter(|other| **other != id) {
+        share += metrics.node(*other).self_share * saved;
+        if let Some(more) = self::reading(subject, plan, *other, plan.node(*other)) {
+            reading.read += more.read;
+            reading.kept += more.kept;
+        }
+    }
+    let kept_share = reading.kept / reading.read.max(1.0);
+    let Some(weight) =
+        Weight::worth_telling(subject, share).filter(|_| group.len() == 1 || kept_share <= most)
+    else {
         return;
     };
 
-    let table = node::table_name(scan);
+    let table = match group.len() {
+        0 | 1 => node::table_name(scan).to_owned(),
+        others => format!(
+            "{} and {} partitions beside it",
+            node::table_name(scan),
+            others - 1
+        ),
+    };
     let read = show::rows(reading.read / reading.scans);
     let kept = show::count(reading.kept / reading.scans);
     let times = if reading.scans > 1.5 {
@@ -135,7 +172,13 @@ fn look(
         format!("sequential scan of {table} would read about {read} to keep {kept}{times}")
     };
     let indexes = indexes(subject, scan, filter);
+    let searched = condition::searched_inside(filter);
     let why = match &indexes {
+        _ if searched.is_some() => format!(
+            "the filter keeps {} of the rows read; the pattern has no fixed beginning, so that no \
+             B-tree index can find them, and the text of every row is compared with it",
+            show::percent(kept_share)
+        ),
         Some(names) if !names.is_empty() => format!(
             "the filter keeps {} of the rows read; {} begins with one of its columns, and the \
              planner did not use it",
@@ -193,9 +236,81 @@ fn look(
             Origin::Catalog(relation.qualified()),
         ));
     }
+    if group.len() > 1 {
+        draft = draft
+            .evidence(Evidence::new(
+                "partitions read like this",
+                Value::Count(f64::from(u32::try_from(group.len()).unwrap_or(u32::MAX))),
+                Origin::Plan(id),
+            ))
+            .suggest(suggest::judgement(
+                "create the index on the partitioned table",
+                "CREATE INDEX on the partitioned table creates one on each partition; to let \
+                 writes go on meanwhile, create it ON ONLY the partitioned table, then \
+                 CONCURRENTLY on each partition, and attach these with ALTER INDEX … ATTACH \
+                 PARTITION",
+            ));
+    }
+    // With the statement's text leading-wildcard says it.
+    if let Some(column) = searched.filter(|_| subject.query().is_none()) {
+        draft = draft.suggest(suggest::trigrams(&column));
+    }
     if let Some((schema, name)) = node::relation(subject, scan) {
         draft.relation(schema, name);
     }
+}
+
+/// The scans of each table's partitions, where no catalogue tells of them, by
+/// each of them: members of one Append with the alias of their parent and a
+/// number.
+fn partitions(subject: &Subject<'_>, plan: &PlanGraph) -> BTreeMap<NodeId, Vec<NodeId>> {
+    let mut groups: BTreeMap<(NodeId, &str), Vec<NodeId>> = BTreeMap::new();
+    for (id, scan) in plan.nodes() {
+        let Some((_, up)) = plan.parent(id) else {
+            continue;
+        };
+        if scan.kind == NodeKind::SeqScan
+            && matches!(plan.node(up).kind, NodeKind::Append | NodeKind::MergeAppend)
+            && subject.relation_of_node(scan).is_none()
+            && node::own_condition(scan, ConditionRole::Filter).is_some()
+            && let Some((of, number)) = scan
+                .relation
+                .alias
+                .as_deref()
+                .and_then(|alias| alias.rsplit_once('_'))
+            && number.parse::<u32>().is_ok()
+            && reading(subject, plan, id, scan)
+                .is_some_and(|reading| reading.read / reading.scans >= LEAST_ROWS)
+        {
+            groups.entry((up, of)).or_default().push(id);
+        }
+    }
+    let mut found = BTreeMap::new();
+    for ids in groups.into_values() {
+        let mut names: Vec<&str> = ids
+            .iter()
+            .map(|id| node::table_name(plan.node(*id)))
+            .collect();
+        // Tables of UNION ALL have aliases of their own, which may end like
+        // that too, or are one table.
+        let numbered = ids
+            .iter()
+            .zip(&names)
+            .any(|(id, name)| plan.node(*id).relation.alias.as_deref() != Some(*name));
+        names.sort_unstable();
+        names.dedup();
+        if numbered && names.len() == ids.len() && ids.len() > 1 {
+            // Each has the first; only that one needs them all.
+            let first = ids.first().copied();
+            for id in ids.iter().skip(1) {
+                found.insert(*id, first.into_iter().collect());
+            }
+            if let Some(first) = first {
+                found.insert(first, ids);
+            }
+        }
+    }
+    found
 }
 
 fn reading(
@@ -241,7 +356,7 @@ fn saved(
     let read = reading.read / reading.scans;
     let kept = reading.kept / reading.scans;
     let pages = node::pages_read(subject, plan, id, read).max(1.0);
-    let random = super::support::memory::number(subject, "random_page_cost", 4.0);
+    let random = memory::number(subject, "random_page_cost", 4.0);
     let fetched = if correlated {
         pages * kept / read.max(1.0)
     } else {

@@ -342,6 +342,23 @@ pub(crate) fn only_subplans(text: &str) -> bool {
     })
 }
 
+/// The column whose text a condition searches for patterns without a fixed
+/// beginning, where the condition tests nothing else that an index could find.
+pub(crate) fn searched_inside(text: &str) -> Option<String> {
+    let mut found = None;
+    for part in conjuncts(text) {
+        let pattern = strip(part.right).strip_prefix('\'')?;
+        match part.operator {
+            "~~" if pattern.starts_with(['%', '_']) => {}
+            "~~*" => {}
+            _ => return None,
+        }
+        let (_, name) = column(part.left)?;
+        found = found.or(Some(name));
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -402,6 +419,24 @@ mod tests {
             ["at"]
         );
         assert_eq!(names("((x)::double precision > y)"), ["x", "y"]);
+    }
+
+    #[test]
+    fn a_pattern_without_a_beginning_is_known_unless_another_part_may_have_an_index() {
+        let column = |text| searched_inside(text);
+        assert_eq!(
+            column("((o.code)::text ~~ '%99'::text)").as_deref(),
+            Some("code")
+        );
+        assert_eq!(column("(code ~~* 'ab'::text)").as_deref(), Some("code"));
+        assert_eq!(column("(code ~~ 'ab%'::text)"), None);
+        assert_eq!(column("(code !~~ '%ab'::text)"), None);
+        assert_eq!(column("((code ~~ '%ab'::text) AND (customer = 5))"), None);
+        assert_eq!(
+            column("((code ~~ '%ab'::text) OR (code ~~ '%cd'::text))"),
+            None
+        );
+        assert_eq!(column("(lower(code) ~~ '%ab'::text)"), None);
     }
 
     #[test]

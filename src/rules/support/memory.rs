@@ -143,6 +143,14 @@ fn nice_megabytes(bytes: f64) -> f64 {
     (megabytes / step).ceil() * step
 }
 
+/// Whether no scan may use an index: what the planner would do without the
+/// settings is not seen, nor is an index that it could not use.
+pub(crate) fn no_index_allowed(subject: &Subject<'_>) -> bool {
+    ["enable_indexscan", "enable_bitmapscan"]
+        .iter()
+        .all(|name| setting(subject, name) == Some("off"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

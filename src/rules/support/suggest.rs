@@ -25,6 +25,18 @@ pub(crate) fn judgement(title: impl Into<String>, text: impl Into<String>) -> Su
     )
 }
 
+/// The index that finds a pattern anywhere in a column's text.
+pub(crate) fn trigrams(column: &str) -> Suggestion {
+    judgement(
+        format!("search {column} by trigrams"),
+        format!(
+            "the extension pg_trgm has an operator class, gin_trgm_ops, with which a GIN index on \
+             {column} finds patterns of three characters or more anywhere in the text, for LIKE \
+             and ILIKE; words are better searched with full-text search"
+        ),
+    )
+}
+
 /// A setting for the session or the role, of which no plan alone tells the
 /// effect.
 pub(crate) fn setting(
