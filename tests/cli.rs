@@ -248,6 +248,38 @@ fn the_text_that_auto_explain_recorded_tells_whose_plan_it_is() {
     assert_eq!(document["statements"][0]["sql"], "SELECT name FROM v_names");
 }
 
+/// A view's tables are not named in the statement that stands with the plan.
+#[test]
+fn what_stands_with_a_plan_is_its_statement() {
+    let desk = Desk::new();
+    let plan = " Seq Scan on orders o  (cost=0.00..1.00 rows=1 width=4)\n   Filter: (a = 1)\n";
+    desk.write(
+        "paste.txt",
+        format!("shop=# explain select name from v_names;\n{plan}"),
+    )
+    .write(
+        "server.log",
+        format!(
+            "2026-11-20 10:00:00.000 UTC [1] app@shop LOG:  duration: 12.000 ms  plan:\n\t\
+                 Query Text: select name from v_names\n\t{}\n",
+            plan.trim().replace('\n', "\n\t")
+        ),
+    );
+    for file in ["paste.txt", "server.log"] {
+        let document = desk
+            .run(&["report", file, "--format", "json"])
+            .assert(0, &[], &[])
+            .json();
+        let statement = &document["statements"][0];
+        assert_eq!(statement["sql"], "select name from v_names", "{file}");
+        assert_eq!(
+            statement["plan"]["nodes"][0]["label"],
+            "Seq Scan on orders o"
+        );
+        assert_eq!(statement["problems"], Value::Array(Vec::new()), "{file}");
+    }
+}
+
 #[test]
 fn plans_and_statements_must_be_as_many() {
     let desk = Desk::new();

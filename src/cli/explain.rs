@@ -360,7 +360,8 @@ pub(super) fn analyse_inputs(
             } else {
                 None
             };
-            let problem = plan.as_ref().and_then(|given| {
+            let doubted = plan.as_ref().filter(|_| !input.stood_together);
+            let problem = doubted.and_then(|given| {
                 belongs::mismatch(&statement, &given.plan, &given.name, catalog.as_ref())
             });
             if let Some(problem) = problem {

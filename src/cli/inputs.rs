@@ -22,6 +22,9 @@ pub(super) struct Input {
     /// Plans: each for the statement of the same position among those that are
     /// planned, or by themselves.
     pub(super) plans: VecDeque<GivenPlan>,
+    /// The statement stood with the plan, in the same record or paste: there
+    /// is no doubt that the plan is its own, whatever tables its views hide.
+    pub(super) stood_together: bool,
 }
 
 /// All files of a run, with what could not be read.
@@ -111,7 +114,7 @@ impl Inputs {
         self.files.push(Input {
             name: name.to_owned(),
             statements,
-            plans: VecDeque::new(),
+            ..Input::default()
         });
     }
 
@@ -138,6 +141,7 @@ impl Inputs {
                     && is_planned(statement)
                 {
                     input.statements = statements;
+                    input.stood_together = true;
                 }
             }
             input.plans.push_back(plan);

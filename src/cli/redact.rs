@@ -197,6 +197,7 @@ impl Inputs {
                 name,
                 statements,
                 plans: given,
+                stood_together: input.stood_together,
             });
         }
         self.files = files;
