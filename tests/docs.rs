@@ -44,6 +44,17 @@ fn words(text: &str) -> String {
         .join(" ")
 }
 
+/// Runs the program in the project's folder, as the docs do.
+fn run<'a>(arguments: impl IntoIterator<Item = &'a str>) -> std::process::Output {
+    Command::new(env!("CARGO_BIN_EXE_pgadvise"))
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env("COLUMNS", "100")
+        .env_remove("PGADVISE_CONFIG")
+        .output()
+        .expect("the program runs")
+}
+
 /// README's first command, run as it stands there (with the program that the
 /// tests were built with), says what README shows.
 #[cfg(feature = "embedded")]
@@ -58,13 +69,7 @@ fn readme_shows_what_its_first_command_says() {
         .trim()
         .strip_prefix("cargo run --release --locked -- ")
         .expect("cargo runs the program");
-    let output = Command::new(env!("CARGO_BIN_EXE_pgadvise"))
-        .args(arguments.split_whitespace())
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .env("COLUMNS", "100")
-        .env_remove("PGADVISE_CONFIG")
-        .output()
-        .expect("the program runs");
+    let output = run(arguments.split_whitespace());
     assert!(
         output.status.success(),
         "{}",
@@ -93,14 +98,7 @@ fn the_page_on_what_if_shows_what_its_command_says() {
         .strip_suffix('\'')
         .and_then(|command| command.rsplit_once('\''))
         .expect("a change in quotes");
-    let output = Command::new(env!("CARGO_BIN_EXE_pgadvise"))
-        .args(command.split_whitespace().skip(1))
-        .arg(change)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .env("COLUMNS", "100")
-        .env_remove("PGADVISE_CONFIG")
-        .output()
-        .expect("the program runs");
+    let output = run(command.split_whitespace().skip(1).chain([change]));
     assert!(
         output.status.success(),
         "{}",
@@ -300,13 +298,7 @@ fn the_page_on_diff_shows_what_its_command_says() {
     let page = read("docs/diff.md");
     let commands = blocks(&page, "sh").remove(0);
     let command = commands.lines().next().expect("a command");
-    let output = Command::new(env!("CARGO_BIN_EXE_pgadvise"))
-        .args(command.split_whitespace().skip(1))
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .env("COLUMNS", "100")
-        .env_remove("PGADVISE_CONFIG")
-        .output()
-        .expect("the program runs");
+    let output = run(command.split_whitespace().skip(1));
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(
         blocks(&page, "text").remove(0),
@@ -344,13 +336,7 @@ fn pages_on_given_plans_show_what_their_commands_say() {
         let page = read(path);
         let commands = blocks(&page, "sh");
         let first = commands[0].trim();
-        let output = Command::new(env!("CARGO_BIN_EXE_pgadvise"))
-            .args(first.split_whitespace().skip(1))
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .env("COLUMNS", "100")
-            .env_remove("PGADVISE_CONFIG")
-            .output()
-            .expect("the program runs");
+        let output = run(first.split_whitespace().skip(1));
         let said = String::from_utf8_lossy(&output.stdout);
         let shown = blocks(&page, "text");
         assert!(!shown.is_empty(), "{path}");

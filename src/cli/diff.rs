@@ -137,7 +137,7 @@ fn report(args: &DiffArgs, tolerance: f64, ui: &Ui) -> Result<DiffReport, Failur
         let sql_changed = was
             .sql()
             .zip(is.sql())
-            .map(|(was, is)| !same_words(was, is));
+            .map(|(was, is)| !answers::same_words(was, is));
         let options = DiffOptions {
             every_key: [&was.from, &is.from]
                 .iter()
@@ -191,17 +191,6 @@ fn hide(what: What, before: &mut [Plan], after: &mut [Plan]) -> Result<Redaction
         }
     }
     Ok(redaction)
-}
-
-fn same_words(before: &str, after: &str) -> bool {
-    let words = |text: &str| -> Vec<String> {
-        text.trim_end()
-            .trim_end_matches(';')
-            .split_whitespace()
-            .map(str::to_owned)
-            .collect()
-    };
-    words(before) == words(after)
 }
 
 fn plans(path: &Path, problems: &mut Vec<Problem>) -> Result<Vec<Plan>, Failure> {

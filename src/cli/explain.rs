@@ -114,7 +114,8 @@ fn fail(failure: Failure, args: &ExplainArgs, ui: &Ui) -> Result<Exit, Failure> 
     Ok(Exit::Failed)
 }
 
-fn renderer(name: &str) -> Result<Render, Failure> {
+/// What writes the format of that name.
+pub(super) fn renderer(name: &str) -> Result<Render, Failure> {
     FORMATS
         .iter()
         .find(|(known, _)| *known == name)

@@ -2,10 +2,10 @@
 
 use super::app::{Made, Make, Pasted};
 use super::store::Kept;
-use crate::cli::explain::analyse_inputs;
+use crate::cli::explain::{analyse_inputs, renderer};
 use crate::cli::inputs::Inputs;
 use crate::cli::settings::Settings;
-use crate::report::{self, FORMATS, Options, model};
+use crate::report::{self, Options, model};
 
 /// What pasted texts are called.
 const PLAN: &str = "the plan";
@@ -32,10 +32,7 @@ fn make(settings: &Settings, pasted: &Pasted) -> Result<Made, String> {
         ..Options::default()
     };
     let render = |name: &str| -> Result<Vec<u8>, String> {
-        let (_, render) = FORMATS
-            .iter()
-            .find(|(known, _)| *known == name)
-            .ok_or_else(|| format!("there is no format {name}"))?;
+        let render = renderer(name).map_err(|failure| failure.error.to_string())?;
         let mut bytes = Vec::new();
         render(&report, &mut bytes, &options).map_err(|error| error.to_string())?;
         Ok(bytes)

@@ -145,7 +145,36 @@ fn both(row: Option<&mut Row>, other: &mut Row, mut change: impl FnMut(&mut f64,
     }
 }
 
+/// The counts of a node, zeros where it prints none.
 fn row(node: &PlanNode) -> Row {
+    let mut buffers = node.buffers.unwrap_or_default();
+    let mut io = node.io.unwrap_or_default();
+    let mut wal = node.wal.unwrap_or_default();
+    places(&mut buffers, &mut io, &mut wal).map(|place| *place)
+}
+
+/// The counts of those kinds that the node prints.
+fn counts(node: &PlanNode, row: &Row) -> Counts {
+    let mut buffers = Buffers::default();
+    let mut io = IoTimes::default();
+    let mut wal = Wal::default();
+    for (place, count) in places(&mut buffers, &mut io, &mut wal).into_iter().zip(row) {
+        *place = *count;
+    }
+    Counts {
+        buffers: node.buffers.map(|_| buffers),
+        io: node.io.map(|_| io),
+        wal: node.wal.map(|_| wal),
+    }
+}
+
+/// Where each count of a row stands: blocks, then I/O times, then WAL.
+fn places<'a>(
+    buffers: &'a mut Buffers,
+    io: &'a mut IoTimes,
+    wal: &'a mut Wal,
+) -> [&'a mut f64; COUNTS] {
+    // A new field does not compile until it has its place.
     let Buffers {
         shared_hit_blocks,
         shared_read_blocks,
@@ -157,7 +186,7 @@ fn row(node: &PlanNode) -> Row {
         local_written_blocks,
         temp_read_blocks,
         temp_written_blocks,
-    } = node.buffers.unwrap_or_default();
+    } = buffers;
     let IoTimes {
         shared_read_ms,
         shared_write_ms,
@@ -165,13 +194,13 @@ fn row(node: &PlanNode) -> Row {
         local_write_ms,
         temp_read_ms,
         temp_write_ms,
-    } = node.io.unwrap_or_default();
+    } = io;
     let Wal {
         records,
         full_page_images,
         bytes,
         buffers_full,
-    } = node.wal.unwrap_or_default();
+    } = wal;
     [
         shared_hit_blocks,
         shared_read_blocks,
@@ -194,58 +223,4 @@ fn row(node: &PlanNode) -> Row {
         bytes,
         buffers_full,
     ]
-}
-
-/// The counts of those kinds that the node prints.
-fn counts(node: &PlanNode, row: &Row) -> Counts {
-    let [
-        shared_hit_blocks,
-        shared_read_blocks,
-        shared_dirtied_blocks,
-        shared_written_blocks,
-        local_hit_blocks,
-        local_read_blocks,
-        local_dirtied_blocks,
-        local_written_blocks,
-        temp_read_blocks,
-        temp_written_blocks,
-        shared_read_ms,
-        shared_write_ms,
-        local_read_ms,
-        local_write_ms,
-        temp_read_ms,
-        temp_write_ms,
-        records,
-        full_page_images,
-        bytes,
-        buffers_full,
-    ] = *row;
-    Counts {
-        buffers: node.buffers.map(|_| Buffers {
-            shared_hit_blocks,
-            shared_read_blocks,
-            shared_dirtied_blocks,
-            shared_written_blocks,
-            local_hit_blocks,
-            local_read_blocks,
-            local_dirtied_blocks,
-            local_written_blocks,
-            temp_read_blocks,
-            temp_written_blocks,
-        }),
-        io: node.io.map(|_| IoTimes {
-            shared_read_ms,
-            shared_write_ms,
-            local_read_ms,
-            local_write_ms,
-            temp_read_ms,
-            temp_write_ms,
-        }),
-        wal: node.wal.map(|_| Wal {
-            records,
-            full_page_images,
-            bytes,
-            buffers_full,
-        }),
-    }
 }

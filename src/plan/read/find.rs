@@ -230,19 +230,30 @@ impl<'a> Finder<'a> {
             self.at = (end_line + 1).max(self.at + 1);
             return true;
         }
-        let last = found.len() - 1;
-        let found = found
+        self.add_documents(found, Format::Json, missing.as_ref(), end_line + 1);
+        true
+    }
+
+    /// Adds what one text held. Its damage is at the end, so that the last
+    /// lacks what is missing.
+    fn add_documents(
+        &mut self,
+        documents: Vec<Value>,
+        format: Format,
+        missing: Option<&ReadProblem>,
+        next: usize,
+    ) {
+        let last = documents.len().saturating_sub(1);
+        let found = documents
             .into_iter()
             .enumerate()
             .map(|(index, document)| Found {
                 document,
-                format: Format::Json,
-                // The damage is at the end.
-                missing: missing.clone().filter(|_| index == last),
+                format,
+                missing: missing.filter(|_| index == last).cloned(),
             })
             .collect();
-        self.add(found, end_line + 1);
-        true
+        self.add(found, next);
     }
 
     fn xml(&mut self) -> bool {
@@ -282,18 +293,7 @@ impl<'a> Finder<'a> {
             self.at = if whole { end + 1 } else { self.lines.len() };
             return true;
         }
-        let last = read.statements.len() - 1;
-        let found = read
-            .statements
-            .into_iter()
-            .enumerate()
-            .map(|(index, document)| Found {
-                document,
-                format: Format::Xml,
-                missing: missing.clone().filter(|_| index == last),
-            })
-            .collect();
-        self.add(found, end + 1);
+        self.add_documents(read.statements, Format::Xml, missing.as_ref(), end + 1);
         true
     }
 
@@ -340,17 +340,7 @@ impl<'a> Finder<'a> {
             }
             return false;
         }
-        let last = found.len() - 1;
-        let found = found
-            .into_iter()
-            .enumerate()
-            .map(|(index, document)| Found {
-                document,
-                format: Format::Yaml,
-                missing: missing.clone().filter(|_| index == last),
-            })
-            .collect();
-        self.add(found, next);
+        self.add_documents(found, Format::Yaml, missing.as_ref(), next);
         true
     }
 }

@@ -237,7 +237,7 @@ fn sql(before: &str, after: &str) -> SqlDifference {
 }
 
 /// Whether two statements differ in white space and semicolons alone.
-fn same_words(before: &str, after: &str) -> bool {
+pub fn same_words(before: &str, after: &str) -> bool {
     let words = |text: &str| -> Vec<String> {
         text.trim_end()
             .trim_end_matches(';')

@@ -12,7 +12,7 @@ use std::io::{self, Write};
 use super::model::diff::DiffReport;
 use super::render::Options;
 
-pub use build::{Compared, Given, comparison, report, unpaired};
+pub use build::{Compared, Given, comparison, report, same_words, unpaired};
 
 /// The JSON Schema of the report.
 pub fn schema() -> String {
