@@ -19,6 +19,7 @@ pub mod catalog;
 pub mod cli;
 pub mod finding;
 pub mod input;
+pub mod migration;
 pub mod pg;
 pub mod plan;
 pub mod redact;

@@ -55,11 +55,12 @@ struct RuleFile {
     rule: Option<(String, String)>,
 }
 
-fn rule_files() -> Vec<RuleFile> {
-    let declaration =
-        regex::Regex::new(r#"(?s)declare_rule! \{.*?pub struct (\w+) = \{\s*id: "([^"]+)""#)
-            .unwrap();
-    let mut files: Vec<RuleFile> = fs::read_dir(root().join("src/rules"))
+fn rule_files(folder: &str) -> Vec<RuleFile> {
+    let declaration = regex::Regex::new(
+        r#"(?s)declare_(?:migration_)?rule! \{.*?pub struct (\w+) = \{\s*id: "([^"]+)""#,
+    )
+    .unwrap();
+    let mut files: Vec<RuleFile> = fs::read_dir(root().join(folder))
         .unwrap()
         .filter_map(|entry| {
             let path = entry.unwrap().path();
@@ -83,26 +84,23 @@ fn rule_files() -> Vec<RuleFile> {
     files
 }
 
-/// A new rule file is in the list without anybody having to remember it.
-#[test]
-fn the_list_of_rules_is_complete() {
-    let files = rule_files();
-    let mut text = String::from(
-        "//! One file a rule, and nothing else: what rules share is in `support`.\n//!\n\
-         //! `tests/generated.rs` writes this file from the folder; do not edit it.\n\n",
-    );
+/// The module of a folder of rules, with its list.
+fn list(folder: &str, head: &str, what: &str, rule: &str) -> String {
+    let files = rule_files(folder);
+    let mut text = String::from(head);
     for file in &files {
-        let visible = if file.rule.is_some() {
+        let visible = if file.rule.is_some() || file.stem == "migration" {
             "pub "
         } else {
             "pub(crate) "
         };
         text.push_str(&format!("{visible}mod {};\n", file.stem));
     }
-    text.push_str(
-        "\nuse crate::rule::Rule;\n\n/// Every rule, sorted by name.\n#[rustfmt::skip]\n\
-         pub static ALL: &[&dyn Rule] = &[\n",
-    );
+    let name = rule.rsplit("::").next().unwrap();
+    text.push_str(&format!(
+        "\nuse crate::{rule};\n\n/// Every {what}, sorted by name.\n#[rustfmt::skip]\n\
+         pub static ALL: &[&dyn {name}] = &[\n",
+    ));
     let mut rules: Vec<(&str, &str, &str)> = files
         .iter()
         .filter_map(|file| {
@@ -114,12 +112,40 @@ fn the_list_of_rules_is_complete() {
     for (_, stem, name) in rules {
         text.push_str(&format!("    &{stem}::{name},\n"));
     }
-    text.push_str(
-        "];\n\n/// The rule of that name.\npub fn find(id: &str) -> Option<&'static dyn Rule> {\n    \
-         ALL.iter().copied().find(|rule| rule.meta().id == id)\n}\n",
-    );
+    text.push_str(&format!(
+        "];\n\n/// The rule of that name.\npub fn find(id: &str) -> Option<&'static dyn {name}> {{\n    \
+         ALL.iter().copied().find(|rule| rule.meta().id == id)\n}}\n",
+    ));
+    text
+}
+
+/// A new rule file is in the list without anybody having to remember it.
+#[test]
+fn the_lists_of_rules_are_complete() {
     let mut stale = Vec::new();
-    ensure("src/rules/mod.rs", &text, &mut stale);
+    ensure(
+        "src/rules/mod.rs",
+        &list(
+            "src/rules",
+            "//! One file a rule, and nothing else: what rules share is in `support`.\n//!\n\
+             //! `tests/generated.rs` writes this file from the folder; do not edit it.\n\n",
+            "rule",
+            "rule::Rule",
+        ),
+        &mut stale,
+    );
+    ensure(
+        "src/rules/migration/mod.rs",
+        &list(
+            "src/rules/migration",
+            "//! One file a rule about migrations, and nothing else: what they share is in\n\
+             //! `support`.\n//!\n\
+             //! `tests/generated.rs` writes this file from the folder; do not edit it.\n\n",
+            "rule about migrations",
+            "rule::migration::MigrationRule",
+        ),
+        &mut stale,
+    );
     assert_fresh(&stale);
 }
 

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &["source"],
     &["sql", "plan", "catalog", "snapshot"],
-    &["subject", "redact"],
+    &["subject", "redact", "migration"],
     &["finding"],
     &["rule"],
     &["rules", "rewrite"],

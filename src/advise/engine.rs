@@ -134,12 +134,18 @@ fn check(
     subject: &Subject<'_>,
     mut sink: Sink,
 ) -> Result<(Vec<Finding>, Vec<Passed>), String> {
-    hush_panics();
-    QUIET.set(true);
-    let result = catch_unwind(AssertUnwindSafe(|| {
+    quietly(|| {
         rule.check(subject, &mut sink);
         sink.into_parts()
-    }));
+    })
+}
+
+/// Runs something of a rule's; a panic comes back as its message, and nothing
+/// is printed.
+pub(super) fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    hush_panics();
+    QUIET.set(true);
+    let result = catch_unwind(AssertUnwindSafe(work));
     QUIET.set(false);
     result.map_err(|payload| panic_message(payload.as_ref()))
 }

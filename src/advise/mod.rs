@@ -4,6 +4,7 @@
 pub mod attach;
 pub mod belongs;
 pub mod candidates;
+pub mod check;
 pub mod engine;
 pub mod explain;
 pub mod indexes;

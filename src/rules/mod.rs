@@ -33,6 +33,7 @@ pub mod lossy_bitmap;
 pub mod materialize_rescanned_many_times;
 pub mod memoize_rarely_hits;
 pub mod merge_join_sorts_its_input;
+pub mod migration;
 pub mod missing_index;
 pub mod nested_loop_inner_seq_scan;
 pub mod not_in_nullable_subquery;

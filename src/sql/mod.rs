@@ -6,6 +6,7 @@
 
 mod bind;
 pub mod condition;
+pub mod ddl;
 pub mod fingerprint;
 mod placeholder;
 mod precedence;

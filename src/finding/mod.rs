@@ -1,5 +1,7 @@
 //! What rules find, and what is suggested about it.
 
+pub mod migration;
+
 use std::collections::BTreeMap;
 
 use crate::plan::NodeId;

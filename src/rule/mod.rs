@@ -3,6 +3,8 @@
 //! A rule gets values and a sink. It does no I/O, cannot fail, does not know
 //! the clock, and does not know other rules.
 
+pub mod migration;
+
 use crate::finding::{Evidence, Finding, Level, Suggestion};
 use crate::plan::{NodeId, NodeKind};
 use crate::source::Span;

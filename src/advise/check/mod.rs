@@ -1,0 +1,84 @@
+//! Checks a history of migrations: replays it for the state of the schema, and
+//! asks the rules about every statement of the files that are new.
+
+mod walk;
+
+use std::collections::BTreeMap;
+
+use crate::advise::engine::Choice;
+use crate::finding::migration::MigrationFinding;
+use crate::migration::At;
+use crate::migration::locks::Effect;
+use crate::migration::state::State;
+use crate::rule::migration::{Context, MigrationRule};
+
+pub use walk::check;
+
+/// How a rule about migrations ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MigrationOutcome {
+    /// It ran.
+    Ran {
+        /// Findings before suppressions.
+        findings: usize,
+    },
+    /// It lacked something.
+    Skipped {
+        /// What, as the user can give it.
+        missing: Vec<&'static str>,
+    },
+    /// It is switched off.
+    Off,
+    /// It panicked; the others went on.
+    Crashed {
+        /// The panic's message.
+        message: String,
+    },
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Default)]
+pub struct CheckOptions {
+    /// Rules off, and levels.
+    pub choice: Choice,
+    /// Rules that are off unless asked for, and are.
+    pub on: Vec<String>,
+    /// What PostgreSQL did, where it was traced: replaces what the text says.
+    pub traced: BTreeMap<At, Vec<Effect>>,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Default)]
+pub struct Checked {
+    /// Findings in the order of files and places, before suppressions.
+    pub findings: Vec<MigrationFinding>,
+    /// Each rule, in the order given, and how it ended.
+    pub outcomes: Vec<(&'static str, MigrationOutcome)>,
+    /// The schema after the last file.
+    pub after: State,
+    /// Statements that were looked at in new files.
+    pub statements: usize,
+    /// Statements that were only replayed.
+    pub replayed: usize,
+}
+
+/// What a check is made of.
+#[derive(Clone, Copy)]
+pub struct CheckInput<'a> {
+    /// What is the same for all statements.
+    pub context: Context<'a>,
+    /// The rules.
+    pub rules: &'a [&'a dyn MigrationRule],
+    /// What is asked for.
+    pub options: &'a CheckOptions,
+}
+
+impl std::fmt::Debug for CheckInput<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CheckInput")
+            .field("context", &self.context)
+            .field("rules", &self.rules.len())
+            .field("options", &self.options)
+            .finish()
+    }
+}

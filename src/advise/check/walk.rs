@@ -1,0 +1,383 @@
+//! The walk over a history: state, transactions, rules.
+
+use super::{CheckInput, Checked, MigrationOutcome};
+use crate::advise::engine::quietly;
+use crate::finding::migration::MigrationFinding;
+use crate::migration::locks::{Effect, Known, effects};
+use crate::migration::state::State;
+use crate::migration::{At, Direction, File, Part, Wrapping};
+use crate::rule::migration::{
+    Context, End, FileEnd, MigrationNeed, MigrationRule, MigrationSink, Step, TransactionState,
+};
+use crate::source::Span;
+use crate::sql::ddl::{Action, Setting, Statement, Transaction};
+
+/// A rule at work.
+struct Running<'a> {
+    rule: &'a dyn MigrationRule,
+    sink: MigrationSink,
+    outcome: Option<MigrationOutcome>,
+    found: usize,
+}
+
+/// What is remembered from file to file.
+struct Walk<'a> {
+    input: CheckInput<'a>,
+    rules: Vec<Running<'a>>,
+    state: State,
+    transaction: TransactionState,
+    findings: Vec<MigrationFinding>,
+    locked: Vec<(At, Span, Vec<Effect>)>,
+    all_locked: Vec<(usize, At, Span, Vec<Effect>)>,
+    statements: usize,
+    replayed: usize,
+}
+
+/// Replays the history from that state and asks the rules.
+///
+/// Down parts are looked at with the state after their file's up parts, and
+/// change nothing.
+pub fn check(input: CheckInput<'_>, state: State) -> Checked {
+    let mut walk = Walk {
+        input,
+        rules: input
+            .rules
+            .iter()
+            .map(|rule| {
+                let meta = rule.meta();
+                Running {
+                    rule: *rule,
+                    sink: MigrationSink::new(
+                        meta,
+                        At {
+                            file: 0,
+                            part: 0,
+                            statement: 0,
+                            inner: 0,
+                        },
+                        Span::new(crate::source::SourceId(0), 0..0),
+                    ),
+                    outcome: outcome_before(input, meta),
+                    found: 0,
+                }
+            })
+            .collect(),
+        state,
+        transaction: TransactionState::default(),
+        findings: Vec::new(),
+        locked: Vec::new(),
+        all_locked: Vec::new(),
+        statements: 0,
+        replayed: 0,
+    };
+    for (number, file) in input.context.history.files.iter().enumerate() {
+        walk.file(number, file);
+    }
+    walk.end();
+    walk.done()
+}
+
+/// Why a rule does not run at all.
+fn outcome_before(
+    input: CheckInput<'_>,
+    meta: &crate::rule::migration::MigrationMeta,
+) -> Option<MigrationOutcome> {
+    let asked = input.options.on.iter().any(|id| id == meta.id)
+        || input.options.choice.levels.contains_key(meta.id);
+    if input.options.choice.off.contains(meta.id) || !(meta.on || asked) {
+        return Some(MigrationOutcome::Off);
+    }
+    let missing: Vec<&'static str> = meta
+        .needs
+        .iter()
+        .filter(|need| match need {
+            MigrationNeed::Sizes => !input.context.sized,
+            MigrationNeed::Workload => input.context.workload.is_none(),
+        })
+        .map(|need| need.remedy())
+        .collect();
+    (!missing.is_empty()).then_some(MigrationOutcome::Skipped { missing })
+}
+
+impl<'a> Walk<'a> {
+    fn context(&self) -> Context<'a> {
+        self.input.context
+    }
+
+    fn file(&mut self, number: usize, file: &'a File) {
+        if self
+            .input
+            .context
+            .history
+            .files
+            .get(number.wrapping_sub(1))
+            .is_none_or(|before| before.database != file.database)
+        {
+            self.transaction = TransactionState::default();
+        }
+        for (at, part) in file.parts.iter().enumerate() {
+            self.part(number, file, at, part);
+        }
+        if file.new {
+            let end = FileEnd {
+                context: self.input.context,
+                file,
+                number,
+                after: &self.state,
+                locked: &self.locked,
+            };
+            let at = At {
+                file: number,
+                part: 0,
+                statement: 0,
+                inner: 0,
+            };
+            let span = file.parts.first().map_or_else(
+                || Span::new(file.source, 0..0),
+                |part| {
+                    part.statements
+                        .first()
+                        .map_or(part.span, |statement| statement.span)
+                },
+            );
+            ask(
+                &mut self.rules,
+                &mut self.findings,
+                at,
+                span,
+                |rule, sink| {
+                    rule.file(&end, sink);
+                },
+            );
+            for (at, span, effects) in self.locked.drain(..) {
+                self.all_locked.push((number, at, span, effects));
+            }
+        }
+    }
+
+    fn part(&mut self, number: usize, file: &'a File, at: usize, part: &'a Part) {
+        if part.wrapping != Wrapping::PerRun {
+            self.transaction.open = false;
+            self.transaction.earlier.clear();
+        }
+        let wraps = match part.wrapping {
+            Wrapping::PerFile | Wrapping::PerRun => true,
+            Wrapping::OneMessage => part.statements.len() > 1,
+            Wrapping::None => false,
+        };
+        if wraps {
+            self.transaction.open = true;
+            self.transaction.explicit = false;
+            self.transaction.assumed = part.sureness == crate::migration::Sureness::Assumed;
+        }
+        // A new part is a new session for most runners; settings are kept only
+        // within it.
+        self.transaction.lock_timeout = None;
+        self.transaction.statement_timeout = None;
+        let down = part.direction == Direction::Down;
+        // A down part is judged against the schema that its up part left, and
+        // changes only a copy of it.
+        let kept = (down && file.new).then(|| self.state.clone());
+        for (index, statement) in part.statements.iter().enumerate() {
+            let place = At {
+                file: number,
+                part: at,
+                statement: index,
+                inner: 0,
+            };
+            if down && !file.new {
+                break;
+            }
+            self.statement(file, part, place, statement, None);
+        }
+        if let Some(state) = kept {
+            self.state = state;
+        }
+        if part.wrapping != Wrapping::PerRun {
+            self.transaction.open = false;
+            self.transaction.earlier.clear();
+        }
+    }
+
+    fn statement(
+        &mut self,
+        file: &'a File,
+        part: &'a Part,
+        at: At,
+        statement: &'a Statement,
+        within: Option<&'a Statement>,
+    ) {
+        if file.new {
+            self.statements += 1;
+            let found = self
+                .input
+                .options
+                .traced
+                .get(&at)
+                .filter(|_| within.is_none())
+                .cloned()
+                .unwrap_or_else(|| effects(statement, &self.state, self.context().server));
+            let step = Step {
+                context: self.input.context,
+                file,
+                part,
+                at,
+                statement,
+                within,
+                before: &self.state,
+                effects: &found,
+                transaction: &self.transaction,
+            };
+            let in_use: Vec<Effect> = step.effects_in_use().cloned().collect();
+            ask(
+                &mut self.rules,
+                &mut self.findings,
+                at,
+                statement.span,
+                |rule, sink| rule.step(&step, sink),
+            );
+            if !in_use.is_empty() {
+                if part.direction == Direction::Up {
+                    self.locked.push((at, statement.span, in_use.clone()));
+                }
+                if self.transaction.open {
+                    self.transaction.earlier.push((at, statement.span, in_use));
+                }
+            }
+        } else {
+            self.replayed += 1;
+        }
+        self.control(part, statement);
+        if let Action::Do(body) = &statement.action {
+            for (number, inner) in body.statements.iter().enumerate() {
+                let at = At {
+                    inner: number + 1,
+                    ..at
+                };
+                self.statement(file, part, at, inner, Some(statement));
+            }
+        } else {
+            self.state.apply(statement, at);
+        }
+    }
+
+    /// Follows BEGIN, COMMIT and the timeouts.
+    fn control(&mut self, part: &Part, statement: &Statement) {
+        match &statement.action {
+            Action::Transaction(Transaction::Begin) => {
+                self.transaction.open = true;
+                self.transaction.explicit = true;
+                self.transaction.assumed = false;
+            }
+            Action::Transaction(
+                Transaction::Commit | Transaction::Rollback | Transaction::Prepare,
+            ) => {
+                self.transaction.open = false;
+                self.transaction.explicit = false;
+                self.transaction.earlier.clear();
+            }
+            Action::Set(setting) => self.setting(setting),
+            _ => {}
+        }
+        let _ = part;
+    }
+
+    fn setting(&mut self, setting: &Setting) {
+        let value = setting
+            .value
+            .clone()
+            .filter(|value| value != "0" && !value.is_empty());
+        match setting.name.as_str() {
+            "lock_timeout" => self.transaction.lock_timeout = value,
+            "statement_timeout" => self.transaction.statement_timeout = value,
+            "all" => {
+                self.transaction.lock_timeout = None;
+                self.transaction.statement_timeout = None;
+            }
+            _ => {}
+        }
+    }
+
+    fn end(&mut self) {
+        let end = End {
+            context: self.input.context,
+            after: &self.state,
+            locked: &self.all_locked,
+        };
+        let at = At {
+            file: 0,
+            part: 0,
+            statement: 0,
+            inner: 0,
+        };
+        let span = Span::new(crate::source::SourceId(0), 0..0);
+        ask(
+            &mut self.rules,
+            &mut self.findings,
+            at,
+            span,
+            |rule, sink| {
+                rule.end(&end, sink);
+            },
+        );
+    }
+
+    fn done(self) -> Checked {
+        let mut findings = self.findings;
+        for finding in &mut findings {
+            if let Some(level) = self.input.options.choice.levels.get(finding.rule) {
+                finding.level = *level;
+            }
+            if finding
+                .effect
+                .as_ref()
+                .is_some_and(|effect| effect.known == Known::Traced)
+            {
+                finding.known = Known::Traced;
+            }
+        }
+        findings.sort_by(|a, b| {
+            (a.at.file, a.span, a.rule, &a.message).cmp(&(b.at.file, b.span, b.rule, &b.message))
+        });
+        Checked {
+            findings,
+            outcomes: self
+                .rules
+                .into_iter()
+                .map(|running| {
+                    let outcome = running.outcome.unwrap_or(MigrationOutcome::Ran {
+                        findings: running.found,
+                    });
+                    (running.rule.meta().id, outcome)
+                })
+                .collect(),
+            after: self.state,
+            statements: self.statements,
+            replayed: self.replayed,
+        }
+    }
+}
+
+/// Asks every rule that runs; one that panics is left out from then on.
+fn ask(
+    rules: &mut [Running<'_>],
+    findings: &mut Vec<MigrationFinding>,
+    at: At,
+    span: Span,
+    question: impl Fn(&dyn MigrationRule, &mut MigrationSink),
+) {
+    for running in rules {
+        if running.outcome.is_some() {
+            continue;
+        }
+        running.sink.move_to(at, span);
+        let rule = running.rule;
+        let sink = &mut running.sink;
+        if let Err(message) = quietly(|| question(rule, sink)) {
+            running.outcome = Some(MigrationOutcome::Crashed { message });
+        }
+        let found = running.sink.take();
+        running.found += found.len();
+        findings.extend(found);
+    }
+}

@@ -1,0 +1,277 @@
+//! What the state knows of tables, types and what belongs to them.
+
+use std::fmt;
+
+use crate::catalog::RelationKind;
+use crate::migration::At;
+use crate::sql::ddl::{Expression, IndexKey, Persistence, TypeName};
+
+/// Schema and name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Qualified {
+    /// Schema.
+    pub schema: String,
+    /// Name.
+    pub name: String,
+}
+
+impl Qualified {
+    /// From both.
+    pub fn new(schema: impl Into<String>, name: impl Into<String>) -> Self {
+        Self {
+            schema: schema.into(),
+            name: name.into(),
+        }
+    }
+
+    /// As SQL: without the schema when that is `public`.
+    pub fn sql(&self) -> String {
+        use crate::catalog::ident::quote;
+        if self.schema == "public" {
+            quote(&self.name)
+        } else {
+            format!("{}.{}", quote(&self.schema), quote(&self.name))
+        }
+    }
+}
+
+impl fmt::Display for Qualified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.schema == "public" {
+            f.write_str(&self.name)
+        } else {
+            write!(f, "{}.{}", self.schema, self.name)
+        }
+    }
+}
+
+/// A relation.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// Its name.
+    pub name: Qualified,
+    /// Kind.
+    pub kind: RelationKind,
+    /// Persistence.
+    pub persistence: Persistence,
+    /// The statement that created it; `None` when it was there before.
+    pub created: Option<At>,
+    /// Columns in order.
+    pub columns: Vec<ColumnState>,
+    /// Constraints in order of definition; column constraints among them.
+    pub constraints: Vec<ConstraintState>,
+    /// Indexes in order of definition; those of constraints among them.
+    pub indexes: Vec<IndexState>,
+    /// Triggers by name.
+    pub triggers: Vec<TriggerState>,
+    /// Partitioned table (of a partition), or parents of inheritance.
+    pub parents: Vec<Qualified>,
+    /// `FOR VALUES …` or `DEFAULT`, of a partition.
+    pub partition_bound: Option<String>,
+    /// Strategy and keys, of a partitioned table.
+    pub partition_by: Option<(String, Vec<String>)>,
+    /// Partitions and inheritance children.
+    pub children: Vec<Qualified>,
+    /// Tables with foreign keys to this one.
+    pub referenced_by: Vec<Qualified>,
+    /// Relations that a view reads.
+    pub reads: Vec<Qualified>,
+    /// Row-level security is enabled.
+    pub row_security: bool,
+    /// Size of the main fork in blocks, from a snapshot or server.
+    pub pages: Option<f64>,
+    /// Rows, from a snapshot or server.
+    pub rows: Option<f64>,
+    /// The first statement of the history that put rows into it
+    /// (INSERT, COPY, UPDATE); a table that was there before may have rows
+    /// without.
+    pub filled: Option<At>,
+}
+
+impl Table {
+    /// The column of that name.
+    pub fn column(&self, name: &str) -> Option<&ColumnState> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// The constraint of that name.
+    pub fn constraint(&self, name: &str) -> Option<&ConstraintState> {
+        self.constraints
+            .iter()
+            .find(|constraint| constraint.name == name)
+    }
+
+    /// The primary key.
+    pub fn primary_key(&self) -> Option<&ConstraintState> {
+        self.constraints
+            .iter()
+            .find(|constraint| matches!(constraint.kind, Constrains::PrimaryKey))
+    }
+
+    /// It is known to hold no rows: a snapshot or server said so.
+    pub fn is_known_empty(&self) -> bool {
+        self.rows == Some(0.0) && self.pages.is_none_or(|pages| pages == 0.0)
+    }
+
+    /// A partitioned table.
+    pub fn is_partitioned(&self) -> bool {
+        self.kind == RelationKind::PartitionedTable
+    }
+}
+
+/// A column.
+#[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an attribute of the column of its own"
+)]
+pub struct ColumnState {
+    /// Name.
+    pub name: String,
+    /// Type; `None` where it follows from what was not seen (a query).
+    pub type_name: Option<TypeName>,
+    /// `COLLATE`, where written.
+    pub collation: Option<String>,
+    /// NOT NULL, by whatever made it so.
+    pub not_null: bool,
+    /// The default.
+    pub default: Option<String>,
+    /// Generated and stored.
+    pub generated_stored: bool,
+    /// Generated and virtual.
+    pub generated_virtual: bool,
+    /// Identity.
+    pub identity: bool,
+    /// The statement that added it; `None` when it was there before.
+    pub added: Option<At>,
+}
+
+/// A constraint.
+#[derive(Debug, Clone)]
+pub struct ConstraintState {
+    /// Its name; as PostgreSQL would make it where none was written.
+    pub name: String,
+    /// Kind.
+    pub kind: Constrains,
+    /// Columns in order.
+    pub columns: Vec<String>,
+    /// Validated.
+    pub validated: bool,
+    /// Deferrable.
+    pub deferrable: bool,
+    /// The statement that added it; `None` when it was there before.
+    pub added: Option<At>,
+}
+
+impl ConstraintState {
+    /// A foreign key to that table.
+    pub fn references(&self, table: &Qualified) -> bool {
+        matches!(&self.kind, Constrains::ForeignKey { table: to, .. } if to == table)
+    }
+}
+
+/// Kinds of constraint.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the names are PostgreSQL's own")]
+pub enum Constrains {
+    NotNull,
+    PrimaryKey,
+    Unique,
+    Check {
+        expression: Expression,
+    },
+    ForeignKey {
+        table: Qualified,
+        columns: Vec<String>,
+    },
+    Exclusion,
+}
+
+/// Whose an index is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Owner {
+    /// Its own.
+    Index,
+    /// It is the index of that constraint.
+    Constraint(String),
+}
+
+/// An index.
+#[derive(Debug, Clone)]
+pub struct IndexState {
+    /// Name, as PostgreSQL would make it where none was written.
+    pub name: String,
+    /// Access method.
+    pub method: String,
+    /// Keys in order.
+    pub keys: Vec<IndexKey>,
+    /// INCLUDE columns.
+    pub include: Vec<String>,
+    /// Unique.
+    pub unique: bool,
+    /// NULLS NOT DISTINCT.
+    pub nulls_not_distinct: bool,
+    /// Predicate as written.
+    pub predicate: Option<Expression>,
+    /// Valid; `false` for one made `ON ONLY` a partitioned table until all its
+    /// partitions are attached, and for one that a snapshot says is invalid.
+    pub valid: bool,
+    /// Whose it is.
+    pub owner: Owner,
+    /// The partitioned index that it is attached to.
+    pub parent: Option<Qualified>,
+    /// The statement that created it; `None` when it was there before.
+    pub created: Option<At>,
+    /// Size in blocks, from a snapshot or server.
+    pub pages: Option<f64>,
+    /// `idx_scan`, from a snapshot or server.
+    pub scans: Option<f64>,
+}
+
+impl IndexState {
+    /// Key columns as long as they are plain columns.
+    pub fn key_columns(&self) -> Vec<&str> {
+        self.keys
+            .iter()
+            .map_while(|key| key.column.as_deref())
+            .collect()
+    }
+}
+
+/// A trigger.
+#[derive(Debug, Clone)]
+pub struct TriggerState {
+    /// Name.
+    pub name: String,
+    /// Enabled.
+    pub enabled: bool,
+}
+
+/// An enum type.
+#[derive(Debug, Clone)]
+pub struct EnumState {
+    /// Its name.
+    pub name: Qualified,
+    /// Values, each with the statement that added it (`None` when it was there
+    /// before).
+    pub values: Vec<(String, Option<At>)>,
+    /// The statement that created the type.
+    pub created: Option<At>,
+}
+
+/// A domain.
+#[derive(Debug, Clone)]
+pub struct DomainState {
+    /// Its name.
+    pub name: Qualified,
+    /// The type it is over.
+    pub type_name: Option<TypeName>,
+    /// NOT NULL.
+    pub not_null: bool,
+    /// It has CHECK constraints.
+    pub checks: bool,
+    /// It has a default.
+    pub default: bool,
+    /// The statement that created it.
+    pub created: Option<At>,
+}

@@ -1,0 +1,3 @@
+//! What rules about migrations share.
+
+pub(crate) mod evidence;
