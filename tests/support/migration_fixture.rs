@@ -221,7 +221,7 @@ impl Section {
                 "change" => one_change = value == "one",
                 "workload" => {
                     let source = sources.add(Text::new("workload.sql", value));
-                    let (statements, _) = sql::read::read(source, value);
+                    let (statements, _) = sql::read(source, value);
                     workload.get_or_insert_with(Vec::new).extend(statements);
                 }
                 _ => {
