@@ -2,6 +2,7 @@
 //! asks the rules about every statement of the files that are new.
 
 mod walk;
+pub mod workload;
 
 use std::collections::BTreeMap;
 
