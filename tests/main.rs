@@ -14,6 +14,7 @@ mod formats;
 mod gathered;
 mod generated;
 mod indexes;
+mod integrations;
 mod layers;
 mod live;
 mod logs;
