@@ -75,6 +75,7 @@ struct Relation {
     /// The table, of an index or an owned sequence.
     owner: Option<String>,
     index: bool,
+    sequence: bool,
     file: String,
     scans: i64,
     written: i64,
@@ -82,7 +83,7 @@ struct Relation {
 
 const RELATIONS: &str = "SELECT c.oid::text, CASE WHEN n.nspname = 'public' THEN c.relname \
     ELSE n.nspname || '.' || c.relname END, \
-    coalesce(i.indrelid, d.refobjid)::text, c.relkind = 'i' OR c.relkind = 'I', \
+    coalesce(i.indrelid, d.refobjid)::text, c.relkind::text, \
     coalesce(pg_relation_filenode(c.oid), 0)::text, \
     coalesce(pg_stat_get_xact_numscans(c.oid), 0)::text, \
     (coalesce(pg_stat_get_xact_tuples_inserted(c.oid), 0) \
@@ -103,7 +104,8 @@ fn relations(connection: &Connection) -> BTreeMap<String, Relation> {
             let relation = Relation {
                 name: row[1].clone(),
                 owner: Some(row[2].clone()).filter(|owner| !owner.is_empty()),
-                index: row[3] == "t",
+                index: row[3] == "i" || row[3] == "I",
+                sequence: row[3] == "S",
                 file: row[4].clone(),
                 scans: row[5].parse().unwrap(),
                 written: row[6].parse().unwrap(),
@@ -152,6 +154,7 @@ fn told(
         .iter()
         .filter(|(oid, mode)| {
             **mode > LockMode::AccessShare
+                && (!before[*oid].sequence || **mode >= LockMode::ShareUpdateExclusive)
                 && before[*oid]
                     .owner
                     .as_ref()
@@ -170,7 +173,7 @@ fn work(
 ) -> BTreeMap<String, Work> {
     let mut work: BTreeMap<String, Work> = BTreeMap::new();
     for (oid, then) in before {
-        let Some(now) = after.get(oid).filter(|_| !then.index) else {
+        let Some(now) = after.get(oid).filter(|_| !then.index && !then.sequence) else {
             continue;
         };
         let indexes = |all: &BTreeMap<String, Relation>| -> Vec<Relation> {

@@ -5,12 +5,19 @@
 //! which of them a statement of a migration is.
 
 mod cases;
+mod effects;
+mod proof;
+mod transaction;
+mod types;
+mod volatile;
 
 pub use cases::{CASES, Case, Family, NEWEST, OLDEST};
+pub use effects::effects;
+pub use transaction::refuses_transaction;
+pub use types::{TypeChange, type_change};
+pub use volatile::volatile_function;
 
-use crate::migration::Server;
-use crate::migration::state::{Qualified, State};
-use crate::sql::ddl::Statement;
+use crate::migration::state::Qualified;
 
 /// Lock modes of tables, from the weakest to the strongest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -137,17 +144,4 @@ pub struct Effect {
     pub why: Option<String>,
     /// Number of the command of an ALTER TABLE that causes it, where one does.
     pub command: Option<usize>,
-}
-
-/// What a statement does to relations that exist before it, sorted by
-/// relation; several commands of one ALTER TABLE give several.
-pub fn effects(statement: &Statement, before: &State, server: &Server) -> Vec<Effect> {
-    let _ = (statement, before, server);
-    Vec::new()
-}
-
-/// Why a statement cannot run inside a transaction block; `None` when it can.
-pub fn refuses_transaction(statement: &Statement, server: &Server) -> Option<&'static str> {
-    let _ = (statement, server);
-    None
 }

@@ -64,7 +64,7 @@ pub(super) static CASES: &[Case] = &[
     Case::new(
         "add-column-function",
         "ADD COLUMN with a function of one's own that is not declared stable or immutable",
-        t!("CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1';"),
+        t!("CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END';"),
         "ALTER TABLE t ADD COLUMN n int DEFAULT f()",
         &[("t", AccessExclusive)],
         &[("t", Rewrite)],

@@ -2,7 +2,7 @@
 
 use super::{Case, fk, parts, t, two};
 use crate::migration::locks::LockMode::{
-    AccessExclusive, RowShare, ShareRowExclusive, ShareUpdateExclusive,
+    AccessExclusive, RowShare, Share, ShareRowExclusive, ShareUpdateExclusive,
 };
 use crate::migration::locks::Work::{IndexBuild, Scan};
 
@@ -157,7 +157,7 @@ pub(super) static CASES: &[Case] = &[
         "ALTER CONSTRAINT … DEFERRABLE of a foreign key",
         fk!(),
         "ALTER TABLE child ALTER CONSTRAINT child_fk DEFERRABLE",
-        &[("child", AccessExclusive), ("parent", AccessExclusive)],
+        &[("child", AccessExclusive)],
         &[],
     ),
     Case::new(
@@ -219,6 +219,19 @@ pub(super) static CASES: &[Case] = &[
         &[],
     ),
     Case::new(
+        "add-unique-partitioned-17",
+        "ADD UNIQUE on a partitioned table",
+        parts!(),
+        "ALTER TABLE p ADD UNIQUE (id)",
+        &[
+            ("p", AccessExclusive),
+            ("p1", Share),
+            ("p2", Share),
+        ],
+        &[("p1", IndexBuild), ("p2", IndexBuild)],
+    )
+    .until(17),
+    Case::new(
         "add-unique-partitioned",
         "ADD UNIQUE on a partitioned table",
         parts!(),
@@ -229,7 +242,8 @@ pub(super) static CASES: &[Case] = &[
             ("p2", AccessExclusive),
         ],
         &[("p1", IndexBuild), ("p2", IndexBuild)],
-    ),
+    )
+    .since(18),
     Case::new(
         "add-foreign-key-partitioned",
         "ADD FOREIGN KEY on a partitioned table",

@@ -229,18 +229,7 @@ pub(super) static CASES: &[Case] = &[
         "ALTER DOMAIN d VALIDATE CONSTRAINT n",
         &[("t", Share)],
         &[("t", Scan)],
-    )
-    .until(17),
-    Case::new(
-        "domain-validate-18",
-        "ALTER DOMAIN … VALIDATE CONSTRAINT",
-        "CREATE DOMAIN d AS int; CREATE TABLE t (x d); INSERT INTO t VALUES (1); \
-         ALTER DOMAIN d ADD CONSTRAINT n CHECK (VALUE > 0) NOT VALID;",
-        "ALTER DOMAIN d VALIDATE CONSTRAINT n",
-        &[("t", ShareUpdateExclusive)],
-        &[("t", Scan)],
-    )
-    .since(18),
+    ),
     Case::new(
         "domain-not-null",
         "ALTER DOMAIN … SET NOT NULL",

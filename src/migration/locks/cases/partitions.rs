@@ -66,13 +66,36 @@ pub(super) static CASES: &[Case] = &[
         &[("n", IndexBuild)],
     ),
     Case::new(
+        "detach-partition-13",
+        "DETACH PARTITION",
+        parts!(),
+        "ALTER TABLE p DETACH PARTITION p1",
+        &[("p", AccessExclusive), ("p1", ShareUpdateExclusive)],
+        &[],
+    )
+    .until(13),
+    Case::new(
         "detach-partition",
         "DETACH PARTITION",
         parts!(),
         "ALTER TABLE p DETACH PARTITION p1",
         &[("p", AccessExclusive), ("p1", AccessExclusive)],
         &[],
-    ),
+    )
+    .since(14),
+    Case::new(
+        "detach-partition-default-13",
+        "DETACH PARTITION beside a DEFAULT partition",
+        parts!("CREATE TABLE pd PARTITION OF p DEFAULT;"),
+        "ALTER TABLE p DETACH PARTITION p1",
+        &[
+            ("p", AccessExclusive),
+            ("p1", ShareUpdateExclusive),
+            ("pd", AccessExclusive),
+        ],
+        &[],
+    )
+    .until(13),
     Case::new(
         "detach-partition-default",
         "DETACH PARTITION beside a DEFAULT partition",
@@ -84,17 +107,18 @@ pub(super) static CASES: &[Case] = &[
             ("pd", AccessExclusive),
         ],
         &[],
-    ),
+    )
+    .since(14),
     Case::new(
         "detach-partition-concurrently",
         "DETACH PARTITION CONCURRENTLY",
         parts!(),
         "ALTER TABLE p DETACH PARTITION p1 CONCURRENTLY",
-        &[("p", ShareUpdateExclusive), ("p1", ShareUpdateExclusive)],
+        &[("p", ShareUpdateExclusive), ("p1", AccessExclusive)],
         &[],
     )
     .since(14)
-    .alone("SELECT FROM p"),
+    .alone("SELECT FROM p1"),
     Case::new(
         "drop-partition",
         "DROP TABLE of a partition",
