@@ -18,6 +18,7 @@ mod integrations;
 mod layers;
 mod live;
 mod logs;
+mod migration_locks;
 mod migration_rules;
 mod pages;
 mod parameters;
