@@ -199,7 +199,7 @@ impl Section {
                 given.push(Given {
                     source,
                     path,
-                    beside: None,
+                    ..Given::default()
                 });
             }
         }
