@@ -1,3 +1,4 @@
 //! What rules about migrations share.
 
+pub(crate) mod directives;
 pub(crate) mod evidence;
