@@ -206,6 +206,7 @@ impl Section {
         let mut options = Assembling {
             framework: None,
             new: Some(new),
+            ..Assembling::default()
         };
         let mut server = Server::default();
         let mut one_change = false;
