@@ -1,3 +1,6 @@
 //! What rules about migrations share.
 
+pub(crate) mod around;
 pub(crate) mod evidence;
+pub(crate) mod keys;
+pub(crate) mod workload;
