@@ -4,6 +4,7 @@
 //! They are a public contract with a version, apart from the types inside, so
 //! that a change inside cannot break anyone's scripts. Nothing here renders.
 
+pub mod check;
 pub mod diff;
 mod log;
 mod node;
