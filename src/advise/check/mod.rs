@@ -8,6 +8,7 @@ pub mod levels;
 pub mod snapshot;
 pub mod suppress;
 mod walk;
+pub mod workload;
 
 use std::collections::BTreeMap;
 
