@@ -18,6 +18,7 @@ mod layers;
 mod live;
 mod logs;
 mod migration_files;
+mod migration_fix;
 mod migration_locks;
 mod migration_rules;
 mod pages;

@@ -262,7 +262,7 @@ struct Temporary(PathBuf);
 impl Temporary {
     fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("pgadvise-{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&path);
+        drop(fs::remove_dir_all(&path));
         fs::create_dir_all(&path).unwrap();
         Self(fs::canonicalize(path).unwrap())
     }
@@ -302,7 +302,7 @@ impl Temporary {
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        drop(fs::remove_dir_all(&self.0));
     }
 }
 
