@@ -241,8 +241,8 @@ fn runs(made: &Plan, after: &History, server: &Server) -> bool {
                         }
                         _ => {}
                     }
-                    !matches!(statement.action, Action::Unreadable)
-                        && !(open && refuses_transaction(statement, server).is_some())
+                    let refused = open && refuses_transaction(statement, server).is_some();
+                    !refused && !matches!(statement.action, Action::Unreadable)
                 })
             })
         })

@@ -76,20 +76,19 @@ pub(super) fn next_path(
 ) -> Option<String> {
     let framework = file.framework;
     let own = name_of(framework, &file.path)?;
-    let before = match last.clone() {
-        Some(before) => before,
-        None => {
-            let behind = history.files.iter().rev().find(|other| {
-                other.database == file.database
-                    && other.framework == framework
-                    && other.version.is_some()
-                    && other
-                        .parts
-                        .iter()
-                        .any(|part| part.direction == Direction::Up)
-            })?;
-            name_of(framework, &behind.path)?.version.to_owned()
-        }
+    let before = if let Some(before) = last.clone() {
+        before
+    } else {
+        let behind = history.files.iter().rev().find(|other| {
+            other.database == file.database
+                && other.framework == framework
+                && other.version.is_some()
+                && other
+                    .parts
+                    .iter()
+                    .any(|part| part.direction == Direction::Up)
+        })?;
+        name_of(framework, &behind.path)?.version.to_owned()
     };
     let version = bump(&before, framework)?;
     *last = Some(version.clone());

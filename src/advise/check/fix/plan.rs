@@ -218,12 +218,11 @@ fn apply(
         }
     }
     if !one.fix.follow_up.is_empty() {
-        let sql: String = one
-            .fix
-            .follow_up
-            .iter()
-            .map(|statement| format!("{statement};\n"))
-            .collect();
+        let mut sql = String::new();
+        for statement in &one.fix.follow_up {
+            sql.push_str(statement);
+            sql.push_str(";\n");
+        }
         added.push((sql, "validate", false));
     }
     let mut texts = Texts::new();
