@@ -291,3 +291,59 @@ fn migration_fix_puts_the_validation_into_a_second_migration() {
         "00002_a_validate.sql: -- +goose Up\nALTER TABLE t VALIDATE CONSTRAINT f;\n\n-- +goose Down\n"
     );
 }
+
+/// The program in a folder with these files; its standard output and exit.
+fn program(folder: &std::path::Path, arguments: &[&str]) -> (String, Option<i32>) {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_pgadvise"))
+        .current_dir(folder)
+        .args(arguments)
+        .env_remove("GITHUB_ACTIONS")
+        .output()
+        .unwrap();
+    (
+        String::from_utf8(output.stdout).unwrap(),
+        output.status.code(),
+    )
+}
+
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the test writes the files that the program fixes"
+)]
+fn migration_fix_is_printed_as_a_diff_and_written_once() {
+    let folder = std::env::temp_dir().join(format!("pgadvise-fix-{}", std::process::id()));
+    drop(std::fs::remove_dir_all(&folder));
+    std::fs::create_dir_all(folder.join("m")).unwrap();
+    let first = folder.join("m/000001_t.up.sql");
+    let second = folder.join("m/000002_i.up.sql");
+    std::fs::write(&first, "CREATE TABLE t (id bigint PRIMARY KEY, a int);\n").unwrap();
+    std::fs::write(&second, "CREATE INDEX i ON t (a);\n").unwrap();
+    let asked = ["check", "m", "--only", "index-built-under-lock"];
+
+    let (diff, exit) = program(&folder, &[&asked[..], &["--diff"]].concat());
+    assert_eq!(exit, Some(1), "{diff}");
+    assert!(
+        diff.contains("--- a/m/000002_i.up.sql\n+++ b/m/000002_i.up.sql\n"),
+        "{diff}"
+    );
+    assert!(
+        diff.contains("-CREATE INDEX i ON t (a);\n+CREATE INDEX CONCURRENTLY i ON t (a);\n"),
+        "{diff}"
+    );
+    assert!(
+        std::fs::read_to_string(&second)
+            .unwrap()
+            .starts_with("CREATE INDEX i")
+    );
+
+    let (_, exit) = program(&folder, &[&asked[..], &["--fix"]].concat());
+    assert_eq!(exit, Some(0));
+    assert_eq!(
+        std::fs::read_to_string(&second).unwrap(),
+        "CREATE INDEX CONCURRENTLY i ON t (a);\n"
+    );
+    let (diff, exit) = program(&folder, &[&asked[..], &["--diff"]].concat());
+    assert_eq!((diff.as_str(), exit), ("", Some(0)));
+    drop(std::fs::remove_dir_all(&folder));
+}
