@@ -18,6 +18,7 @@ mod layers;
 mod live;
 mod logs;
 mod migration_rules;
+mod migration_workload;
 mod pages;
 mod parameters;
 mod plans;

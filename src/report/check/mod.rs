@@ -5,6 +5,7 @@ pub mod baseline;
 pub mod build;
 mod json;
 mod text;
+pub mod workload;
 
 use std::io::{self, Write};
 
