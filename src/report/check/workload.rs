@@ -11,8 +11,8 @@ use crate::plan::{NodeId, PlanGraph};
 use crate::report::build;
 use crate::report::format::{self, plural};
 use crate::report::model::check_workload::{
-    CheckWorkload, CheckWorkloadCause, CheckWorkloadIndex, CheckWorkloadLine,
-    CheckWorkloadOutcome, CheckWorkloadQuery, CheckWorkloadStatement, CheckWorkloadTotals,
+    CheckWorkload, CheckWorkloadCause, CheckWorkloadIndex, CheckWorkloadLine, CheckWorkloadOutcome,
+    CheckWorkloadQuery, CheckWorkloadStatement, CheckWorkloadTotals,
 };
 use crate::source::{Sources, Span};
 
@@ -277,7 +277,10 @@ pub fn summary(workload: &CheckWorkload) -> String {
         (totals.slower, "slower"),
         (totals.faster, "faster"),
         (totals.mended, "possible now"),
-        (totals.other_plan, "with another plan of about the same cost"),
+        (
+            totals.other_plan,
+            "with another plan of about the same cost",
+        ),
         (totals.same, "with the same plan"),
         (totals.not_planned, "not planned"),
     ]
@@ -365,7 +368,10 @@ fn numbers(query: &CheckWorkloadQuery) -> Vec<String> {
         said.push(format!("{} calls", format::count(calls)));
     }
     if query.share >= 0.01 {
-        said.push(format!("{} of the workload's cost", format::share(query.share)));
+        said.push(format!(
+            "{} of the workload's cost",
+            format::share(query.share)
+        ));
     }
     said
 }
@@ -393,12 +399,19 @@ pub fn text(
         }
         writeln!(out, "\n{}", heading(outcome))?;
         for query in queries {
-            writeln!(out, "  {}  {}", at(query.place.as_ref()), clean(&sql(query)))?;
+            writeln!(
+                out,
+                "  {}  {}",
+                at(query.place.as_ref()),
+                clean(&sql(query))
+            )?;
             if let Some(message) = &query.message {
                 let place = query
                     .error_place
                     .as_ref()
-                    .map_or_else(String::new, |place| format!(" (line {}, column {})", place.line, place.column));
+                    .map_or_else(String::new, |place| {
+                        format!(" (line {}, column {})", place.line, place.column)
+                    });
                 writeln!(out, "    {}{place}", clean(message))?;
             }
             if let Some(hint) = &query.hint {
@@ -476,7 +489,11 @@ pub fn markdown(
     for assumption in &workload.assumptions {
         writeln!(out, "- assumed: {}", clean(assumption))?;
     }
-    writeln!(out, "- planned by {}\n", clean(&workload.engine.description))?;
+    writeln!(
+        out,
+        "- planned by {}\n",
+        clean(&workload.engine.description)
+    )?;
     for outcome in ORDER {
         let (queries, more) = of_kind(workload, outcome, detailed);
         if queries.is_empty() {
