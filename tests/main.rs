@@ -35,3 +35,4 @@ mod twins;
 mod what_if;
 mod why_not;
 mod why_not_flagged;
+mod workload_inputs;

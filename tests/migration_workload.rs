@@ -232,20 +232,15 @@ fn a_dropped_column_breaks_the_queries_that_name_it_and_no_others() {
     assert_eq!(sqlstate, "42P01");
     assert!(matches!(found.line(2), Outcome::Same { .. }));
     assert!(matches!(found.line(3), Outcome::Same { .. }));
+    let place = "critical query-breaks @ migrations/002.sql:3:1 | a query of the workload breaks:";
     assert_eq!(
         found.findings(),
         [
-            "critical query-breaks @ migrations/002.sql:3:1 | a query of the workload breaks: \
-             column \"status\" does not exist",
-            "critical query-breaks @ migrations/002.sql:3:1 | a query of the workload breaks: \
-             relation \"open_orders\" does not exist",
+            format!("{place} column \"status\" does not exist"),
+            format!("{place} column \"status\" of relation \"orders\" does not exist"),
+            format!("{place} relation \"open_orders\" does not exist"),
+            format!("{place} column \"status\" does not exist"),
         ]
-        .iter()
-        .flat_map(|line| std::iter::repeat_n(*line, if line.contains("status") { 3 } else { 1 }))
-        .collect::<Vec<_>>()
-        .iter()
-        .map(|line| (*line).to_owned())
-        .collect::<Vec<_>>()
     );
 }
 
