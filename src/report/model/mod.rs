@@ -7,10 +7,12 @@
 pub mod check;
 pub mod check_workload;
 pub mod diff;
+pub mod gitlab;
 mod log;
 mod node;
 mod parameters;
 mod resources;
+pub mod sarif;
 mod times;
 mod what_if;
 mod why_not;
