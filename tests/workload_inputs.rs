@@ -75,7 +75,8 @@ fn pg_stat_statements_are_read_by_the_names_of_columns_of_every_version() {
         queries("old.csv", old),
         ["old.csv:2:1 | SELECT 1 FROM t | 7 | 21"]
     );
-    let mean = "\"queryid\"\t\"query\"\t\"calls\"\t\"mean_exec_time\"\n1\t\"SELECT a FROM t\"\t4\t2.5\n";
+    let mean =
+        "\"queryid\"\t\"query\"\t\"calls\"\t\"mean_exec_time\"\n1\t\"SELECT a FROM t\"\t4\t2.5\n";
     assert_eq!(
         queries("mean.tsv", mean),
         ["mean.tsv:2:1 | SELECT a FROM t | 4 | 10"]
@@ -91,7 +92,8 @@ fn pg_stat_statements_are_read_as_json_in_three_forms() {
     let within = "{\"rows\": [\n {\"query\": \"SELECT a FROM t WHERE b = $1\", \"calls\": \"12\", \
                   \"mean_exec_time\": 0.5}]}";
     assert_eq!(queries("q.json", within), wanted);
-    let lines = "\n{\"query\": \"SELECT a FROM t WHERE b = $1\", \"calls\": 12, \"total_time\": 6}\n";
+    let lines =
+        "\n{\"query\": \"SELECT a FROM t WHERE b = $1\", \"calls\": 12, \"total_time\": 6}\n";
     assert_eq!(queries("q.json", lines), wanted);
 }
 
@@ -158,7 +160,9 @@ fn statements_in_the_logs_of_libraries_are_read() {
              \u{20} CACHE User Load (0.0ms)  SELECT \"users\".* FROM \"users\" WHERE \"users\".\"id\" = $1 LIMIT $2  [[\"id\", 1], [\"LIMIT\", 1]]\n\
              \u{20} TRANSACTION (0.1ms)  BEGIN\n\
              \u{20} Rendered users/index.html.erb (Duration: 1.0ms | GC: 0.0ms)\n",
-            vec!["1:1 | SELECT \"users\".* FROM \"users\" WHERE \"users\".\"id\" = $1 LIMIT $2 | 1 | 0.5"],
+            vec![
+                "1:1 | SELECT \"users\".* FROM \"users\" WHERE \"users\".\"id\" = $1 LIMIT $2 | 1 | 0.5",
+            ],
         ),
         (
             "sqlalchemy",
@@ -191,7 +195,9 @@ fn statements_in_the_logs_of_libraries_are_read() {
         (
             "prisma",
             "prisma:query SELECT \"public\".\"User\".\"id\" FROM \"public\".\"User\" WHERE 1=1 OFFSET $1 /* traceparent=00 */\n",
-            vec!["1:1 | SELECT \"public\".\"User\".\"id\" FROM \"public\".\"User\" WHERE 1=1 OFFSET $1 /* traceparent=00 */ | 1 | -"],
+            vec![
+                "1:1 | SELECT \"public\".\"User\".\"id\" FROM \"public\".\"User\" WHERE 1=1 OFFSET $1 /* traceparent=00 */ | 1 | -",
+            ],
         ),
         (
             "sequelize",
@@ -247,10 +253,7 @@ fn folders_are_read_at_any_depth_and_bad_files_never_stop_the_rest() {
     std::fs::write(at("b/picture.png"), b"\x89PNG").unwrap();
     std::os::unix::fs::symlink(folder.path(), at("b/round")).unwrap();
     let mut sources = Sources::default();
-    let workload = read(
-        &[folder.path().to_owned(), at("missing.sql")],
-        &mut sources,
-    );
+    let workload = read(&[folder.path().to_owned(), at("missing.sql")], &mut sources);
     let texts: Vec<&str> = workload
         .queries
         .iter()
