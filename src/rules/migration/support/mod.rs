@@ -1,3 +1,11 @@
 //! What rules about migrations share.
 
+pub(crate) mod add_column;
+pub(crate) mod altered;
 pub(crate) mod evidence;
+pub(crate) mod lock;
+pub(crate) mod names;
+pub(crate) mod partitions;
+pub(crate) mod safe;
+pub(crate) mod size;
+pub(crate) mod walk;
