@@ -208,9 +208,5 @@ pub(crate) fn cause(step: &Step<'_>, column: &ColumnDefinition) -> Option<Rewrit
     if domain.is_some_and(|domain| domain.checks || domain.not_null) {
         return Some(Rewrites::Domain);
     }
-    column
-        .default
-        .as_ref()
-        .filter(|default| !default.constant)
-        .map(|_| Rewrites::Default)
+    column.default.as_ref().map(|_| Rewrites::Default)
 }

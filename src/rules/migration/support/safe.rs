@@ -1,9 +1,11 @@
 //! The safe way of doing things, as ready SQL.
 
 use crate::catalog::ident::quote;
-use crate::finding::migration::Remedy;
+use crate::finding::Edit;
+use crate::finding::migration::{Fix, Remedy};
 use crate::migration::Sureness;
 use crate::rule::migration::Step;
+use crate::source::Span;
 use crate::sql::ddl::{Constraint, ConstraintKind};
 
 use super::names;
@@ -172,6 +174,46 @@ pub(crate) fn not_valid(
             "ALTER TABLE {table} ADD CONSTRAINT {name} {text} NOT VALID"
         ))
         .then_apart(format!("ALTER TABLE {table} VALIDATE CONSTRAINT {name}"))
+}
+
+/// Adds the edits that make a constraint NOT VALID, where the user's text can
+/// be edited: validated by a second migration, for which it needs a name.
+pub(crate) fn with_not_valid_fix(
+    remedy: Remedy,
+    step: &Step<'_>,
+    table: &str,
+    name: &str,
+    constraint: &Constraint,
+) -> Remedy {
+    if !is_editable(step) {
+        return remedy;
+    }
+    let span = constraint.span;
+    let mut edits = Vec::new();
+    if constraint.name.is_none() {
+        edits.push(Edit {
+            span: Span {
+                end: span.start,
+                ..span
+            },
+            text: format!("CONSTRAINT {} ", quote(name)),
+        });
+    }
+    edits.push(Edit {
+        span: Span {
+            start: span.end,
+            ..span
+        },
+        text: " NOT VALID".to_owned(),
+    });
+    remedy.fix(Fix {
+        edits,
+        follow_up: vec![format!(
+            "ALTER TABLE {table} VALIDATE CONSTRAINT {}",
+            quote(name)
+        )],
+        outside_transaction: false,
+    })
 }
 
 /// Steps that add a UNIQUE or PRIMARY KEY over an index built CONCURRENTLY.
