@@ -6,7 +6,7 @@ use crate::finding::Level;
 use crate::finding::migration::Remedy;
 use crate::migration::locks::Work;
 use crate::rule::migration::{MigrationRule, MigrationSink, Step};
-use crate::sql::ddl::{Action, ObjectKind};
+use crate::sql::ddl::{Action, Name, ObjectKind};
 
 declare_migration_rule! {
     /// ## What it does
@@ -56,7 +56,7 @@ impl MigrationRule for ReindexUnderLock {
             ObjectKind::Schema => "SCHEMA",
             _ => "DATABASE",
         };
-        let target = name.as_ref().map(|name| name.sql()).unwrap_or_default();
+        let target = name.as_ref().map(Name::sql).unwrap_or_default();
         let whole = !matches!(kind, ObjectKind::Index | ObjectKind::Table);
         let effect = step
             .effects_in_use()

@@ -4,6 +4,7 @@ use crate::finding::{Evidence, Origin, Value};
 use crate::migration::locks::{Effect, Work};
 use crate::migration::state::Qualified;
 use crate::rule::migration::Step;
+use crate::source::Span;
 
 use super::size;
 
@@ -18,6 +19,11 @@ pub(crate) fn statement(step: &Step<'_>) -> Evidence {
 
 /// The lock that is taken, and the work that is done under it.
 pub(crate) fn lock(step: &Step<'_>, effect: &Effect) -> Evidence {
+    lock_at(step.statement.span, effect)
+}
+
+/// The lock that the statement at that place takes.
+pub(crate) fn lock_at(span: Span, effect: &Effect) -> Evidence {
     let work = match effect.work {
         Work::None => "no work under it",
         Work::Scan => "the table is read under it",
@@ -33,7 +39,7 @@ pub(crate) fn lock(step: &Step<'_>, effect: &Effect) -> Evidence {
             effect.mode.name(),
             effect.relation
         )),
-        Origin::Sql(step.statement.span),
+        Origin::Sql(span),
     )
 }
 

@@ -106,3 +106,24 @@ pub(crate) fn and_held(step: &Step<'_>, effect: &Effect) -> String {
         _ => String::new(),
     }
 }
+
+/// Bounds the wait for a lock.
+pub(crate) const SET_TIMEOUT: &str = "SET lock_timeout = '5s'";
+
+/// That the statements are only taken to run in one transaction, where a
+/// finding stands on that.
+pub(crate) fn assumed_transaction(step: &Step<'_>) -> Option<String> {
+    (step.transaction.open && !step.transaction.explicit && step.transaction.assumed).then(|| {
+        "the statements of the file run in one transaction (nothing says which tool runs them)"
+            .to_owned()
+    })
+}
+
+/// What queues behind a statement that waits for that lock.
+pub(crate) fn queues(mode: LockMode) -> &'static str {
+    if mode.blocks_reads() {
+        "every later query of it queues behind"
+    } else {
+        "every later write to it queues behind"
+    }
+}

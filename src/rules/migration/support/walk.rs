@@ -1,8 +1,13 @@
 //! The statements of a file with the transaction and the timeouts that they
 //! run under, for rules that look at a file as a whole.
 
+use crate::migration::locks::Effect;
+use crate::migration::state::Qualified;
 use crate::migration::{At, Direction, File, Part, Wrapping};
-use crate::sql::ddl::{Action, Setting, Statement, Transaction};
+use crate::rule::migration::FileEnd;
+use crate::sql::ddl::{
+    Action, AlterKind, ConstraintKind, Persistence, Setting, Statement, Transaction,
+};
 
 /// A statement of an up part.
 #[derive(Debug, Clone, Copy)]
@@ -93,7 +98,7 @@ fn is_zero(value: &str) -> bool {
     let digits: String = value
         .trim()
         .chars()
-        .take_while(|letter| letter.is_ascii_digit())
+        .take_while(char::is_ascii_digit)
         .collect();
     value.trim().is_empty() || (!digits.is_empty() && digits.chars().all(|digit| digit == '0'))
 }
@@ -105,4 +110,53 @@ pub(crate) fn find<'p, 'a>(places: &'p [Place<'a>], at: At) -> Option<&'p Place<
         .binary_search_by(|place| place.at.cmp(&outer))
         .ok()
         .and_then(|index| places.get(index))
+}
+
+/// The statement at that place; one in a DO block as well.
+pub(crate) fn statement<'a>(places: &[Place<'a>], at: At) -> Option<&'a Statement> {
+    let place = find(places, at)?;
+    match (&place.statement.action, at.inner.checked_sub(1)) {
+        (_, None) => Some(place.statement),
+        (Action::Do(body), Some(inner)) => body.statements.get(inner),
+        _ => None,
+    }
+}
+
+/// Whether a relation was there before the change that a file belongs to, and
+/// may hold rows.
+pub(crate) fn is_in_use(end: &FileEnd<'_>, relation: &Qualified) -> bool {
+    let Some(table) = end.after.known(relation) else {
+        return true;
+    };
+    let made_now = table.created.is_some_and(|created| {
+        created.file == end.number
+            || end.context.one_change
+                && end
+                    .context
+                    .history
+                    .files
+                    .get(created.file)
+                    .is_some_and(|file| file.new)
+    });
+    !made_now && !table.is_known_empty() && table.persistence != Persistence::Temporary
+}
+
+/// The statement only adds foreign keys from a table that is not in use: what
+/// it locks is the table that they reference.
+pub(crate) fn references_from_new_table(
+    end: &FileEnd<'_>,
+    statement: &Statement,
+    effects: &[Effect],
+) -> bool {
+    match &statement.action {
+        Action::CreateTable(table) => table.partition_of.is_none(),
+        Action::Alter(alter) => {
+            let table = end.after.qualify(&alter.relation.name);
+            alter.commands.iter().any(|command| {
+                matches!(&command.kind, AlterKind::AddConstraint(constraint)
+                    if matches!(constraint.kind, ConstraintKind::ForeignKey { .. }))
+            }) && !effects.iter().any(|effect| effect.relation == table)
+        }
+        _ => false,
+    }
 }
