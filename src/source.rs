@@ -57,6 +57,7 @@ pub struct Text {
     name: String,
     content: String,
     line_starts: Vec<usize>,
+    lines_above: usize,
 }
 
 impl Text {
@@ -71,7 +72,16 @@ impl Text {
             name: name.into(),
             content: text,
             line_starts,
+            lines_above: 0,
         }
+    }
+
+    /// The same for a piece of a larger text that is not kept: so many of its
+    /// lines stand above the piece.
+    #[must_use]
+    pub fn below(mut self, lines: usize) -> Self {
+        self.lines_above = lines;
+        self
     }
 
     /// The name that messages show.
@@ -98,7 +108,7 @@ impl Text {
             .get(start..offset)
             .map_or(0, |part| part.chars().count());
         LineColumn {
-            line,
+            line: line + self.lines_above,
             column: column + 1,
         }
     }

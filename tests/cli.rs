@@ -716,6 +716,11 @@ fn the_schema_of_comparisons_is_up_to_date() {
 }
 
 #[test]
+fn the_schema_of_checks_is_up_to_date() {
+    ensure("docs/check.schema.json", &pgadvise::report::check::schema());
+}
+
+#[test]
 fn the_schema_of_snapshots_is_up_to_date() {
     ensure(
         "docs/snapshot.schema.json",

@@ -15,6 +15,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use pgadvise::rule::migration::MigrationMeta;
 use pgadvise::rule::{Meta, Need};
 use pgadvise::rules;
 
@@ -172,13 +173,35 @@ fn the_pages_of_rules_are_up_to_date() {
             &mut stale,
         );
     }
+    index.push_str(
+        "\n## Rules about migrations\n\nWhat `pgadvise check` looks for.\n\n\
+         | rule | level | about | on | what it finds |\n|---|---|---|---|---|\n",
+    );
+    for rule in rules::migration::ALL {
+        let meta = rule.meta();
+        index.push_str(&format!(
+            "| [{id}]({id}.md) | {level} | {about} | {on} | {summary} |\n",
+            id = meta.id,
+            level = meta.level.name(),
+            about = meta.category.name(),
+            on = if meta.on { "yes" } else { "no" },
+            summary = meta.summary,
+        ));
+        ensure(
+            &format!("docs/rules/{}.md", meta.id),
+            &migration_page(meta),
+            &mut stale,
+        );
+    }
     ensure("docs/rules/README.md", &index, &mut stale);
     let pages = root().join("docs/rules");
     for entry in fs::read_dir(pages).unwrap() {
         let path = entry.unwrap().path();
         let stem = path.file_stem().unwrap().to_str().unwrap().to_owned();
         assert!(
-            stem == "README" || rules::find(&stem).is_some(),
+            stem == "README"
+                || rules::find(&stem).is_some()
+                || rules::migration::find(&stem).is_some(),
             "docs/rules/{stem}.md is the page of no rule: remove it"
         );
     }
@@ -191,33 +214,64 @@ fn needs(needs: &[Need]) -> String {
 }
 
 fn page(meta: &Meta) -> String {
-    let mut letters = meta.summary.chars();
-    let summary: String = letters
-        .next()
-        .into_iter()
-        .flat_map(char::to_uppercase)
-        .chain(letters)
-        .collect();
     let mut text = format!(
-        "# {}\n\n{}.\n\n| level | needs | since | source |\n|---|---|---|---|\n| {} | {} | {} | [{}](../../{}) |\n\n",
-        meta.id,
-        summary,
+        "{}| level | needs | since | source |\n|---|---|---|---|\n| {} | {} | {} | [{}](../../{}) |\n\n",
+        head(meta.id, meta.summary),
         meta.level.name(),
         needs(meta.needs),
         meta.since,
         meta.file,
         meta.file,
     );
-    let docs: Vec<&str> = meta
-        .docs
-        .lines()
-        .map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end())
-        .collect();
-    text.push_str(docs.join("\n").trim());
-    text.push('\n');
+    text.push_str(&body(meta.docs));
     let fixture = root().join(format!("fixtures/rules/{}.md", meta.id));
     text.push_str(&examples(&fixture));
     text
+}
+
+fn migration_page(meta: &MigrationMeta) -> String {
+    let needs: Vec<&str> = meta.needs.iter().map(|need| need.remedy()).collect();
+    let needs = if needs.is_empty() {
+        "nothing else".to_owned()
+    } else {
+        needs.join(", ")
+    };
+    let mut text = format!(
+        "{}| level | about | on by default | needs | since | source |\n|---|---|---|---|---|---|\n| {} | {} | {} | {} | {} | [{}](../../{}) |\n\n",
+        head(meta.id, meta.summary),
+        meta.level.name(),
+        meta.category.name(),
+        if meta.on { "yes" } else { "no" },
+        needs,
+        meta.since,
+        meta.file,
+        meta.file,
+    );
+    text.push_str(&body(meta.docs));
+    let fixture = root().join(format!("fixtures/migrations/rules/{}.md", meta.id));
+    text.push_str(&examples(&fixture));
+    text
+}
+
+/// The heading, and the summary as a sentence.
+fn head(id: &str, summary: &str) -> String {
+    let mut letters = summary.chars();
+    let summary: String = letters
+        .next()
+        .into_iter()
+        .flat_map(char::to_uppercase)
+        .chain(letters)
+        .collect();
+    format!("# {id}\n\n{summary}.\n\n")
+}
+
+/// A doc comment without the blank that begins each line.
+fn body(docs: &str) -> String {
+    let lines: Vec<&str> = docs
+        .lines()
+        .map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end())
+        .collect();
+    format!("{}\n", lines.join("\n").trim())
 }
 
 /// The titles and queries of a fixture's sections.

@@ -3,6 +3,8 @@
 //! A suppression that names no rule, gives no reason or silences nothing is
 //! told as a problem: silence that nobody can explain is worth a word.
 
+pub use crate::rule::nearest::nearest;
+
 use super::Outcome;
 use crate::finding::Finding;
 use crate::source::Problem;
@@ -130,39 +132,6 @@ pub fn unknown_rule(name: &str, known: &[&str]) -> Option<Problem> {
         Some(near) => problem.with_hint(format!("did you mean {near}?")),
         None => problem.with_hint("pgadvise rules lists them"),
     })
-}
-
-/// The known name with the smallest edit distance, if it is small against the
-/// length of the name.
-pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    let name = name.to_lowercase().replace('_', "-");
-    known
-        .iter()
-        .map(|candidate| (distance(&name, candidate), *candidate))
-        .filter(|(distance, candidate)| *distance * 3 <= candidate.chars().count().max(3))
-        .min()
-        .map(|(_, candidate)| candidate)
-}
-
-/// Levenshtein distance in characters.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        let mut next = vec![left];
-        for (cb, above) in b.iter().zip(row.iter().skip(1)) {
-            let cost = (diagonal + usize::from(ca != *cb))
-                .min(above + 1)
-                .min(left + 1);
-            diagonal = *above;
-            left = cost;
-            next.push(cost);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -25,6 +25,17 @@ pub struct Environment {
     pub serve_token: Option<String>,
     /// `TMPDIR`, where it is set: the user's own choice.
     pub temp: Option<PathBuf>,
+    /// What GitHub's workflows say.
+    pub github: GitHub,
+}
+
+/// What the environment of a workflow of GitHub says.
+#[derive(Debug, Clone, Default)]
+pub struct GitHub {
+    /// `GITHUB_ACTIONS`: this is one.
+    pub actions: bool,
+    /// `GITHUB_STEP_SUMMARY`: the file that a step's summary is appended to.
+    pub summary: Option<PathBuf>,
 }
 
 impl std::fmt::Debug for Environment {
@@ -62,6 +73,10 @@ impl Environment {
                 .unwrap_or_default(),
             serve_token: variable("PGADVISE_SERVE_TOKEN").filter(|token| !token.is_empty()),
             temp: variable("TMPDIR").map(PathBuf::from),
+            github: GitHub {
+                actions: variable("GITHUB_ACTIONS").is_some_and(|value| value == "true"),
+                summary: variable("GITHUB_STEP_SUMMARY").map(PathBuf::from),
+            },
             cache: variable("XDG_CACHE_HOME")
                 .map(PathBuf::from)
                 .filter(|folder| folder.is_absolute())

@@ -2,6 +2,7 @@
 //! out. It wires the other modules together and decides nothing about queries.
 
 pub mod args;
+mod check;
 mod compare_args;
 mod diff;
 pub mod docs;
@@ -73,6 +74,7 @@ pub fn run() -> ExitCode {
     }
     let ended = match cli.command {
         Command::Explain(args) => explain::run(&args, &cli.global, &environment, &mut ui),
+        Command::Check(args) => check::run(&args, &cli.global, &environment, &mut ui),
         Command::Snapshot(args) => snapshot::run(&args, &cli.global, &environment, &mut ui),
         Command::WhyNot(args) => why_not::run(&args, &cli.global, &environment, &mut ui),
         Command::Report(args) => report::run(&args, &cli.global, &environment, &mut ui),

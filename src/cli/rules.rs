@@ -9,14 +9,17 @@ use crate::report::model::{self, Missing, RuleList, RulePage};
 use crate::report::prose::{self, Palette, paint};
 use crate::report::{Options, table};
 use crate::rule::Meta;
-use crate::rules::ALL;
+use crate::rules::{ALL, migration};
 
 /// Columns that a page fills at most.
 const PAGE_WIDTH: usize = 88;
 
-/// The names of all rules.
+/// The names of all rules, those about migrations among them.
 pub(super) fn names() -> Vec<&'static str> {
-    ALL.iter().map(|rule| rule.meta().id).collect()
+    ALL.iter()
+        .map(|rule| rule.meta().id)
+        .chain(migration::ALL.iter().map(|rule| rule.meta().id))
+        .collect()
 }
 
 /// Runs the command.

@@ -163,6 +163,17 @@ impl Ui {
         }
     }
 
+    /// Adds a document to the end of a file.
+    pub(super) fn append(bytes: &[u8], path: &Path) -> Result<Written, Failure> {
+        std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path)
+            .and_then(|mut file| file.write_all(bytes))
+            .map(|()| Written::All)
+            .map_err(|source| unwritten(path, source))
+    }
+
     /// Whether standard output is a terminal.
     pub(super) fn writes_to_terminal() -> bool {
         io::stdout().is_terminal()
@@ -308,14 +319,16 @@ struct WriteError {
 fn write_file(path: &Path, bytes: &[u8]) -> Result<Written, Failure> {
     std::fs::write(path, bytes)
         .map(|()| Written::All)
-        .map_err(|source| {
-            Failure::new(
-                Kind::Internal,
-                WriteError {
-                    name: path.display().to_string(),
-                    source,
-                },
-            )
-            .hint("check that the folder is there and can be written to")
-        })
+        .map_err(|source| unwritten(path, source))
+}
+
+fn unwritten(path: &Path, source: io::Error) -> Failure {
+    Failure::new(
+        Kind::Internal,
+        WriteError {
+            name: path.display().to_string(),
+            source,
+        },
+    )
+    .hint("check that the folder is there and can be written to")
 }

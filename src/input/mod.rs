@@ -4,6 +4,7 @@
 pub mod config;
 pub mod decode;
 pub mod logs;
+pub mod workload;
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};

@@ -106,6 +106,18 @@ pub struct At {
     pub inner: usize,
 }
 
+impl At {
+    /// A file as a whole.
+    pub fn file(file: usize) -> Self {
+        Self {
+            file,
+            part: 0,
+            statement: 0,
+            inner: 0,
+        }
+    }
+}
+
 /// What is assumed about the server, for the verdicts of rules.
 #[derive(Debug, Clone)]
 pub struct Server {

@@ -24,6 +24,7 @@ pub mod session;
 pub mod snapshot;
 mod tls;
 pub mod twin;
+pub mod workload;
 
 pub use conninfo::{ConnectOptions, ConninfoError, Environment};
 pub use error::{Error, Refusal};

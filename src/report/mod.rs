@@ -3,6 +3,7 @@
 //! format writes to what it is given.
 
 pub mod build;
+pub mod check;
 pub mod diff;
 mod fit;
 pub mod format;

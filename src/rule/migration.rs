@@ -11,7 +11,7 @@ use crate::migration::state::{Qualified, State};
 use crate::migration::{At, File, History, Part, Server, Sureness};
 use crate::source::{Sources, Span};
 use crate::sql::Statement as Query;
-use crate::sql::ddl::{Name, Persistence, Statement};
+use crate::sql::ddl::{Name, Statement};
 
 /// What sort of trouble a rule is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -186,18 +186,21 @@ impl<'a> Step<'a> {
     /// be in use: only then do locks and work on it matter. A relation that
     /// the history does not know is taken to be one.
     pub fn is_in_use(&self, relation: &Qualified) -> bool {
-        let table = self.before.known(relation).or_else(|| {
-            // An index is in use when its table is.
-            let name = Name::qualified(&relation.schema, &relation.name);
+        let owner = || {
+            // An index is in use where its table is.
+            let name = Name::qualified(relation.schema.clone(), relation.name.clone());
             self.before.index(&name).map(|(table, _)| table)
-        });
-        table.is_none_or(|table| {
-            !table.is_known_empty()
-                && table.persistence != Persistence::Temporary
-                && table
-                    .created
-                    .is_none_or(|created| !self.is_same_change(created))
-        })
+        };
+        match self.before.known(relation).or_else(owner) {
+            None => true,
+            Some(table) => {
+                !table.is_known_empty()
+                    && table.persistence != crate::sql::ddl::Persistence::Temporary
+                    && table
+                        .created
+                        .is_none_or(|created| !self.is_same_change(created))
+            }
+        }
     }
 
     /// Whether something was made by the change that this statement is part of.

@@ -4,6 +4,7 @@
 //! the clock, and does not know other rules.
 
 pub mod migration;
+pub mod nearest;
 
 use crate::finding::{Evidence, Finding, Level, Suggestion};
 use crate::plan::{NodeId, NodeKind};

@@ -230,7 +230,7 @@ fn kind_of_word(word: &str) -> Option<StatementKind> {
 
 /// The kind by the first keyword, or past a WITH by the first keyword outside
 /// parentheses; `None` for what begins no statement at all.
-fn kind_of(text: &str, tokens: &[Token]) -> Option<StatementKind> {
+pub(super) fn kind_of(text: &str, tokens: &[Token]) -> Option<StatementKind> {
     let first = tokens
         .iter()
         .find(|token| !token.is(text, "(") && token.kind != TokenKind::TemplateTag)?;
@@ -433,7 +433,7 @@ fn beside(statement: &Statement, span: Span) -> Span {
 }
 
 /// The parser's message in the words of people: `WHERE_KW` is WHERE.
-fn plain_message(message: &str) -> String {
+pub(super) fn plain_message(message: &str) -> String {
     let words: Vec<String> = message
         .trim_end_matches('.')
         .split(' ')
@@ -469,7 +469,7 @@ fn plain_message(message: &str) -> String {
     words.join(" ")
 }
 
-fn early_problem(
+pub(super) fn early_problem(
     source: SourceId,
     text: &str,
     piece: &Piece,
@@ -552,7 +552,7 @@ fn limit_problem(source: SourceId, text: &str, measure: Measure) -> Option<Probl
 }
 
 /// Reads `pgadvise: ignore a, b (reason)` out of a comment.
-fn suppression(source: SourceId, text: &str, comment: Token) -> Option<Suppression> {
+pub(super) fn suppression(source: SourceId, text: &str, comment: Token) -> Option<Suppression> {
     let own = comment.text(text);
     let inner = own
         .strip_prefix("--")

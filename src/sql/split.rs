@@ -8,10 +8,13 @@ use super::scan::{Scanner, Token, TokenKind};
 /// Statements longer than this many bytes are not parsed.
 pub(super) const MAX_STATEMENT: usize = 1_000_000;
 
+/// So many tokens are kept of longer ones, which say what they are.
+const HEAD: usize = 200;
+
 /// A statement as found.
 #[derive(Debug, Default)]
 pub(super) struct Piece {
-    /// Tokens other than comments; empty past [`MAX_STATEMENT`].
+    /// Tokens other than comments; past [`MAX_STATEMENT`] the first few.
     pub(super) tokens: Vec<Token>,
     /// Comments before and in it.
     pub(super) comments: Vec<Token>,
@@ -35,10 +38,14 @@ impl Piece {
             self.start = token.start;
         }
         self.end = token.end;
+        if self.too_long {
+            return;
+        }
         if self.end - self.start > MAX_STATEMENT {
             self.too_long = true;
-            self.tokens = Vec::new();
-        } else if !self.too_long {
+            self.tokens.truncate(HEAD);
+            self.tokens.shrink_to_fit();
+        } else {
             self.tokens.push(token);
         }
     }

@@ -1,17 +1,26 @@
 //! Checks a history of migrations: replays it for the state of the schema, and
 //! asks the rules about every statement of the files that are new.
 
+pub mod baseline;
+pub mod duration;
+mod fingerprint;
+pub mod levels;
+pub mod snapshot;
+pub mod suppress;
 mod walk;
+pub mod workload;
 
 use std::collections::BTreeMap;
 
 use crate::advise::engine::Choice;
 use crate::finding::migration::MigrationFinding;
-use crate::migration::At;
 use crate::migration::locks::Effect;
 use crate::migration::state::State;
+use crate::migration::{At, History};
 use crate::rule::migration::{Context, MigrationRule};
+use crate::sql::ddl::{Action, Statement};
 
+pub use fingerprint::fingerprints;
 pub use walk::check;
 
 /// How a rule about migrations ended.
@@ -81,4 +90,27 @@ impl std::fmt::Debug for CheckInput<'_> {
             .field("options", &self.options)
             .finish()
     }
+}
+
+/// The statement at a place; that in the body of a DO block where the place is
+/// in one.
+pub fn statement_at(history: &History, at: At) -> Option<&Statement> {
+    let statement = history
+        .files
+        .get(at.file)?
+        .parts
+        .get(at.part)?
+        .statements
+        .get(at.statement)?;
+    match (&statement.action, at.inner) {
+        (Action::Do(body), 1..) => body.statements.get(at.inner - 1),
+        _ => Some(statement),
+    }
+}
+
+/// Puts findings in the order of files and places.
+fn sort(findings: &mut [MigrationFinding]) {
+    findings.sort_by(|a, b| {
+        (a.at.file, a.span, a.rule, &a.message).cmp(&(b.at.file, b.span, b.rule, &b.message))
+    });
 }

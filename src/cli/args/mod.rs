@@ -5,6 +5,11 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod check;
+
+use check::CHECK_EXAMPLES;
+pub use check::{CheckArgs, CheckFormat, CheckOutput};
+
 use super::compare_args::{DIFF_EXAMPLES, REDACT_EXAMPLES};
 pub use super::compare_args::{DiffArgs, DiffFormat, DiffMeasure, Keep, RedactArgs, RedactWhat};
 
@@ -185,6 +190,9 @@ pub enum Command {
     /// Show the plan of each query, what is slow and why, and what to change
     #[command(after_long_help = EXPLAIN_EXAMPLES, after_help = "pgadvise explain --help shows examples and explains the words.")]
     Explain(Box<ExplainArgs>),
+    /// Check migrations: locks, rewrites, lost data and slow queries, before they are run
+    #[command(after_long_help = CHECK_EXAMPLES, after_help = "pgadvise check --help shows examples.")]
+    Check(Box<CheckArgs>),
     /// Take a snapshot of a database: its schema, statistics and sizes, and none of its rows
     #[command(after_long_help = SNAPSHOT_EXAMPLES, after_help = "pgadvise snapshot --help shows examples.")]
     Snapshot(Box<SnapshotArgs>),

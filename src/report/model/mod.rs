@@ -4,11 +4,14 @@
 //! They are a public contract with a version, apart from the types inside, so
 //! that a change inside cannot break anyone's scripts. Nothing here renders.
 
+pub mod check;
 pub mod diff;
+pub mod gitlab;
 mod log;
 mod node;
 mod parameters;
 mod resources;
+pub mod sarif;
 mod times;
 mod what_if;
 mod why_not;

@@ -5,6 +5,20 @@
 //! stays), and keep whether a schema was written. Every part that somebody can
 //! point at has its [`Span`] in the user's text.
 
+mod action;
+mod alter;
+mod body;
+mod dml;
+mod expression;
+mod index;
+mod object;
+mod piece;
+mod reader;
+mod setting;
+mod table;
+mod text;
+mod tree;
+mod type_name;
 mod types;
 
 pub use types::{
@@ -16,6 +30,10 @@ pub use types::{
 };
 
 use crate::source::{Problem, SourceId};
+use crate::sql::split::Splitter;
+
+/// Statements of one text that are read.
+const MAX_STATEMENTS: usize = 200_000;
 
 /// Reads the statements of a text, in order.
 ///
@@ -23,6 +41,21 @@ use crate::source::{Problem, SourceId};
 /// one problem; the others are read all the same. psql's commands, `COPY`
 /// data and pieces of templates are tolerated.
 pub fn read(source: SourceId, text: &str) -> (Vec<Statement>, Vec<Problem>) {
-    let _ = (source, text);
-    (Vec::new(), Vec::new())
+    let start = if text.starts_with('\u{feff}') { 3 } else { 0 };
+    let mut statements = Vec::new();
+    let mut problems = Vec::new();
+    for piece in Splitter::new(text, start) {
+        if statements.len() >= MAX_STATEMENTS {
+            problems.push(
+                Problem::at(
+                    crate::source::Span::new(source, piece.start..piece.end),
+                    format!("the text holds more than {MAX_STATEMENTS} statements"),
+                )
+                .with_hint("the statements from here on are not read; split the file"),
+            );
+            break;
+        }
+        piece::read(source, text, &piece, &mut statements, &mut problems);
+    }
+    (statements, problems)
 }

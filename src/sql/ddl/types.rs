@@ -919,6 +919,8 @@ pub struct Dml {
     pub strings: Vec<String>,
     /// Columns written, of UPDATE … SET and INSERT.
     pub columns: Vec<String>,
+    /// What other parts of it write: in `WITH x AS (DELETE FROM …)`.
+    pub also_writes: Vec<(DmlKind, Place)>,
 }
 
 /// Transaction control.

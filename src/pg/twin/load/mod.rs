@@ -42,19 +42,37 @@ pub fn load(
     snapshot: &Snapshot,
     progress: Progress<'_>,
 ) -> Result<Loaded, TwinError> {
-    let major = cluster.version_num() / 10_000;
-    let mut loader = Loader {
-        sandbox: cluster.kind() == ClusterKind::Embedded,
-        major,
-        cluster,
-        snapshot,
-        progress,
-        loaded: Loaded::default(),
-        pending: Vec::new(),
-        missing_types: BTreeSet::new(),
-        servers: BTreeSet::new(),
-    };
+    let mut loader = Loader::new(cluster, snapshot, progress);
     loader.run()?;
+    Ok(loader.loaded)
+}
+
+/// Prepares an empty cluster in which a schema is going to be made by other
+/// means than from a snapshot: with the functions that [`load`] makes first,
+/// so that nobody else has made their schema, and with the snapshot's
+/// extensions.
+pub fn begin(
+    cluster: &mut dyn Cluster,
+    snapshot: &Snapshot,
+    progress: Progress<'_>,
+) -> Result<Loaded, TwinError> {
+    let mut loader = Loader::new(cluster, snapshot, progress);
+    loader.prepare()?;
+    loader.make_privileged()?;
+    loader.make_extensions()?;
+    Ok(loader.loaded)
+}
+
+/// Makes a cluster, after [`begin`] and with the snapshot's schema in it, into
+/// its twin: writes the snapshot's statistics and sizes.
+pub fn adopt(
+    cluster: &mut dyn Cluster,
+    snapshot: &Snapshot,
+    progress: Progress<'_>,
+) -> Result<Loaded, TwinError> {
+    let mut loader = Loader::new(cluster, snapshot, progress);
+    loader.prepare()?;
+    loader.write_all()?;
     Ok(loader.loaded)
 }
 
@@ -76,7 +94,21 @@ struct Loader<'a> {
     servers: BTreeSet<String>,
 }
 
-impl Loader<'_> {
+impl<'a> Loader<'a> {
+    fn new(cluster: &'a mut dyn Cluster, snapshot: &'a Snapshot, progress: Progress<'a>) -> Self {
+        Self {
+            sandbox: cluster.kind() == ClusterKind::Embedded,
+            major: cluster.version_num() / 10_000,
+            cluster,
+            snapshot,
+            progress,
+            loaded: Loaded::default(),
+            pending: Vec::new(),
+            missing_types: BTreeSet::new(),
+            servers: BTreeSet::new(),
+        }
+    }
+
     fn run(&mut self) -> Result<(), TwinError> {
         self.at("types and functions", 0);
         self.prepare()?;
@@ -101,6 +133,11 @@ impl Loader<'_> {
         let steps = self.view_steps();
         self.run_steps(steps)?;
         self.finish_steps()?;
+        self.write_all()
+    }
+
+    /// Everything but the schema.
+    fn write_all(&mut self) -> Result<(), TwinError> {
         let names = self.resolve()?;
         self.at("statistics", 4);
         self.write_statistics(&names)?;

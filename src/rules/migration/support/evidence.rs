@@ -53,3 +53,12 @@ pub(crate) fn pages(step: &Step<'_>, relation: &Qualified) -> Option<Evidence> {
         )
     })
 }
+
+/// What another statement says.
+pub(crate) fn of(statement: &crate::sql::ddl::Statement) -> Evidence {
+    Evidence::new(
+        "statement",
+        Value::Text(statement.verb.clone()),
+        Origin::Sql(statement.span),
+    )
+}

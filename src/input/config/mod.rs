@@ -3,7 +3,9 @@
 //! It is read strictly: a key that does nothing would be a trap. What the
 //! options mean is the command line's.
 
-use std::collections::BTreeMap;
+mod check;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use toml::Spanned;
@@ -12,13 +14,18 @@ use toml::de::{DeTable, DeValue};
 use super::InputError;
 use crate::finding::Level;
 
+pub use check::{CheckConfig, PathRules};
+
+/// Level by rule; `None` is off.
+pub type Levels = BTreeMap<String, Option<Level>>;
+
 /// The file's name.
 pub const FILE_NAME: &str = "pgadvise.toml";
 
 /// Keys at the top: options of `explain` by their long names.
 const OPTIONS: &[&str] = &[
     "color", "engine", "fail-on", "format", "min-gain", "pg-bin", "schema", "snapshot", "timeout",
-    "verify", "rules", "suppress",
+    "verify", "rules", "suppress", "check", "paths",
 ];
 /// Keys of a suppression.
 const SUPPRESSION: &[&str] = &["rule", "file", "relation", "reason"];
@@ -49,9 +56,15 @@ pub struct Config {
     /// `verify`.
     pub verify: Option<bool>,
     /// `[rules]`: `None` is off.
-    pub rules: BTreeMap<String, Option<Level>>,
+    pub rules: Levels,
+    /// Rules of `[rules]` that are switched on at their usual level.
+    pub rules_on: BTreeSet<String>,
     /// `[[suppress]]`.
     pub suppressions: Vec<FileSuppression>,
+    /// `[check]`.
+    pub check: CheckConfig,
+    /// `[[paths]]`.
+    pub paths: Vec<PathRules>,
 }
 
 /// One `[[suppress]]`.
@@ -70,16 +83,22 @@ pub struct FileSuppression {
 impl FileSuppression {
     /// Whether it is about that file.
     pub fn concerns_file(&self, name: &str) -> bool {
-        self.file.as_deref().is_none_or(|pattern| {
-            let name = name.strip_prefix("./").unwrap_or(name);
-            matches_glob(pattern, name)
-                || (!pattern.contains('/')
-                    && name
-                        .rsplit('/')
-                        .next()
-                        .is_some_and(|file| matches_glob(pattern, file)))
-        })
+        self.file
+            .as_deref()
+            .is_none_or(|pattern| matches_file(pattern, name))
     }
+}
+
+/// Whether a pattern is for a file: one without `/` is compared with the
+/// file's name alone.
+fn matches_file(pattern: &str, name: &str) -> bool {
+    let name = name.strip_prefix("./").unwrap_or(name);
+    matches_glob(pattern, name)
+        || (!pattern.contains('/')
+            && name
+                .rsplit('/')
+                .next()
+                .is_some_and(|file| matches_glob(pattern, file)))
 }
 
 /// Why a configuration cannot be used.
@@ -141,7 +160,8 @@ impl ConfigError {
                 ..
             } => Some(format!("did you mean {nearest}?")),
             Self::UnknownKey {
-                table: "[rules]", ..
+                table: "[rules]" | "[paths.rules]",
+                ..
             } => Some("pgadvise rules lists them".to_owned()),
             Self::UnknownKey { known, .. } => Some(format!("known keys: {}", known.join(", "))),
             Self::Value { .. } => None,
@@ -222,7 +242,7 @@ impl Reader<'_> {
                 }
                 "min-gain" => config.min_gain = Some(self.percent(value)?),
                 "pg-bin" => config.pg_bin = Some(self.path("pg-bin", value)?),
-                "schema" => config.schema = self.paths(value)?,
+                "schema" => config.schema = self.paths("schema", value)?,
                 "snapshot" => config.snapshot = Some(self.path("snapshot", value)?),
                 "timeout" => {
                     let seconds = self.number("timeout", value, "a number of seconds from 1")?;
@@ -239,7 +259,13 @@ impl Reader<'_> {
                             .ok_or_else(|| self.value("verify", value, "true or false"))?,
                     );
                 }
-                "rules" => config.rules = self.levels(value)?,
+                "rules" => {
+                    let (levels, on) = self.levels(value, "[rules]")?;
+                    config.rules = levels;
+                    config.rules_on = on;
+                }
+                "check" => config.check = self.check(value)?,
+                "paths" => config.paths = self.path_rules(value)?,
                 "suppress" => config.suppressions = self.suppressions(value)?,
                 _ => return Err(self.unknown(key.get_ref(), key.span().start, "", OPTIONS)),
             }
@@ -264,21 +290,28 @@ impl Reader<'_> {
         Ok(self.folder().join(text))
     }
 
+    /// Levels of rules, and those that are only switched on.
     fn levels(
         &self,
         value: &Spanned<DeValue<'_>>,
-    ) -> Result<BTreeMap<String, Option<Level>>, ConfigError> {
+        name: &'static str,
+    ) -> Result<(Levels, BTreeSet<String>), ConfigError> {
         let table = value
             .get_ref()
             .as_table()
             .ok_or_else(|| self.value("rules", value, "a table: [rules]"))?;
         let mut levels = BTreeMap::new();
+        let mut on = BTreeSet::new();
         for (key, value) in table {
-            let rule = self.rule(key.get_ref(), key.span().start, "[rules]")?;
+            let rule = self.rule(key.get_ref(), key.span().start, name)?;
             let level = match self
-                .one_of(&rule, value, &["off", "note", "warning", "critical"])?
+                .one_of(&rule, value, &["off", "on", "note", "warning", "critical"])?
                 .as_str()
             {
+                "on" => {
+                    on.insert(rule);
+                    continue;
+                }
                 "note" => Some(Level::Note),
                 "warning" => Some(Level::Warning),
                 "critical" => Some(Level::Critical),
@@ -286,7 +319,7 @@ impl Reader<'_> {
             };
             levels.insert(rule, level);
         }
-        Ok(levels)
+        Ok((levels, on))
     }
 
     fn suppressions(
@@ -403,13 +436,13 @@ impl Reader<'_> {
             .ok_or_else(|| self.value(key, value, expected))
     }
 
-    /// A path or a list of paths, taken from the folder of the file.
     /// The folder that the file stands in.
     fn folder(&self) -> &Path {
         self.path.parent().unwrap_or_else(|| Path::new(""))
     }
 
-    fn paths(&self, value: &Spanned<DeValue<'_>>) -> Result<Vec<PathBuf>, ConfigError> {
+    /// A path or a list of paths, taken from the folder of the file.
+    fn paths(&self, key: &str, value: &Spanned<DeValue<'_>>) -> Result<Vec<PathBuf>, ConfigError> {
         let expected = "a path or a list of paths in quotes";
         let folder = self.folder();
         match value.get_ref() {
@@ -420,10 +453,10 @@ impl Reader<'_> {
                     path.get_ref()
                         .as_str()
                         .map(|path| folder.join(path))
-                        .ok_or_else(|| self.value("schema", path, expected))
+                        .ok_or_else(|| self.value(key, path, expected))
                 })
                 .collect(),
-            _ => Err(self.value("schema", value, expected)),
+            _ => Err(self.value(key, value, expected)),
         }
     }
 

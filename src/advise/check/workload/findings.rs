@@ -1,0 +1,240 @@
+//! From what becomes of queries to findings about the migrations.
+
+use super::{Outcome, Plans, QueryChange, Workload, WorkloadResult};
+use crate::finding::migration::{MigrationFinding, Remedy};
+use crate::finding::{Evidence, Level, Origin, Value};
+use crate::migration::locks::Known;
+use crate::migration::{At, History};
+use crate::source::Sources;
+
+/// The rule's name of a query that the server refuses after the change.
+pub const QUERY_BREAKS: &str = "query-breaks";
+/// The rule's name of a query whose plan costs more after the change.
+pub const QUERY_GETS_SLOWER: &str = "query-gets-slower";
+
+/// A query that becomes so many times as expensive is critical by itself.
+const CRITICAL_FACTOR: f64 = 10.0;
+/// At least with this cost.
+const CRITICAL_COST: f64 = 10_000.0;
+/// Queries that add this share of the workload's cost are critical too.
+const CRITICAL_SHARE: f64 = 0.1;
+/// How much of a query's text a message shows, in characters.
+const SHOWN: usize = 60;
+
+/// The findings of the two rules, in the order of the causing statements.
+pub fn findings(
+    result: &WorkloadResult,
+    workload: &Workload,
+    history: &History,
+    sources: &Sources,
+) -> Vec<MigrationFinding> {
+    let mut found: Vec<MigrationFinding> = result
+        .queries
+        .iter()
+        .filter_map(|change| finding(result, change, workload, history, sources))
+        .collect();
+    found.sort_by(|a, b| (a.at, a.span, a.rule, &a.object).cmp(&(b.at, b.span, b.rule, &b.object)));
+    found
+}
+
+fn finding(
+    result: &WorkloadResult,
+    change: &QueryChange,
+    workload: &Workload,
+    history: &History,
+    sources: &Sources,
+) -> Option<MigrationFinding> {
+    let query = workload.queries.get(change.query)?;
+    let span = query.statement.span;
+    let place = sources.place(span);
+    let shown = short(&query.statement.text);
+    let mut evidence = vec![Evidence::new(
+        "query",
+        Value::Text(format!("{shown} ({place})")),
+        Origin::Sql(span),
+    )];
+    if let Some(calls) = query.calls {
+        evidence.push(Evidence::new(
+            "calls",
+            Value::Count(calls),
+            Origin::Statistics("the workload".to_owned()),
+        ));
+    }
+    let (rule, level, message, mut why, remedy) = match &change.outcome {
+        Outcome::Broken {
+            message, sqlstate, ..
+        } => {
+            evidence.push(Evidence::new(
+                "SQLSTATE",
+                Value::Text(sqlstate.clone()),
+                Origin::Catalog(result.engine.description.clone()),
+            ));
+            (
+                QUERY_BREAKS,
+                Level::Critical,
+                format!("a query of the workload breaks: {message}"),
+                format!("the server plans {place} before the change, and refuses it after"),
+                Some(remedy_of_broken()),
+            )
+        }
+        Outcome::Slower(plans) => {
+            evidence.extend(costs(plans));
+            let mut why = format!(
+                "the planner's cost of {place} rises from {} to {}",
+                number(plans.cost_before),
+                number(plans.cost_after)
+            );
+            if let Some(what) = &plans.what {
+                why.push_str(&format!(": {what}"));
+            }
+            (
+                QUERY_GETS_SLOWER,
+                level(change, plans),
+                match change.cause.as_ref().and_then(|cause| cause.index.as_ref()) {
+                    Some(index) => format!(
+                        "a query of the workload needs {index} and costs {} without it",
+                        times(plans.factor())
+                    ),
+                    None => format!(
+                        "a query of the workload costs {} after the change",
+                        times(plans.factor())
+                    ),
+                },
+                why,
+                remedy_of_slower(change),
+            )
+        }
+        _ => return None,
+    };
+    let cause = change.cause.as_ref();
+    let (at, stands) = match cause.and_then(|cause| result.statement(cause)) {
+        Some(statement) => (statement.at, statement.span),
+        None => (last_new(history), span),
+    };
+    if let Some(cause) = cause {
+        why.push_str("; ");
+        why.push_str(&cause.what);
+    }
+    Some(MigrationFinding {
+        rule,
+        level,
+        at,
+        span: stands,
+        relation: None,
+        // Two queries that one statement breaks are told apart by this.
+        object: Some(format!("query {:016x}", query.fingerprint)),
+        message,
+        why,
+        evidence,
+        effect: None,
+        known: Known::Traced,
+        assumed: result.assumptions.first().cloned(),
+        remedy,
+    })
+}
+
+/// Where a finding stands whose statement is not known: with the last new one.
+fn last_new(history: &History) -> At {
+    let mut last = At {
+        file: 0,
+        part: 0,
+        statement: 0,
+        inner: 0,
+    };
+    for (file, one) in history
+        .files
+        .iter()
+        .enumerate()
+        .filter(|(_, file)| file.new)
+    {
+        for (part, statements) in one.parts.iter().enumerate() {
+            last = At {
+                file,
+                part,
+                statement: statements.statements.len().saturating_sub(1),
+                inner: 0,
+            };
+        }
+    }
+    last
+}
+
+fn costs(plans: &Plans) -> [Evidence; 2] {
+    let cost = |label: &str, cost: f64| {
+        Evidence::new(
+            label,
+            Value::Cost(cost),
+            Origin::Formula("the planner's total cost"),
+        )
+    };
+    [
+        cost("cost before", plans.cost_before),
+        cost("cost after", plans.cost_after),
+    ]
+}
+
+/// Critical is what makes one query much slower, or the whole workload
+/// noticeably.
+fn level(change: &QueryChange, plans: &Plans) -> Level {
+    let added = change.share * (plans.factor() - 1.0);
+    if (plans.factor() >= CRITICAL_FACTOR && plans.cost_after >= CRITICAL_COST)
+        || added >= CRITICAL_SHARE
+    {
+        Level::Critical
+    } else {
+        Level::Warning
+    }
+}
+
+fn remedy_of_broken() -> Remedy {
+    Remedy::new("release the program that no longer sends the query before this change")
+            .note(
+                "While a release is rolled out, old and new programs run side by side: a change \
+                 that only adds, then the program, then the change that takes away, breaks neither.",
+            )
+}
+
+fn remedy_of_slower(change: &QueryChange) -> Option<Remedy> {
+    let index = change.cause.as_ref()?.index.as_ref()?;
+    Some(Remedy::new(format!(
+        "keep index {index}, or make one that serves the query before it is dropped"
+    )))
+}
+
+/// The beginning of a text, on one line.
+fn short(text: &str) -> String {
+    let mut words = String::new();
+    for word in text.split_whitespace() {
+        if !words.is_empty() {
+            words.push(' ');
+        }
+        words.push_str(word);
+        if words.chars().count() > SHOWN {
+            let cut: String = words.chars().take(SHOWN).collect();
+            return format!("{cut}…");
+        }
+    }
+    words
+}
+
+/// `12,345` of a cost.
+fn number(cost: f64) -> String {
+    let whole = format!("{:.0}", cost.max(0.0));
+    let mut text = String::new();
+    for (at, digit) in whole.chars().enumerate() {
+        if at > 0 && (whole.len() - at) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `12 times as much`.
+fn times(factor: f64) -> String {
+    if factor >= 10.0 {
+        format!("{} times as much", number(factor))
+    } else {
+        format!("{factor:.1} times as much")
+    }
+}

@@ -1,0 +1,298 @@
+//! `pgadvise check`: migrations judged before they are run.
+
+mod files;
+mod settings;
+mod skipped;
+mod write;
+
+use std::path::Path;
+
+use super::Exit;
+use super::args::{CheckArgs, Global};
+use super::env::Environment;
+use super::failure::{Failure, Kind};
+use super::ui::{Ui, Written};
+use crate::advise::check::levels::{self, Override};
+use crate::advise::check::suppress::{self, Configured};
+use crate::advise::check::{
+    CheckInput, Checked, MigrationOutcome, baseline, check, duration, fingerprints,
+    snapshot::sizes as snapshot_sizes,
+};
+use crate::finding::migration::MigrationFinding;
+use crate::input;
+use crate::migration::state::State;
+use crate::report::build as problems;
+use crate::report::check::baseline as baseline_file;
+use crate::report::check::build::Ingredients;
+use crate::report::model::check::BaselineEntry;
+use crate::report::model::{Problem, Severity};
+use crate::rule::migration::Context;
+use crate::rules::migration::ALL;
+use crate::source::Sources;
+use files::Read;
+use settings::Settings;
+
+/// Runs the command.
+pub(super) fn run(
+    args: &CheckArgs,
+    global: &Global,
+    environment: &Environment,
+    ui: &mut Ui,
+) -> Result<Exit, Failure> {
+    let settings = Settings::new(args, global, environment)?;
+    ui.prefer_color(settings.color);
+    if let Some(most) = args.max_bytes {
+        ui.limit(usize::try_from(most).unwrap_or(usize::MAX));
+    }
+    let progress = ui.progress("reading migrations");
+    let Read {
+        sources,
+        history,
+        one_change,
+        mut problems,
+    } = files::read(args, &settings)?;
+    let snapshot = match &settings.snapshot {
+        Some(path) => Some(input::read_snapshot(path)?.snapshot),
+        None => None,
+    };
+    let server = settings.server(snapshot.as_ref().map(version));
+    let catalog = snapshot.as_ref().map(snapshot_sizes);
+    unserved(args, &settings, &mut problems);
+    progress.say("checking migrations");
+
+    let mut state = State::empty();
+    if let Some(catalog) = &catalog {
+        state.take_sizes(catalog);
+    }
+    let context = Context {
+        history: &history,
+        sources: &sources,
+        server: &server,
+        one_change,
+        sized: catalog.is_some(),
+        workload: None,
+    };
+    let mut checked = check(
+        CheckInput {
+            context,
+            rules: ALL,
+            options: &settings.options,
+        },
+        state,
+    );
+    crashed(&checked, &mut problems);
+    let skipped = skipped::skipped(&history, &server, &checked);
+
+    let configured: Vec<Configured<'_>> = settings
+        .config
+        .suppressions
+        .iter()
+        .map(|entry| Configured {
+            rule: &entry.rule,
+            concerns: Box::new(|path| entry.concerns_file(path)),
+            relation: entry.relation.as_deref(),
+            reason: entry.reason.as_deref(),
+        })
+        .collect();
+    let mut remaining = suppress::apply(&mut checked, &history, &sources, &configured);
+    let overrides: Vec<Override<'_>> = settings
+        .config
+        .paths
+        .iter()
+        .map(|entry| Override {
+            concerns: Box::new(|path| entry.concerns_file(path)),
+            rules: &entry.rules,
+        })
+        .collect();
+    levels::apply(&mut remaining.kept, &history, &overrides);
+    if let Some(catalog) = &catalog {
+        duration::add(
+            &mut remaining.kept,
+            &duration::sizes(catalog),
+            &settings.rates,
+        );
+    }
+    problems.extend(other_problems(&history.problems, &remaining.kept, &sources));
+
+    // Silenced findings have fingerprints, too: code scanning follows them.
+    let prints = fingerprints(&remaining.kept, &history, &sources);
+    let quiet: Vec<MigrationFinding> = remaining
+        .silenced
+        .iter()
+        .map(|silenced| silenced.finding.clone())
+        .collect();
+    let quiet_prints = fingerprints(&quiet, &history, &sources);
+    drop(quiet);
+
+    let entries = match settings
+        .baseline
+        .as_deref()
+        .filter(|_| !args.write_baseline)
+    {
+        Some(path) => match read_baseline(path) {
+            Ok(entries) => Some(entries),
+            Err(failure) => {
+                problems.push(failure.problem());
+                None
+            }
+        },
+        None => None,
+    };
+    let known: Vec<&str> = entries
+        .iter()
+        .flatten()
+        .map(|entry| entry.fingerprint.as_str())
+        .collect();
+    let mut all_prints = prints.clone();
+    all_prints.extend(quiet_prints.iter().cloned());
+    let compared = baseline::compare(&all_prints, &known);
+    // Where only some files were judged, the others' entries may be of use.
+    let stale: Vec<BaselineEntry> = entries
+        .iter()
+        .flatten()
+        .zip(&compared.stale)
+        .filter(|(_, stale)| **stale && !one_change)
+        .map(|(entry, _)| entry.clone())
+        .collect();
+    let findings: Vec<_> = remaining
+        .kept
+        .into_iter()
+        .zip(prints)
+        .zip(&compared.known)
+        .map(|((finding, print), known)| (finding, print, *known))
+        .collect();
+    let silenced: Vec<_> = remaining.silenced.into_iter().zip(quiet_prints).collect();
+    let rules: Vec<_> = ALL
+        .iter()
+        .zip(&checked.outcomes)
+        .map(|(rule, (_, outcome))| (rule.meta(), outcome.clone()))
+        .collect();
+    let baseline_name = settings
+        .baseline
+        .as_ref()
+        .map(|path| path.display().to_string());
+    for problem in &problems {
+        ui.problem(problem);
+    }
+    let ingredients = Ingredients {
+        history: &history,
+        sources: &sources,
+        server: &server,
+        findings: &findings,
+        silenced: &silenced,
+        baseline: baseline_name
+            .as_deref()
+            .filter(|_| entries.is_some())
+            .map(|name| (name, stale)),
+        rules: &rules,
+        skipped,
+        problems,
+        fail_on: settings.least(),
+        statements: checked.statements,
+        replayed: checked.replayed,
+    };
+    let report = crate::report::check::build(&ingredients);
+    drop(progress);
+
+    if args.write_baseline
+        && let Some(path) = &settings.baseline
+    {
+        let text = baseline_file::write(&report);
+        Ui::document(text.as_bytes(), Some(path))?;
+        ui.say(&[format!(
+            "{}: {} written",
+            path.display(),
+            crate::report::format::plural(report.totals.findings, "finding", "findings")
+        )]);
+        return Ok(if report.incomplete() {
+            Exit::Failed
+        } else {
+            Exit::Fine
+        });
+    }
+    if write::write(&report, args, &settings, environment, ui)? == Written::ReaderLeft {
+        return Ok(Exit::Fine);
+    }
+    Ok(if report.incomplete() {
+        Exit::Failed
+    } else if report.worst().is_some_and(|worst| report.fails(worst)) {
+        Exit::Found
+    } else {
+        Exit::Fine
+    })
+}
+
+/// What is asked for and cannot be done.
+fn unserved(args: &CheckArgs, settings: &Settings, problems: &mut Vec<Problem>) {
+    tracing::debug!("engine: {:?}", settings.engine);
+    for (asked, option) in [
+        (args.trace, "--trace"),
+        (!settings.workload.is_empty(), "--workload"),
+        (args.fix || args.diff, "--fix"),
+        (args.since.is_some(), "--since"),
+    ] {
+        if asked {
+            problems.push(
+                Failure::new(
+                    Kind::Usage,
+                    format!("{option} cannot be done by this program"),
+                )
+                .problem(),
+            );
+        }
+    }
+}
+
+/// Rules that crashed are bugs, and told as such.
+fn crashed(checked: &Checked, problems: &mut Vec<Problem>) {
+    for (rule, outcome) in &checked.outcomes {
+        if let MigrationOutcome::Crashed { message } = outcome {
+            problems.push(
+                Failure::new(Kind::Internal, format!("the rule {rule} failed: {message}"))
+                    .hint("this is a bug of pgadvise; --disable leaves the rule out")
+                    .problem(),
+            );
+        }
+    }
+}
+
+/// Trouble with files, names and order: what is no finding already.
+fn other_problems(
+    all: &[crate::source::Problem],
+    findings: &[MigrationFinding],
+    sources: &Sources,
+) -> Vec<Problem> {
+    let told: std::collections::HashSet<_> = findings
+        .iter()
+        .filter(|finding| finding.rule == "statement-not-read")
+        .map(|finding| (finding.span.source, finding.span.start))
+        .collect();
+    all.iter()
+        .filter(|problem| {
+            problem
+                .at
+                .is_none_or(|at| !told.contains(&(at.source, at.start)))
+        })
+        .map(|problem| problems::problem(problem, Severity::Warning, sources))
+        .collect()
+}
+
+fn read_baseline(path: &Path) -> Result<Vec<BaselineEntry>, Failure> {
+    let text = input::read(path)?;
+    baseline_file::read(&text).map_err(|error| {
+        Failure::new(Kind::Input, error).hint(format!(
+            "write it anew: pgadvise check … --baseline {} --write-baseline",
+            path.display()
+        ))
+    })
+}
+
+/// The snapshot's server.
+fn version(snapshot: &crate::snapshot::Snapshot) -> (u16, Option<bool>) {
+    let major = u16::try_from(snapshot.origin.version_num / 10_000).unwrap_or(u16::MAX);
+    let utc = snapshot
+        .settings
+        .get("TimeZone")
+        .map(|zone| matches!(zone.as_str(), "UTC" | "Etc/UTC" | "GMT" | "Etc/GMT" | "UCT"));
+    (major, utc)
+}

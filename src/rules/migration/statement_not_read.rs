@@ -1,0 +1,107 @@
+//! A statement that cannot be read.
+
+use std::collections::BTreeMap;
+
+use crate::declare_migration_rule;
+use crate::finding::migration::Remedy;
+use crate::finding::{Evidence, Origin, Value};
+use crate::migration::At;
+use crate::rule::migration::{End, MigrationRule, MigrationSink};
+use crate::source::{Problem, SourceId};
+use crate::sql::ddl::Action;
+
+declare_migration_rule! {
+    /// ## What it does
+    ///
+    /// Finds statements that cannot be read: PostgreSQL would refuse them, too,
+    /// or they are made for another program.
+    ///
+    /// ## Why it matters
+    ///
+    /// The migration fails there, or does something that nobody has checked.
+    /// The other statements of the file are checked all the same.
+    ///
+    /// ## When it is wrong
+    ///
+    /// When the file is a template that is filled in before it is run, or has
+    /// syntax that is newer than this pgadvise.
+    ///
+    /// ## References
+    ///
+    /// - [SQL commands](https://www.postgresql.org/docs/current/sql-commands.html)
+    pub struct StatementNotRead = {
+        id: "statement-not-read",
+        summary: "a statement cannot be read, so that nothing in it was checked",
+        level: Warning,
+        category: Failure,
+        on: true,
+        since: "0.1.0",
+    }
+}
+
+impl MigrationRule for StatementNotRead {
+    fn end(&self, end: &End<'_>, sink: &mut MigrationSink) {
+        let mut said: BTreeMap<SourceId, Vec<(usize, &Problem)>> = BTreeMap::new();
+        for problem in &end.context.history.problems {
+            if let Some(at) = problem.at {
+                said.entry(at.source).or_default().push((at.start, problem));
+            }
+        }
+        for problems in said.values_mut() {
+            problems.sort_by_key(|(start, _)| *start);
+        }
+        for (number, file) in end.context.history.files.iter().enumerate() {
+            if !file.new {
+                continue;
+            }
+            let problems = said.get(&file.source).map_or(&[][..], Vec::as_slice);
+            for (part_number, part) in file.parts.iter().enumerate() {
+                for (index, statement) in part.statements.iter().enumerate() {
+                    if !matches!(statement.action, Action::Unreadable) {
+                        continue;
+                    }
+                    let first =
+                        problems.partition_point(|(start, _)| *start < statement.span.start);
+                    let problem =
+                        problems
+                            .get(first)
+                            .map(|(_, problem)| *problem)
+                            .filter(|problem| {
+                                problem.at.is_some_and(|at| at.start <= statement.span.end)
+                            });
+                    let place = At {
+                        file: number,
+                        part: part_number,
+                        statement: index,
+                        inner: 0,
+                    };
+                    let draft = sink
+                        .report(
+                            problem.map_or_else(
+                                || "the statement cannot be read".to_owned(),
+                                |problem| {
+                                    format!("the statement cannot be read: {}", problem.message)
+                                },
+                            ),
+                            "nothing in it was checked; if PostgreSQL cannot read it either, the \
+                             migration fails here",
+                            Evidence::new(
+                                "statement",
+                                Value::Text(statement.verb.clone()),
+                                Origin::Sql(statement.span),
+                            ),
+                        )
+                        .at(
+                            place,
+                            problem
+                                .and_then(|problem| problem.at)
+                                .unwrap_or(statement.span),
+                        );
+                    if let Some(hint) = problem.and_then(|problem| problem.hint.as_deref()) {
+                        draft.remedy(Remedy::new(hint));
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,463 @@
+//! Code within statements: functions, procedures and `DO`.
+
+use super::reader::{Mapping, Reader};
+use super::text::{self, Decoded};
+use super::tree::{self, Grammar, Node, SyntaxKind};
+use super::{Body, CreateFunction, Statement, action, expression, setting};
+use crate::sql::OffsetMap;
+use crate::sql::scan::{Scanner, Token};
+
+/// `DO` in `DO`, and texts that EXECUTE runs in them.
+const MAX_BODIES: u8 = 4;
+/// Blocks, loops, conditions and parentheses within each other.
+const MAX_NESTING: usize = 200;
+
+/// Whether a child starts a statement, and not a clause or a word.
+fn is_statement(node: Node<'_>) -> bool {
+    !node.is_token() && node.kind() != SyntaxKind::ERROR
+}
+
+/// How deep a body nests, and more than it does where that is cheaper to say.
+fn nesting(text: &str) -> usize {
+    let mut depth = 0_usize;
+    let mut most = 0_usize;
+    for token in Scanner::new(text, 0) {
+        let opens = opens(text, &token);
+        if opens {
+            depth += 1;
+            most = most.max(depth);
+        } else if token.is(text, ")") || token.is(text, "]") || token.is_word(text, "end") {
+            depth = depth.saturating_sub(1);
+        }
+    }
+    most
+}
+
+fn opens(text: &str, token: &Token) -> bool {
+    token.is(text, "(")
+        || token.is(text, "[")
+        || ["begin", "if", "loop", "case", "not"]
+            .iter()
+            .any(|word| token.is_word(text, word))
+}
+
+impl Reader<'_> {
+    /// The statement of a node, with its place.
+    pub(super) fn statement(&self, node: Node<'_>) -> Statement {
+        // The semicolon behind it is no part of it.
+        let end = node
+            .children()
+            .take_while(|child| child.kind() != SyntaxKind::SEMICOLON)
+            .last()
+            .map_or(node.end(), Node::end);
+        Statement {
+            span: self.bytes(node.start(), end),
+            verb: action::verb(node),
+            action: self.action(node),
+            suppressions: Vec::new(),
+            templated: false,
+        }
+    }
+
+    /// `CREATE FUNCTION`, `CREATE PROCEDURE`.
+    pub(super) fn create_function(&self, node: Node<'_>) -> Option<CreateFunction> {
+        let name = node.child_of(&[SyntaxKind::FUNCTION_NAME, SyntaxKind::PROCEDURE_NAME])?;
+        let mut function = CreateFunction {
+            name: text::path(name),
+            or_replace: node.has(SyntaxKind::OR_REPLACE),
+            procedure: node.kind() == SyntaxKind::CREATE_PROCEDURE,
+            volatility: 'v',
+            trigger: node.child(SyntaxKind::RET_TYPE).is_some_and(|returns| {
+                returns
+                    .nodes()
+                    .last()
+                    .is_some_and(|name| name.text().eq_ignore_ascii_case("trigger"))
+            }),
+            security_definer: false,
+            sets_search_path: false,
+            body: Body::default(),
+        };
+        let mut language = String::from("sql");
+        let mut code = None;
+        for option in node
+            .child(SyntaxKind::FUNC_OPTION_LIST)
+            .into_iter()
+            .flat_map(Node::nodes)
+        {
+            match option.kind() {
+                SyntaxKind::IMMUTABLE => function.volatility = 'i',
+                SyntaxKind::STABLE => function.volatility = 's',
+                SyntaxKind::SECURITY_DEFINER_FUNC_OPTION => function.security_definer = true,
+                SyntaxKind::LANGUAGE_FUNC_OPTION => language = language_of(option),
+                SyntaxKind::SET_FUNC_OPTION => {
+                    function.sets_search_path |= option
+                        .child(SyntaxKind::SET_CONFIG_PARAM)
+                        .and_then(setting::assignment)
+                        .is_some_and(|(name, _)| name == "search_path");
+                }
+                SyntaxKind::AS_FUNC_OPTION => {
+                    code = option
+                        .child(SyntaxKind::AS_DEFINITION)
+                        .and_then(|definition| definition.child(SyntaxKind::LITERAL));
+                }
+                _ => {}
+            }
+        }
+        function.body = match (code, node.child(SyntaxKind::ATOMIC_BODY)) {
+            (Some(code), _) => self.body(code, language),
+            (None, Some(atomic)) => Body {
+                language,
+                span: Some(self.span(atomic)),
+                statements: atomic
+                    .nodes()
+                    .filter(|node| is_statement(*node))
+                    .map(|node| self.statement(node))
+                    .collect(),
+                dynamic: Vec::new(),
+                unread: false,
+            },
+            (None, None) => Body {
+                unread: !node.has(SyntaxKind::RETURN_STMT),
+                language,
+                ..Body::default()
+            },
+        };
+        Some(function)
+    }
+
+    /// The code of `DO`.
+    pub(super) fn do_body(&self, node: Node<'_>) -> Body {
+        let language = node
+            .child(SyntaxKind::DO_LANGUAGE)
+            .map_or_else(|| "plpgsql".to_owned(), language_of);
+        match node.child(SyntaxKind::LITERAL) {
+            Some(code) => self.body(code, language),
+            None => Body {
+                language,
+                unread: true,
+                ..Body::default()
+            },
+        }
+    }
+
+    fn body(&self, literal: Node<'_>, language: String) -> Body {
+        let mut body = Body {
+            language,
+            unread: true,
+            ..Body::default()
+        };
+        let grammar = match body.language.as_str() {
+            "plpgsql" => Grammar::Plpgsql,
+            "sql" => Grammar::Sql,
+            _ => {
+                body.span = Some(self.span(literal));
+                return body;
+            }
+        };
+        let Some((code, offsets)) = constant_text(literal) else {
+            return body;
+        };
+        let start = offsets.pieces.first().map_or(0, |piece| piece.1);
+        let end = offsets.pieces.last().map_or(start, |piece| piece.1);
+        body.span = Some(self.bytes(start, end));
+        if self.depth >= MAX_BODIES {
+            return body;
+        }
+        let code = without_templates(code);
+        let nesting = nesting(&code);
+        if nesting > MAX_NESTING {
+            return body;
+        }
+        let inner = Mapping::Within(self.mapping, &offsets);
+        let reader = Reader {
+            mapping: &inner,
+            depth: self.depth + 1,
+            ..*self
+        };
+        let read = || {
+            let mut body = Body::default();
+            let (tree, fault) = tree::parse(&code, grammar);
+            match grammar {
+                Grammar::Plpgsql => reader.plpgsql(tree.root(), &mut body),
+                Grammar::Sql => body.statements.extend(
+                    tree.root()
+                        .nodes()
+                        .filter(|node| is_statement(*node))
+                        .map(|node| reader.statement(node)),
+                ),
+            }
+            body.unread = fault.is_some();
+            body
+        };
+        if let Some(read) = super::piece::on_stack(nesting, read) {
+            body.statements = read.statements;
+            body.dynamic = read.dynamic;
+            body.unread = read.unread;
+        }
+        body
+    }
+
+    /// All statements of a PL/pgSQL body, whichever branch they stand in.
+    fn plpgsql(&self, root: Node<'_>, body: &mut Body) {
+        let mut done = 0_usize;
+        for node in root.descendants() {
+            if node.index() < done || node.is_token() {
+                continue;
+            }
+            match node.kind() {
+                SyntaxKind::PLPGSQL_EXEC_SQL_STMT
+                | SyntaxKind::PLPGSQL_PERFORM_STMT
+                | SyntaxKind::PLPGSQL_RETURN_QUERY_STMT
+                | SyntaxKind::PLPGSQL_OPEN_QUERY
+                | SyntaxKind::PLPGSQL_CALL_STMT
+                | SyntaxKind::PLPGSQL_DO_STMT => {
+                    if let Some(statement) = node.nodes().next() {
+                        body.statements.push(self.statement(statement));
+                    }
+                    done = node.after();
+                }
+                // The loop's own body follows among the descendants.
+                SyntaxKind::PLPGSQL_FOR_QUERY_STMT | SyntaxKind::PLPGSQL_CURSOR_DECL => {
+                    let query = node.nodes().find(|child| {
+                        matches!(
+                            child.kind(),
+                            SyntaxKind::SELECT
+                                | SyntaxKind::COMPOUND_SELECT
+                                | SyntaxKind::PAREN_SELECT
+                                | SyntaxKind::VALUES
+                                | SyntaxKind::TABLE
+                                | SyntaxKind::INSERT
+                                | SyntaxKind::UPDATE
+                                | SyntaxKind::DELETE
+                                | SyntaxKind::MERGE
+                        )
+                    });
+                    if let Some(query) = query {
+                        body.statements.push(self.statement(query));
+                        done = query.after();
+                    }
+                }
+                SyntaxKind::PLPGSQL_DYN_EXECUTE_STMT
+                | SyntaxKind::PLPGSQL_FOR_DYN_STMT
+                | SyntaxKind::PLPGSQL_RETURN_QUERY_EXECUTE_STMT
+                | SyntaxKind::PLPGSQL_OPEN_EXECUTE => {
+                    if let Some(text) = node.child(SyntaxKind::PLPGSQL_EXPR) {
+                        self.execute(text, body);
+                        done = text.after();
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// `EXECUTE text`: its statements where the text is known.
+    fn execute(&self, node: Node<'_>, body: &mut Body) {
+        let value = node
+            .child(SyntaxKind::TARGET_LIST)
+            .and_then(|list| list.child(SyntaxKind::TARGET))
+            .and_then(expression::first)
+            .map(expression::bare);
+        let known = value.and_then(|value| {
+            if value.kind() == SyntaxKind::LITERAL {
+                return constant_text(value);
+            }
+            let text = put_together(value, 0)?;
+            let offsets = OffsetMap {
+                pieces: vec![(0, value.start(), false), (text.len(), value.end(), true)],
+            };
+            Some((text, offsets))
+        });
+        let Some((text, offsets)) = known else {
+            body.dynamic.push(self.span(node));
+            return;
+        };
+        let nesting = nesting(&text);
+        if self.depth >= MAX_BODIES || nesting > MAX_NESTING {
+            body.dynamic.push(self.span(node));
+            return;
+        }
+        let inner = Mapping::Within(self.mapping, &offsets);
+        let reader = Reader {
+            mapping: &inner,
+            depth: self.depth + 1,
+            ..*self
+        };
+        let read = super::piece::on_stack(nesting, || {
+            let (tree, fault) = tree::parse(&text, Grammar::Sql);
+            if fault.is_some() {
+                return None;
+            }
+            let statements: Vec<Statement> = tree
+                .root()
+                .nodes()
+                .filter(|node| is_statement(*node))
+                .map(|node| reader.statement(node))
+                .collect();
+            Some(statements)
+        });
+        match read.flatten() {
+            Some(statements) => body.statements.extend(statements),
+            None => body.dynamic.push(self.span(node)),
+        }
+    }
+}
+
+/// The language named, lower case.
+fn language_of(node: Node<'_>) -> String {
+    node.nodes()
+        .next()
+        .map(|name| text::string(name).unwrap_or_else(|| text::simple(name)))
+        .unwrap_or_default()
+        .to_ascii_lowercase()
+}
+
+/// A string constant's value, with the way back to where it stands.
+fn constant_text(literal: Node<'_>) -> Option<(String, OffsetMap)> {
+    let mut value = String::new();
+    let mut pieces: Vec<(usize, usize, bool)> = Vec::new();
+    let mut end = literal.end();
+    for token in literal
+        .children()
+        .filter(|token| text::is_string(token.kind()))
+    {
+        let Decoded { value: own, runs } = text::decode(token.text())?;
+        let base = value.len();
+        pieces.extend(
+            runs.into_iter()
+                .map(|(at, from)| (base + at, token.start() + from, true)),
+        );
+        value.push_str(&own);
+        end = token.end();
+        if let Some(&(at, from, _)) = pieces.last() {
+            end = from + (value.len() - at);
+        }
+    }
+    if pieces.is_empty() {
+        return None;
+    }
+    pieces.push((value.len(), end, true));
+    Some((value, OffsetMap { pieces }))
+}
+
+/// The text of `'…' || quote_ident('…')` and `format('…', …)` of constants.
+fn put_together(node: Node<'_>, depth: usize) -> Option<String> {
+    if depth > 50 {
+        return None;
+    }
+    let node = expression::bare(node);
+    match node.kind() {
+        SyntaxKind::LITERAL => text::string(node),
+        SyntaxKind::CAST_EXPR => put_together(expression::first(node)?, depth + 1),
+        SyntaxKind::BIN_EXPR => {
+            let is_concatenation = node
+                .nodes()
+                .any(|child| child.kind() == SyntaxKind::CUSTOM_OP && child.text() == "||");
+            if !is_concatenation {
+                return None;
+            }
+            let mut sides = node
+                .nodes()
+                .filter(|child| expression::is_expression(child.kind()));
+            let mut text = put_together(sides.next()?, depth + 1)?;
+            text.push_str(&put_together(sides.next()?, depth + 1)?);
+            Some(text)
+        }
+        SyntaxKind::CALL_EXPR => {
+            let name = expression::dotted(node.nodes().next()?)?;
+            let arguments: Vec<String> = node
+                .child(SyntaxKind::ARG_LIST)?
+                .nodes()
+                .map(|argument| put_together(expression::first(argument)?, depth + 1))
+                .collect::<Option<_>>()?;
+            match (name.name.as_str(), arguments.as_slice()) {
+                ("format", [pattern, values @ ..]) => format(pattern, values),
+                ("quote_ident", [name]) => Some(crate::catalog::ident::quote(name)),
+                ("quote_literal", [value]) => Some(quote_literal(value)),
+                ("concat", parts) => Some(parts.concat()),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+fn quote_literal(value: &str) -> String {
+    format!("'{}'", value.replace('\'', "''"))
+}
+
+/// PostgreSQL's `format` with `%I`, `%L`, `%s` and `%n$I`; nothing for widths.
+fn format(pattern: &str, values: &[String]) -> Option<String> {
+    let mut result = String::with_capacity(pattern.len());
+    let mut next = 0_usize;
+    let mut chars = pattern.chars().peekable();
+    while let Some(c) = chars.next() {
+        if c != '%' {
+            result.push(c);
+            continue;
+        }
+        let mut number = 0_usize;
+        while let Some(digit) = chars.peek().and_then(|c| c.to_digit(10)) {
+            chars.next();
+            number = number.saturating_mul(10).saturating_add(digit as usize);
+        }
+        if number > 0 {
+            if chars.next() != Some('$') {
+                return None;
+            }
+            next = number - 1;
+        }
+        let kind = chars.next()?;
+        if kind == '%' {
+            result.push('%');
+            continue;
+        }
+        let value = values.get(next)?;
+        next += 1;
+        match kind {
+            'I' => result.push_str(&crate::catalog::ident::quote(value)),
+            'L' => result.push_str(&quote_literal(value)),
+            's' => result.push_str(value),
+            _ => return None,
+        }
+    }
+    Some(result)
+}
+
+/// `${x}` and `{{ x }}` in a body as names of the same length, so that every
+/// byte stays where it is.
+fn without_templates(code: String) -> String {
+    if !code.contains("${") && !code.contains("{{") {
+        return code;
+    }
+    let mut result = String::with_capacity(code.len());
+    let mut rest = code.as_str();
+    while let Some(at) = [rest.find("${"), rest.find("{{")]
+        .into_iter()
+        .flatten()
+        .min()
+    {
+        let (before, piece) = rest.split_at(at);
+        let close = if piece.starts_with('$') { "}" } else { "}}" };
+        let Some(end) = piece
+            .find(close)
+            .map(|end| end + close.len())
+            // A piece with a quote in it may be two constants.
+            .filter(|end| {
+                piece
+                    .get(..*end)
+                    .is_some_and(|tag| !tag.contains(['\n', '\'']))
+            })
+        else {
+            result.push_str(before);
+            result.push_str(piece.get(..2).unwrap_or(""));
+            rest = piece.get(2..).unwrap_or("");
+            continue;
+        };
+        result.push_str(before);
+        result.extend(std::iter::repeat_n('_', end));
+        rest = piece.get(end..).unwrap_or("");
+    }
+    result.push_str(rest);
+    result
+}
