@@ -5,7 +5,6 @@ pub(crate) mod altered;
 pub(crate) mod around;
 pub(crate) mod directives;
 pub(crate) mod evidence;
-pub(crate) mod evidence;
 pub(crate) mod keys;
 pub(crate) mod lock;
 pub(crate) mod names;
