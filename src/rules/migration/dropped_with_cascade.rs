@@ -140,8 +140,9 @@ fn dropped(step: &Step<'_>, drop: &Drop, place: &Place, sink: &mut MigrationSink
                 .map(|(from, key)| format!("the foreign key {} of {}", key.name, from.name))
                 .collect();
             goes.extend(
-                readers(step, &known.name)
-                    .into_iter()
+                known
+                    .read_by
+                    .iter()
                     .filter(|view| !gone_too(view))
                     .map(|view| format!("the view {view}")),
             );
@@ -225,15 +226,6 @@ fn keys_to(step: &Step<'_>, table: &Table) -> Vec<(Vec<String>, String)> {
             }
             _ => None,
         })
-        .collect()
-}
-
-fn readers(step: &Step<'_>, relation: &Qualified) -> Vec<Qualified> {
-    step.before
-        .tables()
-        .into_iter()
-        .filter(|view| view.reads.contains(relation))
-        .map(|view| view.name.clone())
         .collect()
 }
 

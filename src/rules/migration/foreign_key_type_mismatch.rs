@@ -52,6 +52,9 @@ impl MigrationRule for ForeignKeyTypeMismatch {
         let changed = changed(end);
         for table in end.after.tables() {
             for (constraint, to, referenced) in keys::foreign_keys(table) {
+                if constraint.inherited > 0 {
+                    continue;
+                }
                 let Some(parent) = end.after.known(to) else {
                     continue;
                 };

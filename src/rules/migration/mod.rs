@@ -18,6 +18,8 @@ pub mod foreign_key_without_index;
 pub mod function_without_search_path;
 pub mod index_dropped_that_is_needed;
 pub mod index_on_only_parent_stays_invalid;
+pub mod lock_order_can_deadlock;
+pub mod lock_queue_behind_long_reader;
 pub mod new_column_filtered_without_index;
 pub mod not_null_dropped;
 pub mod object_dropped;
@@ -27,7 +29,9 @@ pub mod primary_key_dropped;
 pub mod privileges_changed;
 pub mod redundant_index;
 pub mod replica_identity_lost;
+pub mod rollback_loses_data;
 pub mod row_security_changed;
+pub mod statement_fails;
 pub mod statement_not_read;
 pub(crate) mod support;
 pub mod suppression_misspelt;
@@ -57,6 +61,8 @@ pub static ALL: &[&dyn MigrationRule] = &[
     &function_without_search_path::FunctionWithoutSearchPath,
     &index_dropped_that_is_needed::IndexDroppedThatIsNeeded,
     &index_on_only_parent_stays_invalid::IndexOnOnlyParentStaysInvalid,
+    &lock_order_can_deadlock::LockOrderCanDeadlock,
+    &lock_queue_behind_long_reader::LockQueueBehindLongReader,
     &new_column_filtered_without_index::NewColumnFilteredWithoutIndex,
     &not_null_dropped::NotNullDropped,
     &object_dropped::ObjectDropped,
@@ -66,7 +72,9 @@ pub static ALL: &[&dyn MigrationRule] = &[
     &privileges_changed::PrivilegesChanged,
     &redundant_index::RedundantIndex,
     &replica_identity_lost::ReplicaIdentityLost,
+    &rollback_loses_data::RollbackLosesData,
     &row_security_changed::RowSecurityChanged,
+    &statement_fails::StatementFails,
     &statement_not_read::StatementNotRead,
     &suppression_misspelt::SuppressionMisspelt,
     &suppression_unused::SuppressionUnused,
