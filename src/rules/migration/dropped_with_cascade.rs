@@ -131,6 +131,10 @@ fn dropped(step: &Step<'_>, drop: &Drop, place: &Place, sink: &mut MigrationSink
                         .iter()
                         .any(|place| around::is(step, &place.name, other))
                     || !step.is_in_use(other)
+                    || around::behind(step).any(|statement| {
+                        around::drops(step, statement, other)
+                            || around::makes(step, statement, other)
+                    })
             };
             let mut goes: Vec<String> = step
                 .before
