@@ -390,7 +390,11 @@ fn every_claim_has_a_name_of_its_own() {
 /// What `effects` says of a case's statement, after its setup was replayed.
 fn said(case: &Case, major: u16) -> Result<Measured, String> {
     let mut sources = pgadvise::source::Sources::default();
-    let text = format!("{};\n{}", case.setup.trim_end_matches([' ', ';']), case.statement);
+    let text = format!(
+        "{};\n{}",
+        case.setup.trim_end_matches([' ', ';']),
+        case.statement
+    );
     let source = sources.add(pgadvise::source::Text::new("case.sql", text.clone()));
     let (statements, problems) = pgadvise::sql::ddl::read(source, &text);
     if !problems.is_empty() {
