@@ -229,7 +229,6 @@ fn unserved(args: &CheckArgs, settings: &Settings, problems: &mut Vec<Problem>) 
         (args.trace, "--trace"),
         (!settings.workload.is_empty(), "--workload"),
         (args.fix || args.diff, "--fix"),
-        (args.since.is_some(), "--since"),
     ] {
         if asked {
             problems.push(
