@@ -17,6 +17,7 @@ mod indexes;
 mod layers;
 mod live;
 mod logs;
+mod migration_locks;
 mod migration_rules;
 mod pages;
 mod parameters;

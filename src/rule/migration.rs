@@ -11,7 +11,7 @@ use crate::migration::state::{Qualified, State};
 use crate::migration::{At, File, History, Part, Server, Sureness};
 use crate::source::{Sources, Span};
 use crate::sql::Statement as Query;
-use crate::sql::ddl::Statement;
+use crate::sql::ddl::{Name, Statement};
 
 /// What sort of trouble a rule is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -186,7 +186,12 @@ impl<'a> Step<'a> {
     /// be in use: only then do locks and work on it matter. A relation that
     /// the history does not know is taken to be one.
     pub fn is_in_use(&self, relation: &Qualified) -> bool {
-        match self.before.known(relation) {
+        let owner = || {
+            // An index is in use where its table is.
+            let name = Name::qualified(relation.schema.clone(), relation.name.clone());
+            self.before.index(&name).map(|(table, _)| table)
+        };
+        match self.before.known(relation).or_else(owner) {
             None => true,
             Some(table) => {
                 !table.is_known_empty()

@@ -38,6 +38,8 @@ struct Walk<'a> {
 /// Down parts are looked at with the state after their file's up parts, and
 /// change nothing.
 pub fn check(input: CheckInput<'_>, state: State) -> Checked {
+    let mut state = state;
+    state.set_major(input.context.server.major);
     let mut walk = Walk {
         input,
         rules: input
@@ -156,6 +158,9 @@ impl<'a> Walk<'a> {
     }
 
     fn part(&mut self, number: usize, file: &'a File, at: usize, part: &'a Part) {
+        if part.direction == Direction::Down && !file.new {
+            return;
+        }
         if part.wrapping != Wrapping::PerRun {
             self.transaction.open = false;
             self.transaction.earlier.clear();
@@ -175,9 +180,17 @@ impl<'a> Walk<'a> {
         self.transaction.lock_timeout = None;
         self.transaction.statement_timeout = None;
         let down = part.direction == Direction::Down;
+        self.state.new_session();
+        self.state
+            .expect_rollback(part.statements.iter().any(|statement| {
+                matches!(
+                    statement.action,
+                    Action::Transaction(Transaction::Rollback | Transaction::RollbackToSavepoint)
+                )
+            }));
         // A down part is judged against the schema that its up part left, and
-        // changes only a copy of it.
-        let kept = (down && file.new).then(|| self.state.clone());
+        // what it changes is taken back.
+        let mark = down.then(|| self.state.mark());
         for (index, statement) in part.statements.iter().enumerate() {
             let place = At {
                 file: number,
@@ -185,13 +198,10 @@ impl<'a> Walk<'a> {
                 statement: index,
                 inner: 0,
             };
-            if down && !file.new {
-                break;
-            }
             self.statement(file, part, place, statement, None);
         }
-        if let Some(state) = kept {
-            self.state = state;
+        if let Some(mark) = mark {
+            self.state.back_to(mark);
         }
         if part.wrapping != Wrapping::PerRun {
             self.transaction.open = false;

@@ -187,6 +187,7 @@ pub(super) fn run(
         rules: &rules,
         skipped,
         problems,
+        fail_on: settings.least(),
         statements: checked.statements,
         replayed: checked.replayed,
     };
@@ -203,7 +204,7 @@ pub(super) fn run(
             path.display(),
             crate::report::format::plural(report.totals.findings, "finding", "findings")
         )]);
-        return Ok(if failed(&report.problems) {
+        return Ok(if report.incomplete() {
             Exit::Failed
         } else {
             Exit::Fine
@@ -212,9 +213,9 @@ pub(super) fn run(
     if write::write(&report, args, &settings, environment, ui)? == Written::ReaderLeft {
         return Ok(Exit::Fine);
     }
-    Ok(if failed(&report.problems) {
+    Ok(if report.incomplete() {
         Exit::Failed
-    } else if settings.fails(report.worst()) {
+    } else if report.worst().is_some_and(|worst| report.fails(worst)) {
         Exit::Found
     } else {
         Exit::Fine
@@ -228,7 +229,6 @@ fn unserved(args: &CheckArgs, settings: &Settings, problems: &mut Vec<Problem>) 
         (args.trace, "--trace"),
         (!settings.workload.is_empty(), "--workload"),
         (args.fix || args.diff, "--fix"),
-        (args.since.is_some(), "--since"),
     ] {
         if asked {
             problems.push(
@@ -240,13 +240,6 @@ fn unserved(args: &CheckArgs, settings: &Settings, problems: &mut Vec<Problem>) 
             );
         }
     }
-}
-
-/// Whether some of the work could not be done.
-fn failed(problems: &[Problem]) -> bool {
-    problems
-        .iter()
-        .any(|problem| problem.severity == Severity::Error)
 }
 
 /// Rules that crashed are bugs, and told as such.

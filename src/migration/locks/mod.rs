@@ -4,9 +4,20 @@
 //! and tests run all of them on servers of every version. [`effects`] says
 //! which of them a statement of a migration is.
 
-use crate::migration::Server;
-use crate::migration::state::{Qualified, State};
-use crate::sql::ddl::Statement;
+mod cases;
+mod effects;
+mod proof;
+mod transaction;
+mod types;
+mod volatile;
+
+pub use cases::{CASES, Case, Family, NEWEST, OLDEST};
+pub use effects::effects;
+pub use transaction::refuses_transaction;
+pub use types::{TypeChange, type_change};
+pub use volatile::volatile_function;
+
+use crate::migration::state::Qualified;
 
 /// Lock modes of tables, from the weakest to the strongest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -133,42 +144,4 @@ pub struct Effect {
     pub why: Option<String>,
     /// Number of the command of an ALTER TABLE that causes it, where one does.
     pub command: Option<usize>,
-}
-
-/// One claim, with what proves it.
-#[derive(Debug, Clone, Copy)]
-pub struct Case {
-    /// Its name.
-    pub id: &'static str,
-    /// The statement in words, for the table in the documentation.
-    pub title: &'static str,
-    /// What must be there first.
-    pub setup: &'static str,
-    /// The statement, on that.
-    pub statement: &'static str,
-    /// `(relation, lock)` that it takes, other than ACCESS SHARE on what it
-    /// only reads.
-    pub locks: &'static [(&'static str, LockMode)],
-    /// `(relation, work)` that it does.
-    pub work: &'static [(&'static str, Work)],
-    /// First and last version that this holds for.
-    pub versions: (u16, u16),
-    /// It cannot run inside a transaction.
-    pub no_transaction: bool,
-}
-
-/// Every claim.
-pub static CASES: &[Case] = &[];
-
-/// What a statement does to relations that exist before it, sorted by
-/// relation; several commands of one ALTER TABLE give several.
-pub fn effects(statement: &Statement, before: &State, server: &Server) -> Vec<Effect> {
-    let _ = (statement, before, server);
-    Vec::new()
-}
-
-/// Why a statement cannot run inside a transaction block; `None` when it can.
-pub fn refuses_transaction(statement: &Statement, server: &Server) -> Option<&'static str> {
-    let _ = (statement, server);
-    None
 }

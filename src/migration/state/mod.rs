@@ -1,151 +1,173 @@
 //! The schema before each statement: history replayed, statement by statement.
 //!
 //! The state is changed in place, so that a long history costs linear time;
-//! [`State::catalog`] gives it as a [`Catalog`].
+//! [`State::catalog`] gives it as a [`Catalog`](crate::catalog::Catalog).
+//! A statement that the server would refuse (a table that is there already, a
+//! column that is not) changes nothing, as on the server.
 
+mod alter;
+mod apply;
+mod catalogue;
+mod constrain;
+mod create;
+mod index;
+mod inherit;
+mod map;
+mod names;
+mod queries;
+mod remove;
+mod rename;
+mod session;
 mod table;
+mod types;
 
+pub use session::Mark;
 pub use table::{
     ColumnState, Constrains, ConstraintState, DomainState, EnumState, IndexState, Owner, Qualified,
-    Table, TriggerState,
+    SequenceState, Table, TriggerState,
 };
 
-use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
-use super::At;
-use crate::catalog::Catalog;
-use crate::sql::ddl::{Name, Statement};
+use super::{At, Server};
+use crate::sql::ddl::Name;
+use map::Map;
+use session::{Changed, Point, Session, TEMPORARY};
 
 /// What is known of the schema at one point of a history.
+///
+/// A copy costs little: tables are shared until they change. To look ahead
+/// and come back, [`State::mark`] and [`State::back_to`] cost less still.
 #[derive(Debug, Clone, Default)]
 pub struct State {
-    pub(super) tables: HashMap<Qualified, Table>,
+    tables: Map<Arc<Table>>,
     /// Index → its table.
-    pub(super) indexes: HashMap<Qualified, Qualified>,
-    pub(super) enums: HashMap<Qualified, EnumState>,
-    pub(super) domains: HashMap<Qualified, DomainState>,
-    /// User-defined functions: volatility of the most volatile overload.
-    pub(super) functions: HashMap<String, char>,
-    pub(super) search_path: Vec<String>,
-    /// Settings made by `SET` for the session, lower case.
-    pub(super) settings: BTreeMap<String, String>,
+    indexes: Map<Qualified>,
+    sequences: Map<SequenceState>,
+    enums: Map<Arc<EnumState>>,
+    domains: Map<Arc<DomainState>>,
+    /// Types that are neither enum nor domain.
+    types: Map<Option<At>>,
+    /// How many constraints of a schema have that name.
+    constraint_names: Map<u32>,
+    /// User-defined functions, without schema: volatility of the most volatile
+    /// overload.
+    functions: Map<char>,
+    /// Schemas, as names without a schema.
+    schemas: Map<Option<At>>,
+    session: Session,
+    /// The settings that a new session has.
+    base: Session,
+    temporary: Vec<Qualified>,
+    /// Sizes of relations whose time has not come yet.
+    sizes: Option<Arc<catalogue::Sizes>>,
+    points: Vec<Point>,
+    changed_settings: Option<Changed>,
+    in_transaction: bool,
+    rollback_expected: bool,
     /// The history did not begin at the beginning: a relation that is not
     /// known may exist all the same.
-    pub(super) partial: bool,
+    partial: bool,
+    major: u16,
 }
 
 impl State {
     /// An empty schema: a history is replayed from its beginning.
     pub fn empty() -> Self {
-        Self {
+        let session = Session {
             search_path: vec!["public".to_owned()],
+            ..Session::default()
+        };
+        Self {
+            base: session.clone(),
+            session,
+            rollback_expected: true,
+            major: Server::ASSUMED,
             ..Self::default()
         }
     }
 
-    /// The schema of a catalogue (of a snapshot or a server), with sizes.
-    pub fn of_catalog(catalog: &Catalog) -> Self {
-        let _ = catalog;
-        Self::empty()
-    }
-
-    /// The state as a catalogue.
-    pub fn catalog(&self) -> Catalog {
-        Catalog::default()
-    }
-
-    /// Moves the state forward by one statement. Statements of a DO block's
-    /// body are applied, too; those of a function's body are not.
-    pub fn apply(&mut self, statement: &Statement, at: At) {
-        let _ = (statement, at);
-    }
-
-    /// Takes sizes (pages, rows) of relations from a catalogue, by name.
-    pub fn take_sizes(&mut self, catalog: &Catalog) {
-        let _ = catalog;
+    /// Says which major version the history is replayed for: NOT NULL is a
+    /// constraint with a name since 18.
+    pub fn set_major(&mut self, major: u16) {
+        self.major = major;
     }
 
     /// The relation (table, view, materialised view, foreign table) of that
     /// name, along the search path where no schema is written.
     pub fn table(&self, name: &Name) -> Option<&Table> {
-        self.resolve(name)
-            .and_then(|qualified| self.tables.get(&qualified))
+        let own = names::cut(&name.name, names::LONGEST);
+        match &name.schema {
+            Some(schema) => self.tables.find(schema, own),
+            None => self.path().find_map(|schema| self.tables.find(schema, own)),
+        }
+        .map(AsRef::as_ref)
     }
 
     /// The relation of exactly that name.
     pub fn known(&self, name: &Qualified) -> Option<&Table> {
-        self.tables.get(name)
+        self.tables.get(name).map(AsRef::as_ref)
     }
 
     /// The qualified name of a relation that is known.
     pub fn resolve(&self, name: &Name) -> Option<Qualified> {
-        match &name.schema {
-            Some(schema) => {
-                let qualified = Qualified::new(schema, &name.name);
-                self.tables.contains_key(&qualified).then_some(qualified)
-            }
-            None => self
-                .search_path
-                .iter()
-                .map(|schema| Qualified::new(schema, &name.name))
-                .find(|qualified| self.tables.contains_key(qualified)),
-        }
+        self.table(name).map(|table| table.name.clone())
     }
 
     /// The qualified name under which a relation is, or would be created.
     pub fn qualify(&self, name: &Name) -> Qualified {
-        self.resolve(name).unwrap_or_else(|| {
-            let schema = name
-                .schema
-                .as_deref()
-                .or_else(|| self.search_path.first().map(String::as_str))
-                .unwrap_or("public");
-            Qualified::new(schema, &name.name)
-        })
+        self.resolve(name)
+            .unwrap_or_else(|| self.new_name(name, false))
     }
 
     /// The table and the index of that index's name.
     pub fn index(&self, name: &Name) -> Option<(&Table, &IndexState)> {
+        let own = names::cut(&name.name, names::LONGEST);
         let find = |schema: &str| {
-            let qualified = Qualified::new(schema, &name.name);
-            let table = self.tables.get(self.indexes.get(&qualified)?)?;
-            let index = table.indexes.iter().find(|index| index.name == name.name)?;
-            Some((table, index))
+            let table = self.tables.get(self.indexes.find(schema, own)?)?;
+            let index = table.indexes.iter().find(|index| index.name == own)?;
+            Some((table.as_ref(), index))
         };
         match &name.schema {
             Some(schema) => find(schema),
-            None => self.search_path.iter().find_map(|schema| find(schema)),
+            None => self.path().find_map(find),
         }
     }
 
     /// The enum type of that name.
     pub fn enumeration(&self, name: &Name) -> Option<&EnumState> {
-        self.find_type(&self.enums, name)
+        self.find_type(&self.enums, name).map(AsRef::as_ref)
     }
 
     /// The domain of that name.
     pub fn domain(&self, name: &Name) -> Option<&DomainState> {
-        self.find_type(&self.domains, name)
+        self.find_type(&self.domains, name).map(AsRef::as_ref)
     }
 
-    fn find_type<'a, T>(&self, map: &'a HashMap<Qualified, T>, name: &Name) -> Option<&'a T> {
+    fn find_type<'a, T: Clone>(&self, map: &'a Map<T>, name: &Name) -> Option<&'a T> {
+        let own = names::cut(&name.name, names::LONGEST);
         match &name.schema {
-            Some(schema) => map.get(&Qualified::new(schema, &name.name)),
-            None => self
-                .search_path
-                .iter()
-                .find_map(|schema| map.get(&Qualified::new(schema, &name.name))),
+            Some(schema) => map.find(schema, own),
+            None => self.path().find_map(|schema| map.find(schema, own)),
         }
+    }
+
+    /// The schemas in which a name without one is looked for.
+    fn path(&self) -> impl Iterator<Item = &str> {
+        (!self.temporary.is_empty())
+            .then_some(TEMPORARY)
+            .into_iter()
+            .chain(self.session.search_path.iter().map(String::as_str))
     }
 
     /// Volatility of a user-defined function (`i`, `s`, `v`).
     pub fn volatility(&self, name: &str) -> Option<char> {
-        self.functions.get(name).copied()
+        self.functions.find("", name).copied()
     }
 
     /// A setting made by the session: `lock_timeout`.
     pub fn setting(&self, name: &str) -> Option<&str> {
-        self.settings.get(name).map(String::as_str)
+        self.session.settings.get(name).map(String::as_str)
     }
 
     /// A relation that is not known may exist all the same.
@@ -153,30 +175,20 @@ impl State {
         self.partial
     }
 
+    /// The major version that the history is replayed for.
+    pub fn major(&self) -> u16 {
+        self.major
+    }
+
     /// All relations, sorted by schema and name.
     pub fn tables(&self) -> Vec<&Table> {
-        let mut all: Vec<&Table> = self.tables.values().collect();
+        let mut all: Vec<&Table> = self.tables.values().map(AsRef::as_ref).collect();
         all.sort_by(|a, b| a.name.cmp(&b.name));
         all
     }
 
-    /// Foreign keys of all tables that reference that table, as (referencing
-    /// table, constraint), sorted.
-    pub fn referencing(&self, table: &Qualified) -> Vec<(&Table, &ConstraintState)> {
-        let mut found: Vec<(&Table, &ConstraintState)> = self
-            .tables
-            .get(table)
-            .into_iter()
-            .flat_map(|table| &table.referenced_by)
-            .filter_map(|name| self.tables.get(name))
-            .flat_map(|from| {
-                from.constraints
-                    .iter()
-                    .filter(|constraint| constraint.references(table))
-                    .map(move |constraint| (from, constraint))
-            })
-            .collect();
-        found.sort_by(|a, b| (&a.0.name, &a.1.name).cmp(&(&b.0.name, &b.1.name)));
-        found
+    /// Changes a table; nothing where it is not known.
+    fn edit(&mut self, table: &Qualified) -> Option<&mut Table> {
+        self.tables.edit(table).map(Arc::make_mut)
     }
 }

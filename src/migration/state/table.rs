@@ -58,6 +58,9 @@ pub struct Table {
     pub created: Option<At>,
     /// Columns in order.
     pub columns: Vec<ColumnState>,
+    /// The columns are those that the table has; not so for views, and for
+    /// tables made from a query.
+    pub columns_known: bool,
     /// Constraints in order of definition; column constraints among them.
     pub constraints: Vec<ConstraintState>,
     /// Indexes in order of definition; those of constraints among them.
@@ -76,6 +79,8 @@ pub struct Table {
     pub referenced_by: Vec<Qualified>,
     /// Relations that a view reads.
     pub reads: Vec<Qualified>,
+    /// Views and materialised views that read it.
+    pub read_by: Vec<Qualified>,
     /// Row-level security is enabled.
     pub row_security: bool,
     /// Size of the main fork in blocks, from a snapshot or server.
@@ -89,6 +94,37 @@ pub struct Table {
 }
 
 impl Table {
+    /// An empty relation of that name and kind.
+    pub(super) fn new(name: Qualified, kind: RelationKind, created: Option<At>) -> Self {
+        Self {
+            name,
+            kind,
+            persistence: Persistence::Permanent,
+            created,
+            columns: Vec::new(),
+            columns_known: true,
+            constraints: Vec::new(),
+            indexes: Vec::new(),
+            triggers: Vec::new(),
+            parents: Vec::new(),
+            partition_bound: None,
+            partition_by: None,
+            children: Vec::new(),
+            referenced_by: Vec::new(),
+            reads: Vec::new(),
+            read_by: Vec::new(),
+            row_security: false,
+            pages: None,
+            rows: None,
+            filled: None,
+        }
+    }
+
+    /// The column of that name, to change it.
+    pub(super) fn column_mut(&mut self, name: &str) -> Option<&mut ColumnState> {
+        self.columns.iter_mut().find(|column| column.name == name)
+    }
+
     /// The column of that name.
     pub fn column(&self, name: &str) -> Option<&ColumnState> {
         self.columns.iter().find(|column| column.name == name)
@@ -128,7 +164,8 @@ impl Table {
 pub struct ColumnState {
     /// Name.
     pub name: String,
-    /// Type; `None` where it follows from what was not seen (a query).
+    /// Type; `None` where it follows from what was not seen (a query). The
+    /// schema of a type that the history made is filled in.
     pub type_name: Option<TypeName>,
     /// `COLLATE`, where written.
     pub collation: Option<String>,
@@ -142,12 +179,30 @@ pub struct ColumnState {
     pub generated_virtual: bool,
     /// Identity.
     pub identity: bool,
+    /// Defined by the table itself; always false for the columns of a
+    /// partition.
+    pub local: bool,
+    /// How many parents have it.
+    pub inherited: u32,
     /// The statement that added it; `None` when it was there before.
     pub added: Option<At>,
 }
 
+impl ColumnState {
+    /// Its type, or the type of its elements, is that one made by the history.
+    pub fn is_of_type(&self, name: &Qualified) -> bool {
+        self.type_name.as_ref().is_some_and(|of| {
+            of.base.name == name.name && of.base.schema.as_ref() == Some(&name.schema)
+        })
+    }
+}
+
 /// A constraint.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an attribute of the constraint of its own"
+)]
 pub struct ConstraintState {
     /// Its name; as PostgreSQL would make it where none was written.
     pub name: String,
@@ -159,6 +214,13 @@ pub struct ConstraintState {
     pub validated: bool,
     /// Deferrable.
     pub deferrable: bool,
+    /// `NO INHERIT`: the table's children do not have it.
+    pub no_inherit: bool,
+    /// Defined by the table itself; false where it only comes from a parent.
+    pub local: bool,
+    /// How many parents have it: a partition's copy of a foreign key, a
+    /// child's copy of a CHECK.
+    pub inherited: u32,
     /// The statement that added it; `None` when it was there before.
     pub added: Option<At>,
 }
@@ -238,6 +300,15 @@ impl IndexState {
     }
 }
 
+/// A sequence.
+#[derive(Debug, Clone)]
+pub struct SequenceState {
+    /// The column that owns it: with it, it is dropped.
+    pub owned_by: Option<(Qualified, String)>,
+    /// The statement that created it.
+    pub created: Option<At>,
+}
+
 /// A trigger.
 #[derive(Debug, Clone)]
 pub struct TriggerState {
@@ -270,6 +341,8 @@ pub struct DomainState {
     pub not_null: bool,
     /// It has CHECK constraints.
     pub checks: bool,
+    /// Names of its CHECK constraints, in order.
+    pub constraints: Vec<String>,
     /// It has a default.
     pub default: bool,
     /// The statement that created it.

@@ -6,10 +6,12 @@
 
 pub mod check;
 pub mod diff;
+pub mod gitlab;
 mod log;
 mod node;
 mod parameters;
 mod resources;
+pub mod sarif;
 mod times;
 mod what_if;
 mod why_not;

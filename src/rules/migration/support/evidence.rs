@@ -11,3 +11,12 @@ pub(crate) fn statement(step: &Step<'_>) -> Evidence {
         Origin::Sql(step.statement.span),
     )
 }
+
+/// What another statement says.
+pub(crate) fn of(statement: &crate::sql::ddl::Statement) -> Evidence {
+    Evidence::new(
+        "statement",
+        Value::Text(statement.verb.clone()),
+        Origin::Sql(statement.span),
+    )
+}

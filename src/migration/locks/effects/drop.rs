@@ -1,0 +1,184 @@
+//! DROP.
+
+use std::collections::BTreeSet;
+
+use super::sink::Sink;
+use crate::catalog::RelationKind;
+use crate::migration::locks::{LockMode, Work};
+use crate::migration::state::{Constrains, Qualified};
+use crate::sql::ddl::{Drop, Name, ObjectKind};
+
+/// DROP locks the thing, and what goes with it.
+pub(super) fn drop(sink: &mut Sink<'_>, drop: &Drop) {
+    match drop.object {
+        ObjectKind::Table
+        | ObjectKind::ForeignTable
+        | ObjectKind::View
+        | ObjectKind::MaterializedView => {
+            let gone: Vec<Qualified> = drop
+                .names
+                .iter()
+                .filter(|place| !is_missing(sink, &place.name, drop.if_exists))
+                .map(|place| sink.qualify(&place.name))
+                .collect();
+            relations(sink, gone, drop.cascade);
+        }
+        ObjectKind::Index => {
+            for place in &drop.names {
+                index(sink, &place.name, drop);
+            }
+        }
+        ObjectKind::Trigger | ObjectKind::Rule | ObjectKind::Policy => {
+            if let Some(table) = &drop.on {
+                let relation = sink.qualify(&table.name);
+                let all = if drop.object == ObjectKind::Trigger {
+                    sink.partitions(&relation)
+                } else {
+                    vec![relation]
+                };
+                for one in all {
+                    sink.add(&one, LockMode::AccessExclusive, Work::None, None);
+                }
+            }
+        }
+        ObjectKind::Schema if drop.cascade => {
+            let gone: Vec<Qualified> = sink
+                .state
+                .tables()
+                .into_iter()
+                .filter(|table| {
+                    drop.names
+                        .iter()
+                        .any(|place| place.name.name == table.name.schema)
+                })
+                .map(|table| table.name.clone())
+                .collect();
+            relations(sink, gone, true);
+        }
+        ObjectKind::Type | ObjectKind::Domain if drop.cascade => {
+            let users: Vec<Qualified> = sink
+                .state
+                .tables()
+                .into_iter()
+                .filter(|table| {
+                    table.columns.iter().any(|column| {
+                        column.type_name.as_ref().is_some_and(|type_name| {
+                            drop.names.iter().any(|place| {
+                                place.name.name == type_name.base.name
+                                    && (place.name.schema.is_none()
+                                        || type_name.base.schema.is_none()
+                                        || place.name.schema == type_name.base.schema)
+                            })
+                        })
+                    })
+                })
+                .map(|table| table.name.clone())
+                .collect();
+            for user in users {
+                sink.add(
+                    &user,
+                    LockMode::AccessExclusive,
+                    Work::None,
+                    Some("its columns of the type are dropped".to_owned()),
+                );
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The history knows all relations, and not this one.
+fn is_missing(sink: &Sink<'_>, name: &Name, if_exists: bool) -> bool {
+    if_exists && !sink.state.is_partial() && sink.state.table(name).is_none()
+}
+
+fn relations(sink: &mut Sink<'_>, gone: Vec<Qualified>, cascade: bool) {
+    let mut waiting = gone;
+    waiting.reverse();
+    let mut seen: BTreeSet<Qualified> = BTreeSet::new();
+    while let Some(next) = waiting.pop() {
+        let all = if cascade {
+            sink.tree(&next)
+        } else {
+            sink.partitions(&next)
+        };
+        for one in all {
+            if !seen.insert(one.clone()) {
+                continue;
+            }
+            sink.add(&one, LockMode::AccessExclusive, Work::None, None);
+            let Some(table) = sink.state.known(&one) else {
+                continue;
+            };
+            for constraint in &table.constraints {
+                if let Constrains::ForeignKey { table: to, .. } = &constraint.kind
+                    && *to != one
+                {
+                    sink.add(
+                        to,
+                        LockMode::AccessExclusive,
+                        Work::None,
+                        Some(format!(
+                            "the foreign key {} of {one} references it",
+                            constraint.name
+                        )),
+                    );
+                }
+            }
+            if table.partition_bound.is_some() {
+                for parent in &table.parents {
+                    sink.add(
+                        parent,
+                        LockMode::AccessExclusive,
+                        Work::None,
+                        Some(format!("{one} is a partition of it")),
+                    );
+                    if let Some(default) = sink.default_partition(parent).filter(|it| *it != one) {
+                        sink.add(&default, LockMode::AccessExclusive, Work::None, None);
+                    }
+                }
+            }
+            if cascade {
+                for (from, constraint) in sink.state.referencing(&one) {
+                    if from.name != one {
+                        sink.add(
+                            &from.name,
+                            LockMode::AccessExclusive,
+                            Work::None,
+                            Some(format!("its foreign key {} is dropped", constraint.name)),
+                        );
+                    }
+                }
+                waiting.extend(
+                    sink.state
+                        .tables()
+                        .into_iter()
+                        .filter(|view| {
+                            matches!(
+                                view.kind,
+                                RelationKind::View | RelationKind::MaterializedView
+                            ) && view.reads.contains(&one)
+                        })
+                        .map(|view| view.name.clone()),
+                );
+            }
+        }
+    }
+}
+
+fn index(sink: &mut Sink<'_>, name: &Name, drop: &Drop) {
+    let mode = if drop.concurrently {
+        LockMode::ShareUpdateExclusive
+    } else {
+        LockMode::AccessExclusive
+    };
+    if let Some((table, _)) = sink.state.index(name) {
+        let table = table.name.clone();
+        for one in sink.partitions(&table) {
+            sink.add(&one, mode, Work::None, None);
+        }
+    } else if sink.state.is_partial() || !drop.if_exists {
+        let index = sink.index_name(name);
+        sink.add(&index, mode, Work::None, None);
+    }
+}

@@ -1,0 +1,154 @@
+//! What a statement does, by the claims of the table and the state before it.
+
+mod alter;
+mod column;
+mod drop;
+mod sink;
+mod whole;
+
+use super::{Effect, LockMode, Work};
+use crate::migration::Server;
+use crate::migration::state::State;
+use crate::sql::ddl::{Action, AlterDomainKind, DmlKind, Name, ObjectKind, Statement};
+use sink::Sink;
+
+/// What a statement does to relations that exist before it, sorted by
+/// relation; several commands of one ALTER TABLE give several.
+///
+/// A relation that the state does not know is taken to be a plain table.
+/// ACCESS SHARE on what is only read is left out, and so are sequences, and
+/// indexes whose lock follows from that on their table.
+pub fn effects(statement: &Statement, before: &State, server: &Server) -> Vec<Effect> {
+    let mut sink = Sink::new(before, server);
+    match &statement.action {
+        Action::CreateTable(create) => whole::create_table(&mut sink, create),
+        Action::Alter(alter) => alter::alter(&mut sink, alter),
+        Action::CreateIndex(index) => whole::create_index(&mut sink, index),
+        Action::Drop(drop) => drop::drop(&mut sink, drop),
+        Action::Reindex {
+            kind,
+            name,
+            concurrently,
+        } => whole::reindex(&mut sink, *kind, name.as_ref(), *concurrently),
+        Action::AlterDomain(alter) => {
+            let works = match &alter.kind {
+                AlterDomainKind::AddConstraint { not_valid, .. } => !not_valid,
+                AlterDomainKind::ValidateConstraint { .. } | AlterDomainKind::SetNotNull => true,
+                _ => false,
+            };
+            if works {
+                whole::users_of_domain(&mut sink, &alter.name.name);
+            }
+        }
+        Action::CreateView(view) if view.or_replace && before.table(&view.name.name).is_some() => {
+            sink.lock(&view.name.name, LockMode::AccessExclusive);
+        }
+        Action::Refresh {
+            name,
+            concurrently,
+            no_data,
+        } => {
+            let relation = sink.qualify(name);
+            let (mode, work) = match (concurrently, no_data) {
+                (true, _) => (LockMode::Exclusive, Work::Scan),
+                (false, true) => (LockMode::AccessExclusive, Work::None),
+                (false, false) => (LockMode::AccessExclusive, Work::Rewrite),
+            };
+            sink.add(&relation, mode, work, None);
+        }
+        Action::CreateTrigger(trigger) => {
+            let relation = sink.qualify(&trigger.table.name);
+            for one in sink.partitions(&relation) {
+                sink.add(&one, LockMode::ShareRowExclusive, Work::None, None);
+            }
+        }
+        Action::CreatePolicy { table, .. }
+        | Action::AlterPolicy { table, .. }
+        | Action::CreateRule { table, .. } => sink.lock(&table.name, LockMode::AccessExclusive),
+        Action::CreateStatistics {
+            table: Some(table), ..
+        } => sink.lock(&table.name, LockMode::ShareUpdateExclusive),
+        Action::Comment {
+            kind,
+            relation: Some(relation),
+        } => comment(&mut sink, *kind, relation),
+        Action::Publication { tables } => {
+            for table in tables {
+                sink.lock(table, LockMode::ShareUpdateExclusive);
+            }
+        }
+        Action::Dml(dml) => rows(&mut sink, dml),
+        Action::Truncate { tables, cascade } => whole::truncate(&mut sink, tables, *cascade),
+        Action::Lock { tables, mode } => {
+            let mode = LockMode::named(mode).unwrap_or(LockMode::AccessExclusive);
+            if mode > LockMode::AccessShare {
+                for table in tables {
+                    whole::lock_table(&mut sink, &table.name, mode);
+                }
+            }
+        }
+        Action::Cluster { table, .. } => {
+            for relation in whole::named_or_all(&sink, table.as_slice()) {
+                sink.over(&relation, LockMode::AccessExclusive, Work::Rewrite, None);
+            }
+        }
+        Action::Vacuum { full, tables } => {
+            let (mode, work) = if *full {
+                (LockMode::AccessExclusive, Work::Rewrite)
+            } else {
+                (LockMode::ShareUpdateExclusive, Work::Scan)
+            };
+            for relation in whole::named_or_all(&sink, tables) {
+                sink.over(&relation, mode, work, None);
+            }
+        }
+        Action::Analyze { tables } => {
+            for relation in whole::named_or_all(&sink, tables) {
+                sink.over(&relation, LockMode::ShareUpdateExclusive, Work::None, None);
+            }
+        }
+        _ => {}
+    }
+    sink.done()
+}
+
+/// COMMENT locks the relation that it is on, or whose column it is on.
+fn comment(sink: &mut Sink<'_>, kind: ObjectKind, relation: &Name) {
+    match kind {
+        ObjectKind::Table
+        | ObjectKind::ForeignTable
+        | ObjectKind::View
+        | ObjectKind::MaterializedView
+        | ObjectKind::Column => sink.lock(relation, LockMode::ShareUpdateExclusive),
+        ObjectKind::Index => {
+            let index = sink.index_name(relation);
+            sink.add(&index, LockMode::ShareUpdateExclusive, Work::None, None);
+        }
+        _ => {}
+    }
+}
+
+fn rows(sink: &mut Sink<'_>, dml: &crate::sql::ddl::Dml) {
+    match dml.kind {
+        DmlKind::Insert | DmlKind::CopyFrom => {
+            if let Some(target) = &dml.target {
+                let relation = sink.qualify(&target.name);
+                sink.add(&relation, LockMode::RowExclusive, Work::Rows, None);
+            }
+        }
+        DmlKind::Update | DmlKind::Delete | DmlKind::Merge => {
+            if let Some(target) = &dml.target {
+                let relation = sink.qualify(&target.name);
+                sink.over(&relation, LockMode::RowExclusive, Work::Rows, None);
+            }
+        }
+        DmlKind::SelectForUpdate => {
+            let read = dml.target.iter().map(|place| &place.name);
+            for name in read.chain(&dml.reads) {
+                let relation = sink.qualify(name);
+                sink.over(&relation, LockMode::RowShare, Work::None, None);
+            }
+        }
+        DmlKind::Select | DmlKind::CopyTo | DmlKind::Call => {}
+    }
+}

@@ -1,0 +1,147 @@
+//! One statement's change to the state.
+
+use super::{Qualified, SequenceState, State, TriggerState};
+use crate::migration::At;
+use crate::sql::ddl::{Action, Dml, DmlKind, ObjectKind, Statement};
+
+impl State {
+    /// Moves the state forward by one statement. Of a `DO` the statements of
+    /// its body are to be applied, one by one; those of a function's body run
+    /// when it is called.
+    pub fn apply(&mut self, statement: &Statement, at: At) {
+        match &statement.action {
+            Action::CreateTable(create) => self.create_table(create, at),
+            Action::Alter(alter) => self.alter(alter, at),
+            Action::CreateIndex(create) => self.create_index(create, at),
+            Action::Drop(drop) => self.drop_objects(drop, at),
+            Action::CreateType(create) => self.create_type(create, at),
+            Action::AlterType(alter) => self.alter_type(alter, at),
+            Action::CreateDomain(create) => self.create_domain(create, at),
+            Action::AlterDomain(alter) => self.alter_domain(alter),
+            Action::CreateView(create) => self.create_view(create, at),
+            Action::CreateFunction(create) => {
+                self.function(&create.name.name, create.volatility, create.or_replace);
+            }
+            Action::CreateTrigger(create) => match self.resolve(&create.table.name) {
+                Some(table) => {
+                    if let Some(table) = self.edit(&table) {
+                        table.triggers.retain(|trigger| trigger.name != create.name);
+                        table.triggers.push(TriggerState {
+                            name: create.name.clone(),
+                            enabled: true,
+                        });
+                    }
+                }
+                None => self.missing(&create.table.name, at),
+            },
+            Action::CreateSequence {
+                name,
+                if_not_exists: _,
+                owned_by,
+            } => {
+                let name = self.new_name(name, false);
+                if !self.is_relation(&name.schema, &name.name) {
+                    let owned_by = owned_by
+                        .as_ref()
+                        .map(|(table, column)| (self.qualify(table), column.clone()));
+                    let state = SequenceState {
+                        owned_by,
+                        created: Some(at),
+                    };
+                    self.sequences.insert(name, state);
+                }
+            }
+            Action::CreateSchema { name, .. } => {
+                let key = Qualified::new("", name);
+                if !self.schemas.contains(&key) {
+                    self.schemas.insert(key, Some(at));
+                }
+            }
+            Action::CreateExtension {
+                schema: Some(schema),
+                ..
+            } => {
+                // It is there, whoever made it.
+                let key = Qualified::new("", schema);
+                if !self.schemas.contains(&key) {
+                    self.schemas.insert(key, None);
+                }
+            }
+            Action::AlterOther {
+                kind: ObjectKind::Schema,
+                name: Some(name),
+                rename_to: Some(to),
+            } => self.rename_schema(&name.name, to),
+            Action::AlterOther {
+                kind: ObjectKind::Function | ObjectKind::Procedure,
+                name: Some(name),
+                rename_to: Some(to),
+            } => {
+                if let Some(volatility) = self.functions.remove(&Qualified::new("", &name.name)) {
+                    self.functions.insert(Qualified::new("", to), volatility);
+                }
+            }
+            Action::Dml(dml) => self.rows(dml, at),
+            Action::Truncate { tables, .. } => {
+                for table in tables {
+                    if let Some(table) = self.resolve(&table.name)
+                        && let Some(table) = self.edit(&table)
+                        && table.created.is_some()
+                    {
+                        table.filled = None;
+                    }
+                }
+            }
+            Action::Refresh {
+                name,
+                no_data: false,
+                ..
+            } => self.fill(name, at),
+            Action::Transaction(what) => self.transaction(*what),
+            Action::Set(setting) => self.set(setting),
+            _ => {}
+        }
+    }
+
+    /// Statements that read or write rows.
+    fn rows(&mut self, dml: &Dml, at: At) {
+        let Some(target) = &dml.target else {
+            return;
+        };
+        if self.table(&target.name).is_none() {
+            self.missing(&target.name, at);
+            return;
+        }
+        if matches!(
+            dml.kind,
+            DmlKind::Insert | DmlKind::Update | DmlKind::Merge | DmlKind::CopyFrom
+        ) {
+            self.fill(&target.name, at);
+        }
+    }
+
+    /// A relation gets its first rows.
+    fn fill(&mut self, name: &crate::sql::ddl::Name, at: At) {
+        if self.table(name).is_some_and(|table| table.filled.is_none())
+            && let Some(table) = self.resolve(name)
+            && let Some(table) = self.edit(&table)
+        {
+            table.filled = Some(at);
+        }
+    }
+
+    fn function(&mut self, name: &str, volatility: char, replace: bool) {
+        let key = Qualified::new("", name);
+        let rank = |volatility: char| match volatility {
+            'i' => 0,
+            's' => 1,
+            _ => 2,
+        };
+        let kept = self
+            .functions
+            .get(&key)
+            .copied()
+            .filter(|known| !replace && rank(*known) > rank(volatility));
+        self.functions.insert(key, kept.unwrap_or(volatility));
+    }
+}
