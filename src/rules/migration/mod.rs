@@ -24,6 +24,8 @@ pub mod identifier_too_long;
 pub mod index_dropped_that_is_needed;
 pub mod index_on_only_parent_stays_invalid;
 pub mod integer_primary_key;
+pub mod lock_order_can_deadlock;
+pub mod lock_queue_behind_long_reader;
 pub mod name_not_schema_qualified;
 pub mod nested_transaction;
 pub mod new_column_filtered_without_index;
@@ -35,8 +37,10 @@ pub mod primary_key_dropped;
 pub mod privileges_changed;
 pub mod redundant_index;
 pub mod replica_identity_lost;
+pub mod rollback_loses_data;
 pub mod row_security_changed;
 pub mod serial_column;
+pub mod statement_fails;
 pub mod statement_not_idempotent;
 pub mod statement_not_read;
 pub(crate) mod support;
@@ -77,6 +81,8 @@ pub static ALL: &[&dyn MigrationRule] = &[
     &index_dropped_that_is_needed::IndexDroppedThatIsNeeded,
     &index_on_only_parent_stays_invalid::IndexOnOnlyParentStaysInvalid,
     &integer_primary_key::IntegerPrimaryKey,
+    &lock_order_can_deadlock::LockOrderCanDeadlock,
+    &lock_queue_behind_long_reader::LockQueueBehindLongReader,
     &name_not_schema_qualified::NameNotSchemaQualified,
     &nested_transaction::NestedTransaction,
     &new_column_filtered_without_index::NewColumnFilteredWithoutIndex,
@@ -88,8 +94,10 @@ pub static ALL: &[&dyn MigrationRule] = &[
     &privileges_changed::PrivilegesChanged,
     &redundant_index::RedundantIndex,
     &replica_identity_lost::ReplicaIdentityLost,
+    &rollback_loses_data::RollbackLosesData,
     &row_security_changed::RowSecurityChanged,
     &serial_column::SerialColumn,
+    &statement_fails::StatementFails,
     &statement_not_idempotent::StatementNotIdempotent,
     &statement_not_read::StatementNotRead,
     &suppression_misspelt::SuppressionMisspelt,
