@@ -8,6 +8,7 @@
 mod action;
 mod alter;
 mod body;
+mod code;
 mod dml;
 mod expression;
 mod index;
@@ -70,3 +71,6 @@ pub fn read_range(
     }
     (statements, problems)
 }
+
+#[cfg(test)]
+mod tests;
