@@ -78,7 +78,16 @@ pub fn fix(
     let mut kept: Vec<usize> = Vec::new();
     let mut refused = all.refused;
     let mut best: Option<Plan> = None;
-    for (tried, number) in all.applied.into_iter().enumerate() {
+    let mut order = all.applied;
+    // What takes the work out of the lock goes before what only limits the
+    // wait for it.
+    order.sort_by_key(|number| {
+        findings
+            .get(*number)
+            .and_then(|finding| finding.remedy.as_ref()?.fix.as_ref())
+            .is_none_or(|fix| !fix.outside_transaction && fix.follow_up.is_empty())
+    });
+    for (tried, number) in order.into_iter().enumerate() {
         if tried >= MOST_TRIED {
             refused.push((number, "too many fixes were tried in this run".to_owned()));
             continue;
