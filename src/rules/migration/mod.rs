@@ -25,6 +25,8 @@ pub mod object_renamed;
 pub mod partition_key_not_in_primary_key;
 pub mod primary_key_dropped;
 pub mod privileges_changed;
+pub mod query_breaks;
+pub mod query_gets_slower;
 pub mod redundant_index;
 pub mod replica_identity_lost;
 pub mod row_security_changed;
@@ -64,6 +66,8 @@ pub static ALL: &[&dyn MigrationRule] = &[
     &partition_key_not_in_primary_key::PartitionKeyNotInPrimaryKey,
     &primary_key_dropped::PrimaryKeyDropped,
     &privileges_changed::PrivilegesChanged,
+    &query_breaks::QueryBreaks,
+    &query_gets_slower::QueryGetsSlower,
     &redundant_index::RedundantIndex,
     &replica_identity_lost::ReplicaIdentityLost,
     &row_security_changed::RowSecurityChanged,

@@ -33,7 +33,8 @@ pub fn findings(
         .iter()
         .filter_map(|change| finding(result, change, workload, history, sources))
         .collect();
-    found.sort_by(|a, b| (a.at, a.span, a.rule, &a.object).cmp(&(b.at, b.span, b.rule, &b.object)));
+    // Those of one statement stay in the order of the workload.
+    found.sort_by(|a, b| (a.at, a.span, a.rule).cmp(&(b.at, b.span, b.rule)));
     found
 }
 
