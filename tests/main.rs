@@ -1,6 +1,8 @@
 //! All integration tests, one binary.
 #![cfg(test)]
 
+mod check;
+mod check_formats;
 mod cli;
 mod clusters;
 mod conventions;

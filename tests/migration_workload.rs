@@ -89,6 +89,7 @@ fn history(sources: &mut Sources, files: &[&str]) -> History {
                 source: sources.add(Text::new(path.as_str(), *text)),
                 path,
                 beside: None,
+                edited: false,
             }
         })
         .collect();
