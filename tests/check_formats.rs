@@ -148,21 +148,18 @@ fn junit_is_whole_and_counts_what_it_holds() {
     loop {
         match reader.read_event().expect("well-formed") {
             Event::Start(tag) => {
-                let name = String::from_utf8_lossy(tag.name().as_ref()).into_owned();
+                let name = tag.name().as_ref().to_owned();
                 for attribute in tag.attributes() {
                     let attribute = attribute.expect("an attribute");
-                    if name == "testsuites" && attribute.key.as_ref() == b"failures" {
-                        counted = String::from_utf8_lossy(&attribute.value).into_owned();
+                    if name == "testsuites" && attribute.key.as_ref() == "failures" {
+                        counted = attribute.value.to_string();
                     }
                 }
                 failures += usize::from(name == "failure");
                 open.push(name);
             }
-            Event::Empty(tag) => skipped += usize::from(tag.name().as_ref() == b"skipped"),
-            Event::End(tag) => assert_eq!(
-                open.pop().map(String::into_bytes).as_deref(),
-                Some(tag.name().as_ref())
-            ),
+            Event::Empty(tag) => skipped += usize::from(tag.name().as_ref() == "skipped"),
+            Event::End(tag) => assert_eq!(open.pop().as_deref(), Some(tag.name().as_ref())),
             Event::Eof => break,
             _ => {}
         }
@@ -184,7 +181,14 @@ fn junit_is_whole_and_counts_what_it_holds() {
 fn nothing_in_a_name_becomes_markup_or_a_command() {
     let folder = hostile();
     let markdown = render(folder.path(), "markdown", &[]);
-    assert!(!markdown.contains("<img"), "{markdown}");
+    // Within a block of code nothing is markup.
+    let mut code = false;
+    for line in markdown.lines() {
+        if line.trim_start().starts_with("```") {
+            code = !code;
+        }
+        assert!(code || !line.contains("<img"), "{line}");
+    }
     assert!(markdown.contains("&lt;img"), "{markdown}");
     let github = render(folder.path(), "github", &[]);
     assert_eq!(github.matches("::warning").count(), 3, "{github}");
