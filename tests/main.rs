@@ -19,6 +19,8 @@ mod indexes;
 mod layers;
 mod live;
 mod logs;
+mod migration_files;
+mod migration_fix;
 mod migration_locks;
 mod migration_rules;
 mod migration_workload;

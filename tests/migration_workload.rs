@@ -14,15 +14,17 @@ use std::time::Duration;
 use pgadvise::advise::check::workload::{
     Applied, CompareOptions, Counts, Outcome, Workload, WorkloadResult, findings,
 };
-use pgadvise::finding::Level;
 use pgadvise::input::workload::read_text;
 use pgadvise::migration::History;
 use pgadvise::migration::assemble::{Assembling, Given, assemble};
 use pgadvise::pg::cluster::programs::{Search, installed};
+use pgadvise::pg::snapshot::SnapshotOptions;
 use pgadvise::pg::twin::cache::EngineWish;
 use pgadvise::pg::workload::{Basis, Servers, WorkloadError, compare};
 use pgadvise::snapshot::Snapshot;
 use pgadvise::source::{Sources, Text};
+
+use crate::support::server;
 
 /// The shop that every test begins with.
 const SHOP: &str = "
@@ -88,8 +90,7 @@ fn history(sources: &mut Sources, files: &[&str]) -> History {
             Given {
                 source: sources.add(Text::new(path.as_str(), *text)),
                 path,
-                beside: None,
-                edited: false,
+                ..Given::default()
             }
         })
         .collect();
@@ -233,14 +234,18 @@ fn a_dropped_column_breaks_the_queries_that_name_it_and_no_others() {
     assert_eq!(sqlstate, "42P01");
     assert!(matches!(found.line(2), Outcome::Same { .. }));
     assert!(matches!(found.line(3), Outcome::Same { .. }));
-    let place = "critical query-breaks @ migrations/002.sql:3:1 | a query of the workload breaks:";
+    // Those with the same trouble are one finding.
+    let place = "critical query-breaks @ migrations/002.sql:3:1 |";
     assert_eq!(
         found.findings(),
         [
-            format!("{place} column \"status\" does not exist"),
-            format!("{place} column \"status\" of relation \"orders\" does not exist"),
-            format!("{place} relation \"open_orders\" does not exist"),
-            format!("{place} column \"status\" does not exist"),
+            format!(
+                "{place} a query of the workload breaks: column \"status\" of relation \"orders\" does not exist"
+            ),
+            format!("{place} 2 queries of the workload break: column \"status\" does not exist"),
+            format!(
+                "{place} a query of the workload breaks: relation \"open_orders\" does not exist"
+            ),
         ]
     );
 }
@@ -294,14 +299,12 @@ fn a_dropped_index_that_a_query_needs_is_a_proven_regression() {
         [("orders_legacy_idx", 0, 0), ("orders_customer_idx", 2, 2)]
     );
     let findings = found.findings();
-    assert_eq!(findings.len(), 2, "{findings:?}");
-    for finding in findings {
-        assert!(
-            finding.contains("query-gets-slower @ migrations/002.sql:2:1 | ")
-                && finding.contains("needs orders_customer_idx"),
-            "{finding}"
-        );
-    }
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    assert!(
+        findings[0].contains("query-gets-slower @ migrations/002.sql:2:1 | ")
+            && findings[0].contains("2 queries of the workload need orders_customer_idx"),
+        "{findings:?}"
+    );
 }
 
 #[test]
@@ -383,7 +386,7 @@ fn a_query_that_the_change_makes_possible_is_mended_and_one_that_never_ran_is_no
 #[test]
 fn a_refused_statement_of_an_older_file_is_told_and_the_rest_goes_on() {
     let broken = "CREATE TABLE other (id int);\nALTER TABLE missing ADD COLUMN a int;\n\
-                  GRANT SELECT ON other TO somebody;\nCREATE TABLE third (id int PRIMARY KEY);";
+                  GRANT SELECT ON other TO somebody;\nCREATE TABLE third (id int PRIMARY KEY, a int);";
     let files = [SHOP, broken, "ALTER TABLE third ADD COLUMN b int;"];
     let Some(found) = try_compare(&files, "SELECT * FROM third WHERE id = 1;", None) else {
         return;
@@ -421,5 +424,93 @@ fn without_an_older_file_there_is_nothing_to_compare_with() {
         panic!("compared");
     };
     assert!(matches!(error, WorkloadError::Nothing { .. }), "{error}");
-    assert_eq!(Level::Critical.name(), "critical");
+}
+
+/// The shop with rows, of which a few are rare; and a table that stays small.
+const ROWS: &str = "
+CREATE TABLE regions (id int PRIMARY KEY, code text NOT NULL);
+CREATE INDEX regions_code_idx ON regions (code);
+CREATE INDEX orders_status_idx ON orders (status);
+INSERT INTO regions SELECT i, 'r' || i FROM generate_series(1, 20) AS i;
+INSERT INTO customers (email, name)
+  SELECT 'c' || i || '@example.com', 'n' || i % 50 FROM generate_series(1, 5000) AS i;
+INSERT INTO orders (customer_id, status, created_at)
+  SELECT 1 + i % 5000, CASE WHEN i % 10000 = 0 THEN 'new' ELSE 'done' END,
+    timestamptz '2024-01-01' + i * interval '1 minute'
+  FROM generate_series(1, 100000) AS i;
+ANALYZE;
+";
+
+#[test]
+fn with_a_snapshot_sizes_and_statistics_decide() {
+    let Some(server) = server::shared() else {
+        return;
+    };
+    let mut session = server.database("workload_shop", &format!("{SHOP}{ROWS}"));
+    let options = SnapshotOptions {
+        index_ends: true,
+        keep_time: false,
+    };
+    let snapshot = session.snapshot(&options, &mut |_, _, _| ()).unwrap();
+    let change = "\
+DROP INDEX regions_code_idx;
+ALTER TABLE orders RENAME COLUMN created_at TO made_at;
+ALTER TABLE orders ALTER COLUMN legacy_note TYPE varchar(200);
+DROP INDEX orders_status_idx;
+";
+    let queries = "\
+SELECT id FROM regions WHERE code = 'r7';
+SELECT id FROM orders WHERE status = 'new';
+SELECT count(*) FROM orders WHERE status = 'done';
+SELECT customer_id FROM orders WHERE customer_id = 7 ORDER BY id;
+SELECT id FROM orders WHERE created_at < '2024-01-02';
+";
+    // With a snapshot there need be no older file.
+    let Some(found) = try_compare(&[change], queries, Some(snapshot)) else {
+        return;
+    };
+    let found = found.unwrap();
+    for (statement, applied) in &found.result.statements {
+        assert_eq!(*applied, Applied::Yes, "{}", statement.sql);
+    }
+    // Twenty rows are read from end to end, whatever indexes there are.
+    assert!(
+        matches!(found.line(1), Outcome::Same { .. }),
+        "{:?}",
+        found.line(1)
+    );
+    let Outcome::Slower(plans) = found.line(2) else {
+        panic!("{:?}", found.line(2));
+    };
+    // The planner knows that ten rows are new, before and after.
+    let rows = |plan: &pgadvise::plan::PlanGraph| {
+        let root = plan.nodes().next().unwrap().1;
+        root.estimate.unwrap().rows
+    };
+    assert!(rows(&plans.before) < 100.0 && rows(&plans.after) < 100.0);
+    assert_eq!(found.cause(2).1, Some("orders_status_idx"));
+    // The rest is as expensive as it was: a rewrite for a type costs nothing.
+    assert!(
+        matches!(found.line(3), Outcome::Same { .. }),
+        "{:?}",
+        found.line(3)
+    );
+    assert!(
+        matches!(found.line(4), Outcome::Same { .. }),
+        "{:?}",
+        found.line(4)
+    );
+    assert!(matches!(found.line(5), Outcome::Broken { .. }));
+    assert_eq!(
+        found.cause(5).0,
+        "ALTER TABLE orders RENAME COLUMN created_at TO made_at"
+    );
+    let dropped: Vec<(&str, usize)> = found
+        .result
+        .dropped
+        .iter()
+        .map(|index| (index.name.as_str(), index.moved.len()))
+        .collect();
+    assert_eq!(dropped, [("regions_code_idx", 0), ("orders_status_idx", 1)]);
+    assert!(found.result.assumptions[0].contains("snapshot of workload_shop"));
 }

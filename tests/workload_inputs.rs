@@ -182,7 +182,7 @@ fn statements_in_the_logs_of_libraries_are_read() {
              2026-01-01 DEBUG [main] org.hibernate.SQL : update users set name=? where id=?\n",
             vec![
                 "1:1 | select u1_0.id from users u1_0 where u1_0.id=? | 1 | -",
-                "3:9 | select o1_0.id from orders o1_0 | 1 | -",
+                "2:1 | select o1_0.id from orders o1_0 | 1 | -",
                 "8:1 | update users set name=? where id=? | 1 | -",
             ],
         ),

@@ -1,6 +1,7 @@
 //! `pgadvise check`: migrations judged before they are run.
 
 mod files;
+mod fix;
 mod gather;
 mod settings;
 mod skipped;
@@ -85,6 +86,7 @@ pub(super) fn run(
             .as_ref()
             .map(|queries| queries.statements.as_slice()),
     };
+    let before = (args.fix || args.diff).then(|| state.clone());
     let mut checked = check(
         CheckInput {
             context,
@@ -121,6 +123,27 @@ pub(super) fn run(
         })
         .collect();
     let mut remaining = suppress::apply(&mut checked, &history, &sources, &configured);
+    if let Some(before) = before {
+        let fixed = fix::make(
+            context,
+            &settings.options,
+            &before,
+            &configured,
+            &remaining.kept,
+        );
+        if args.diff {
+            drop(progress);
+            return fix::print(&fixed, &remaining.kept, ui);
+        }
+        fix::write(&fixed, &remaining.kept, ui)?;
+        drop(progress);
+        // What is left is found in the files as they are now.
+        let rest = CheckArgs {
+            fix: false,
+            ..args.clone()
+        };
+        return run(&rest, global, environment, ui);
+    }
     let overrides: Vec<Override<'_>> = settings
         .config
         .paths
@@ -251,16 +274,9 @@ pub(super) fn run(
 
 /// What is asked for and cannot be done.
 fn unserved(args: &CheckArgs, problems: &mut Vec<Problem>) {
-    for (asked, option) in [(args.trace, "--trace"), (args.fix || args.diff, "--fix")] {
-        if asked {
-            problems.push(
-                Failure::new(
-                    Kind::Usage,
-                    format!("{option} cannot be done by this program"),
-                )
-                .problem(),
-            );
-        }
+    if args.trace {
+        problems
+            .push(Failure::new(Kind::Usage, "--trace cannot be done by this program").problem());
     }
 }
 

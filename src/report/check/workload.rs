@@ -19,7 +19,7 @@ use crate::source::{Sources, Span};
 /// Lines of two plans that are shown of one query.
 const MOST_LINES: usize = 24;
 /// Queries of one kind that are shown one by one.
-const MOST_SHOWN: usize = 20;
+const MOST_SHOWN: usize = 10;
 /// Characters of a query's text that are shown.
 const MOST_SQL: usize = 240;
 
