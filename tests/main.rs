@@ -19,6 +19,7 @@ mod live;
 mod logs;
 mod migration_locks;
 mod migration_rules;
+mod migration_state;
 mod pages;
 mod parameters;
 mod plans;
