@@ -306,7 +306,7 @@ fn migration_state_knows_foreign_keys_without_an_index() {
     assert_eq!(without, ["bare", "partly"]);
     let state = state_of(
         "CREATE TABLE p (c int UNIQUE); CREATE TABLE t (n int REFERENCES p (c));
-         CREATE INDEX some ON t (n) WHERE n IS NOT NULL;",
+         CREATE INDEX sparse ON t (n) WHERE n IS NOT NULL;",
     );
     assert!(state.foreign_keys_without_index(&t).is_empty());
 }
