@@ -4,6 +4,7 @@
 pub mod config;
 pub mod decode;
 pub mod logs;
+pub mod migrations;
 pub mod workload;
 
 use std::io::Read as _;
@@ -75,6 +76,25 @@ pub enum InputError {
         #[source]
         source: SnapshotFileError,
     },
+    /// No such file or folder of migrations.
+    #[error("cannot read {}: no such file or folder", path.display())]
+    NoMigrations {
+        /// The path as given.
+        path: PathBuf,
+        /// What is there under a name like it.
+        nearest: Option<PathBuf>,
+    },
+    /// There is no SQL among the paths.
+    #[error("there is no .sql file in {}", path.display())]
+    NoSql {
+        /// The folder as given.
+        path: PathBuf,
+        /// What is there instead, and how to get SQL of it.
+        instead: Option<&'static str>,
+    },
+    /// Git could not say what changed.
+    #[error(transparent)]
+    Git(#[from] migrations::GitError),
     /// The operating system failed.
     #[error("cannot read {name}")]
     Io {
@@ -116,6 +136,17 @@ impl InputError {
             Self::TooLarge { .. } => "split it, or pass the part that matters".to_owned(),
             Self::NotText { source, .. } => source.hint().to_owned(),
             Self::Snapshot { source, .. } => source.hint().to_owned(),
+            Self::NoMigrations {
+                nearest: Some(nearest),
+                ..
+            } => format!("did you mean {}?", nearest.display()),
+            Self::NoMigrations { .. } => {
+                "name the folder of the migrations, or files; - reads standard input".to_owned()
+            }
+            Self::NoSql { instead, .. } => instead
+                .unwrap_or("name the folder of the migrations, or files")
+                .to_owned(),
+            Self::Git(error) => error.hint(),
             Self::Io { .. } => "check the file, then try again".to_owned(),
         }
     }

@@ -81,15 +81,42 @@ pub struct File {
     pub suppressions: Vec<crate::sql::Suppression>,
 }
 
+/// Files of one framework for one database, and how they were told.
+#[derive(Debug, Clone)]
+pub struct Set {
+    /// The folder as shown; empty when the files stand in none.
+    pub folder: String,
+    /// The framework.
+    pub framework: Framework,
+    /// By what it was told: `up.sql in a folder for each migration`.
+    pub by: String,
+    /// Whether that settles it; which transactions are used hangs on it.
+    pub sureness: Sureness,
+    /// The database, where there are several.
+    pub database: Option<String>,
+    /// How many files.
+    pub files: usize,
+}
+
 /// Files in the order in which they are applied.
 #[derive(Debug, Clone, Default)]
 pub struct History {
-    /// The files. Down files stand behind their up file.
+    /// The files, those of one database behind each other. Down files stand
+    /// behind their up file.
     pub files: Vec<File>,
+    /// Which frameworks the files are for, in the order of the files.
+    pub sets: Vec<Set>,
+    /// What is worth a word and is no trouble, as sentences without an end:
+    /// `a.sql holds no statement`.
+    pub notes: Vec<String>,
     /// Trouble with files, names and order.
     pub problems: Vec<Problem>,
     /// What could not be looked at, and why: `(what, why)`.
     pub skipped: Vec<(String, String)>,
+    /// What it was assembled from, for assembling it anew with other texts.
+    pub given: Vec<assemble::Given>,
+    /// With what options.
+    pub options: assemble::Assembling,
 }
 
 /// Where a statement stands in a history.

@@ -199,13 +199,14 @@ impl Section {
                 given.push(Given {
                     source,
                     path,
-                    beside: None,
+                    ..Given::default()
                 });
             }
         }
         let mut options = Assembling {
             framework: None,
             new: Some(new),
+            ..Assembling::default()
         };
         let mut server = Server::default();
         let mut one_change = false;

@@ -1,6 +1,7 @@
 //! `pgadvise check`: migrations judged before they are run.
 
 mod files;
+mod fix;
 mod settings;
 mod skipped;
 mod write;
@@ -72,6 +73,7 @@ pub(super) fn run(
         sized: catalog.is_some(),
         workload: None,
     };
+    let before = (args.fix || args.diff).then(|| state.clone());
     let mut checked = check(
         CheckInput {
             context,
@@ -95,6 +97,27 @@ pub(super) fn run(
         })
         .collect();
     let mut remaining = suppress::apply(&mut checked, &history, &sources, &configured);
+    if let Some(before) = before {
+        let fixed = fix::make(
+            context,
+            &settings.options,
+            &before,
+            &configured,
+            &remaining.kept,
+        );
+        if args.diff {
+            drop(progress);
+            return fix::print(&fixed, &remaining.kept, ui);
+        }
+        fix::write(&fixed, &remaining.kept, ui)?;
+        drop(progress);
+        // What is left is found in the files as they are now.
+        let rest = CheckArgs {
+            fix: false,
+            ..args.clone()
+        };
+        return run(&rest, global, environment, ui);
+    }
     let overrides: Vec<Override<'_>> = settings
         .config
         .paths
@@ -187,6 +210,7 @@ pub(super) fn run(
         rules: &rules,
         skipped,
         problems,
+        fail_on: settings.least(),
         statements: checked.statements,
         replayed: checked.replayed,
     };
@@ -203,7 +227,7 @@ pub(super) fn run(
             path.display(),
             crate::report::format::plural(report.totals.findings, "finding", "findings")
         )]);
-        return Ok(if failed(&report.problems) {
+        return Ok(if report.incomplete() {
             Exit::Failed
         } else {
             Exit::Fine
@@ -212,9 +236,9 @@ pub(super) fn run(
     if write::write(&report, args, &settings, environment, ui)? == Written::ReaderLeft {
         return Ok(Exit::Fine);
     }
-    Ok(if failed(&report.problems) {
+    Ok(if report.incomplete() {
         Exit::Failed
-    } else if settings.fails(report.worst()) {
+    } else if report.worst().is_some_and(|worst| report.fails(worst)) {
         Exit::Found
     } else {
         Exit::Fine
@@ -227,8 +251,6 @@ fn unserved(args: &CheckArgs, settings: &Settings, problems: &mut Vec<Problem>) 
     for (asked, option) in [
         (args.trace, "--trace"),
         (!settings.workload.is_empty(), "--workload"),
-        (args.fix || args.diff, "--fix"),
-        (args.since.is_some(), "--since"),
     ] {
         if asked {
             problems.push(
@@ -240,13 +262,6 @@ fn unserved(args: &CheckArgs, settings: &Settings, problems: &mut Vec<Problem>) 
             );
         }
     }
-}
-
-/// Whether some of the work could not be done.
-fn failed(problems: &[Problem]) -> bool {
-    problems
-        .iter()
-        .any(|problem| problem.severity == Severity::Error)
 }
 
 /// Rules that crashed are bugs, and told as such.

@@ -135,15 +135,14 @@ impl Settings {
         }
     }
 
-    /// Whether a finding of that level fails the run.
-    pub(super) fn fails(&self, worst: Option<Level>) -> bool {
-        let least = match self.fail_on {
-            FailOn::Note => Level::Note,
-            FailOn::Warning => Level::Warning,
-            FailOn::Critical => Level::Critical,
-            FailOn::Never => return false,
-        };
-        worst.is_some_and(|worst| worst >= least)
+    /// The level from which on findings fail the run.
+    pub(super) fn least(&self) -> Option<Level> {
+        match self.fail_on {
+            FailOn::Note => Some(Level::Note),
+            FailOn::Warning => Some(Level::Warning),
+            FailOn::Critical => Some(Level::Critical),
+            FailOn::Never => None,
+        }
     }
 }
 

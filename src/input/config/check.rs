@@ -1,13 +1,11 @@
 //! What `pgadvise.toml` says of migrations: `[check]` and `[[paths]]`.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::{ConfigError, Reader, matches_file};
-use crate::finding::Level;
+use super::{ConfigError, Levels, Reader, matches_file};
 use crate::migration::Framework;
 
 /// Keys of `[check]`.
@@ -60,7 +58,7 @@ pub struct PathRules {
     /// Files of that name; `*`, `**` and `?` stand for others.
     pub file: String,
     /// Level by rule; `None` is off.
-    pub rules: BTreeMap<String, Option<Level>>,
+    pub rules: Levels,
 }
 
 impl PathRules {

@@ -1,6 +1,14 @@
 //! Which tool runs the migrations, told from the layout and content of files;
 //! each with its order, its up and down parts and its transactions.
 
+pub mod hints;
+pub mod names;
+pub mod parts;
+pub mod recognise;
+
+pub use hints::Hints;
+pub use recognise::{Marker, Recognised};
+
 /// Tools that run migrations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[expect(missing_docs, reason = "each is the tool of that name")]
@@ -108,7 +116,8 @@ impl Framework {
                 Some("set atomic = False in the Migration, or use AddIndexConcurrently")
             }
             Self::GoPg => Some("leave .tx. out of the file's name"),
-            Self::Drizzle | Self::Rails | Self::Supabase => None,
+            Self::Supabase => Some("give the statement a migration of its own"),
+            Self::Drizzle | Self::Rails => None,
         }
     }
 }

@@ -41,6 +41,8 @@ pub struct Ingredients<'a> {
     pub skipped: Vec<CheckSkipped>,
     /// Trouble.
     pub problems: Vec<Problem>,
+    /// The level from which on findings fail the run.
+    pub fail_on: Option<Level>,
     /// Statements that were judged.
     pub statements: usize,
     /// Statements that were only replayed.
@@ -153,9 +155,11 @@ pub fn build<'a>(given: &Ingredients<'a>) -> CheckReport<'a> {
                     MigrationOutcome::Crashed { .. } => CheckOutcome::Crashed,
                 },
                 page: super::page(meta.id),
+                docs: meta.docs,
             })
             .collect(),
         problems: given.problems.clone(),
+        fail_on: given.fail_on,
         totals,
     }
 }

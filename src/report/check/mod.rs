@@ -3,8 +3,15 @@
 
 pub mod baseline;
 pub mod build;
+mod github;
+mod gitlab;
 mod json;
+mod junit;
+mod markdown;
+mod prose;
+mod sarif;
 mod text;
+pub mod workload;
 
 use std::io::{self, Write};
 
@@ -13,7 +20,10 @@ use super::render::Options;
 
 pub use build::build;
 pub use json::schema;
+pub use markdown::MARKER;
 
+/// Where the program is at home.
+pub const INFORMATION: &str = "https://github.com/pgadvise/pgadvise";
 /// Where the pages of rules are.
 pub const PAGES: &str = "https://github.com/pgadvise/pgadvise/blob/main/docs/rules";
 
@@ -26,7 +36,15 @@ pub fn page(rule: &str) -> String {
 pub type Render = fn(&CheckReport<'_>, &mut dyn Write, &Options) -> io::Result<()>;
 
 /// Every format by the name that `--format` takes.
-pub const FORMATS: &[(&str, Render)] = &[("text", text::render), ("json", json::render)];
+pub const FORMATS: &[(&str, Render)] = &[
+    ("text", text::render),
+    ("json", json::render),
+    ("github", github::render),
+    ("sarif", sarif::render),
+    ("gitlab", gitlab::render),
+    ("junit", junit::render),
+    ("markdown", markdown::render),
+];
 
 /// The format of that name.
 pub fn format(name: &str) -> Option<Render> {

@@ -3,6 +3,7 @@
 
 use std::io::{self, Write};
 
+use super::prose::step_place;
 use crate::report::format::plural;
 use crate::report::model::Level;
 use crate::report::model::check::{CheckFinding, CheckReport, CheckSuppressedBy};
@@ -166,13 +167,7 @@ impl Writer {
             writeln!(out, "  {}", paint(self.palette.good, &line))?;
         }
         for (at, step) in remedy.steps.iter().enumerate() {
-            let place = match (at > 0 && step.apart, step.outside_transaction) {
-                (true, true) => Some("then, committed apart and outside a transaction:"),
-                (true, false) => Some("then, committed apart:"),
-                (false, true) => Some("outside a transaction:"),
-                (false, false) => None,
-            };
-            if let Some(place) = place {
+            if let Some(place) = step_place(at, step) {
                 writeln!(
                     out,
                     "    {}",

@@ -34,6 +34,9 @@ pub struct CheckReport<'a> {
     pub rules: Vec<CheckRule<'a>>,
     /// Files that could not be read, and other trouble.
     pub problems: Vec<Problem>,
+    /// The level from which on findings fail the run; absent when they never
+    /// do.
+    pub fail_on: Option<Level>,
     /// The numbers of the run.
     pub totals: CheckTotals,
 }
@@ -114,7 +117,7 @@ pub struct CheckFinding<'a> {
     pub remedy: Option<CheckRemedy<'a>>,
     /// The same for the same finding in every run, whatever lines move.
     pub fingerprint: String,
-    /// The rule's page.
+    /// The address of the rule's page.
     pub page: String,
 }
 
@@ -257,8 +260,11 @@ pub struct CheckRule<'a> {
     pub category: &'a str,
     /// What became of it.
     pub outcome: CheckOutcome,
-    /// Its page.
+    /// The address of its page.
     pub page: String,
+    /// The page's text, for formats that hold it.
+    #[serde(skip)]
+    pub docs: &'a str,
 }
 
 /// What became of a rule.
@@ -305,6 +311,18 @@ pub struct CheckTotals {
 }
 
 impl CheckReport<'_> {
+    /// Whether a finding of that level fails the run.
+    pub fn fails(&self, level: Level) -> bool {
+        self.fail_on.is_some_and(|least| level >= least)
+    }
+
+    /// Some of the work could not be done.
+    pub fn incomplete(&self) -> bool {
+        self.problems
+            .iter()
+            .any(|problem| problem.severity == super::Severity::Error)
+    }
+
     /// The worst level of what counts.
     pub fn worst(&self) -> Option<Level> {
         self.findings.iter().map(|finding| finding.level).max()

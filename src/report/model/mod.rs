@@ -5,11 +5,14 @@
 //! that a change inside cannot break anyone's scripts. Nothing here renders.
 
 pub mod check;
+pub mod check_workload;
 pub mod diff;
+pub mod gitlab;
 mod log;
 mod node;
 mod parameters;
 mod resources;
+pub mod sarif;
 mod times;
 mod what_if;
 mod why_not;

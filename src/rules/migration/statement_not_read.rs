@@ -1,6 +1,6 @@
 //! A statement that cannot be read.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use crate::declare_migration_rule;
 use crate::finding::migration::Remedy;
@@ -41,7 +41,7 @@ declare_migration_rule! {
 
 impl MigrationRule for StatementNotRead {
     fn end(&self, end: &End<'_>, sink: &mut MigrationSink) {
-        let mut said: HashMap<SourceId, Vec<(usize, &Problem)>> = HashMap::new();
+        let mut said: BTreeMap<SourceId, Vec<(usize, &Problem)>> = BTreeMap::new();
         for problem in &end.context.history.problems {
             if let Some(at) = problem.at {
                 said.entry(at.source).or_default().push((at.start, problem));

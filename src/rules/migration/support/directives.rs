@@ -106,7 +106,7 @@ mod tests {
                     directive.asks,
                     directive.suppression.rules.join("+"),
                     directive.suppression.reason.as_deref(),
-                    &text[directive.suppression.span.range()],
+                    text.get(directive.suppression.span.range()).unwrap_or("?"),
                 )
             })
             .collect();

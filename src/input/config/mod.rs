@@ -16,6 +16,9 @@ use crate::finding::Level;
 
 pub use check::{CheckConfig, PathRules};
 
+/// Level by rule; `None` is off.
+pub type Levels = BTreeMap<String, Option<Level>>;
+
 /// The file's name.
 pub const FILE_NAME: &str = "pgadvise.toml";
 
@@ -53,7 +56,7 @@ pub struct Config {
     /// `verify`.
     pub verify: Option<bool>,
     /// `[rules]`: `None` is off.
-    pub rules: BTreeMap<String, Option<Level>>,
+    pub rules: Levels,
     /// Rules of `[rules]` that are switched on at their usual level.
     pub rules_on: BTreeSet<String>,
     /// `[[suppress]]`.
@@ -292,7 +295,7 @@ impl Reader<'_> {
         &self,
         value: &Spanned<DeValue<'_>>,
         name: &'static str,
-    ) -> Result<(BTreeMap<String, Option<Level>>, BTreeSet<String>), ConfigError> {
+    ) -> Result<(Levels, BTreeSet<String>), ConfigError> {
         let table = value
             .get_ref()
             .as_table()

@@ -1,0 +1,355 @@
+//! Finds the files of migrations below the paths that the user gave.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs::{self, DirEntry};
+use std::path::{Path, PathBuf};
+
+use crate::advise::suppress::nearest;
+use crate::input::InputError;
+use crate::migration::framework::Marker;
+use crate::migration::framework::recognise::MARKERS;
+
+/// Folders that hold other people's files.
+const FOREIGN: &[&str] = &["node_modules", "target", "vendor", "__pycache__"];
+/// Folders above the migrations that are looked into for signs of a framework.
+const MOST_ABOVE: usize = 8;
+/// Largest manifest that is looked into.
+const MAX_MANIFEST: u64 = 4 << 20;
+
+/// A file to read.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    /// The path as shown.
+    pub(super) shown: String,
+    /// The path to open.
+    pub(super) path: PathBuf,
+    /// The path without links, where it is known.
+    pub(super) real: PathBuf,
+    /// Its settings file.
+    pub(super) beside: Option<PathBuf>,
+}
+
+/// All that was found.
+#[derive(Debug, Default)]
+pub(super) struct Walked {
+    pub(super) files: Vec<Found>,
+    pub(super) markers: Vec<Marker>,
+    /// What was not read, and why.
+    pub(super) skipped: Vec<(String, String)>,
+    /// Real paths of what was seen.
+    seen: BTreeSet<PathBuf>,
+    /// Names that are no SQL, for a word when there is none at all.
+    other: BTreeSet<&'static str>,
+}
+
+/// Whether a name is of SQL.
+fn is_sql(name: &str) -> bool {
+    Path::new(name)
+        .extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("sql"))
+}
+
+/// How a path is shown: as given, `/` between parts, without `./` before it.
+pub(super) fn shown(path: &Path) -> String {
+    let text = path.to_string_lossy().replace('\\', "/");
+    let mut text = text.trim_end_matches('/');
+    while let Some(rest) = text.strip_prefix("./") {
+        text = rest.trim_start_matches('/');
+    }
+    if text == "." { "" } else { text }.to_owned()
+}
+
+fn join(folder: &str, name: &str) -> String {
+    if folder.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{folder}/{name}")
+    }
+}
+
+impl Walked {
+    /// Adds a path that the user gave.
+    pub(super) fn add(&mut self, path: &Path) -> Result<(), InputError> {
+        let meta = fs::metadata(path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => InputError::NoMigrations {
+                path: path.to_owned(),
+                nearest: nearest_path(path),
+            },
+            _ => crate::input::failed(path, error),
+        })?;
+        let real = fs::canonicalize(path).map_err(|error| crate::input::failed(path, error))?;
+        if meta.is_dir() {
+            self.around(&shown(path), &real);
+            let before = self.files.len();
+            self.folder(path, real);
+            if self.files.len() == before {
+                return Err(InputError::NoSql {
+                    path: path.to_owned(),
+                    instead: self.instead(),
+                });
+            }
+            return Ok(());
+        }
+        self.file(path, real);
+        Ok(())
+    }
+
+    /// A file by itself.
+    fn file(&mut self, path: &Path, real: PathBuf) {
+        if !self.seen.insert(real.clone()) {
+            return;
+        }
+        let own = path.parent().unwrap_or(Path::new(""));
+        let shown_folder = shown(own);
+        if let Some(folder) = real.parent() {
+            self.around(&shown_folder, folder);
+            if folder.join("meta/_journal.json").is_file() {
+                // Only that it is there: the other files of the journal were
+                // not asked for.
+                self.marker(&shown_folder, "_journal.json", String::new());
+            }
+        }
+        let beside = [path.with_file_name("metadata.toml"), with_conf(path)]
+            .into_iter()
+            .find(|beside| beside.is_file());
+        self.files.push(Found {
+            shown: shown(path),
+            path: path.to_owned(),
+            real,
+            beside,
+        });
+    }
+
+    /// A folder and all below it.
+    fn folder(&mut self, root: &Path, real: PathBuf) {
+        let mut waiting = vec![(root.to_owned(), shown(root), real)];
+        while let Some((path, own, real)) = waiting.pop() {
+            if !self.seen.insert(real.clone()) {
+                self.skipped
+                    .push((own, "it links to a folder that is read already".to_owned()));
+                continue;
+            }
+            let entries = match fs::read_dir(&path).and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            {
+                Ok(entries) => entries,
+                Err(error) => {
+                    self.skipped
+                        .push((own, format!("it cannot be listed: {error}")));
+                    continue;
+                }
+            };
+            let mut below = self.entries(entries, &own, &real);
+            // The stack gives back the last first.
+            below.reverse();
+            waiting.append(&mut below);
+        }
+    }
+
+    /// Takes the files of one folder, and gives the folders in it.
+    fn entries(
+        &mut self,
+        entries: Vec<DirEntry>,
+        own: &str,
+        real: &Path,
+    ) -> Vec<(PathBuf, String, PathBuf)> {
+        let mut names: Vec<(std::ffi::OsString, DirEntry)> = entries
+            .into_iter()
+            .map(|entry| (entry.file_name(), entry))
+            .collect();
+        names.sort_by(|a, b| a.0.cmp(&b.0));
+        let settings: BTreeSet<&OsStr> = names
+            .iter()
+            .map(|(name, _)| name.as_os_str())
+            .filter(|name| {
+                *name == "metadata.toml" || Path::new(name).extension() == Some(OsStr::new("conf"))
+            })
+            .collect();
+        let mut below = Vec::new();
+        for (name, entry) in &names {
+            let text = name.to_string_lossy();
+            let Ok(kind) = entry.file_type() else {
+                continue;
+            };
+            let path = entry.path();
+            let linked = kind.is_symlink();
+            let folder = if linked { path.is_dir() } else { kind.is_dir() };
+            if folder {
+                if text == ".sqlx" {
+                    self.marker(own, &text, String::new());
+                }
+                if text.starts_with('.') || FOREIGN.contains(&text.as_ref()) {
+                    continue;
+                }
+                let real = if linked {
+                    match fs::canonicalize(&path) {
+                        Ok(real) => real,
+                        Err(error) => {
+                            self.skipped.push((
+                                join(own, &text),
+                                format!("the link cannot be followed: {error}"),
+                            ));
+                            continue;
+                        }
+                    }
+                } else {
+                    real.join(name)
+                };
+                below.push((path, join(own, &text), real));
+                continue;
+            }
+            if is_sql(&text) && !text.starts_with('.') {
+                let real = if linked {
+                    fs::canonicalize(&path).unwrap_or_else(|_| real.join(name))
+                } else {
+                    real.join(name)
+                };
+                if self.seen.insert(real.clone()) {
+                    let conf = with_conf(&path);
+                    let beside = if conf.file_name().is_some_and(|conf| settings.contains(conf)) {
+                        Some(conf)
+                    } else if settings.contains(OsStr::new("metadata.toml")) {
+                        Some(path.with_file_name("metadata.toml"))
+                    } else {
+                        None
+                    };
+                    self.files.push(Found {
+                        shown: join(own, &text),
+                        path,
+                        real,
+                        beside,
+                    });
+                }
+                continue;
+            }
+            self.beside(own, &text, &path);
+        }
+        below
+    }
+
+    /// A file that is no SQL.
+    fn beside(&mut self, own: &str, name: &str, path: &Path) {
+        if name == "_journal.json" {
+            let folder = own
+                .strip_suffix("meta")
+                .map(|own| own.trim_end_matches('/'));
+            if let Some(folder) = folder {
+                self.marker(folder, name, manifest(path));
+            }
+            return;
+        }
+        if let Some((_, read)) = MARKERS.iter().find(|(marker, _)| *marker == name) {
+            let text = if *read { manifest(path) } else { String::new() };
+            self.marker(own, name, text);
+            return;
+        }
+        let kind = Path::new(name).extension().and_then(OsStr::to_str);
+        if let Some(kind) = ["py", "rb", "ts", "js", "xml", "yaml", "yml", "go", "php"]
+            .into_iter()
+            .find(|other| Some(*other) == kind)
+        {
+            self.other.insert(kind);
+        }
+    }
+
+    fn marker(&mut self, folder: &str, name: &str, text: String) {
+        let marker = Marker {
+            folder: folder.to_owned(),
+            name: name.to_owned(),
+            text,
+        };
+        if !self.markers.contains(&marker) {
+            self.markers.push(marker);
+        }
+    }
+
+    /// Signs in the folders above, up to the root of the repository.
+    fn around(&mut self, own: &str, real: &Path) {
+        if self
+            .markers
+            .iter()
+            .any(|marker| marker.folder == own && marker.name.is_empty())
+        {
+            return;
+        }
+        // Says that this folder was looked above already.
+        self.marker(own, "", String::new());
+        for above in real.ancestors().skip(1).take(MOST_ABOVE) {
+            if real.starts_with(above.join(".git")) {
+                break;
+            }
+            for (name, read) in MARKERS {
+                let path = above.join(name);
+                if path.exists() {
+                    let text = if *read {
+                        manifest(&path)
+                    } else {
+                        String::new()
+                    };
+                    self.marker(own, name, text);
+                }
+            }
+            if above.join(".git").exists() {
+                break;
+            }
+        }
+    }
+
+    /// How to get SQL of the migrations that are there.
+    fn instead(&self) -> Option<&'static str> {
+        let has = |kind| self.other.contains(kind);
+        if has("py") {
+            Some(
+                "its migrations are written in Python; print them: alembic upgrade BASE:HEAD --sql | pgadvise check -, or manage.py sqlmigrate APP NAME | pgadvise check -",
+            )
+        } else if has("rb") {
+            Some(
+                "its migrations are written in Ruby; with config.active_record.schema_format = :sql, check db/structure.sql",
+            )
+        } else if has("xml") || has("yaml") || has("yml") {
+            Some(
+                "if these are changelogs of Liquibase, print them: liquibase update-sql | pgadvise check -",
+            )
+        } else if has("ts") || has("js") || has("go") || has("php") {
+            Some(
+                "its migrations are written in a programming language; let its tool print SQL, and pipe it into pgadvise check -",
+            )
+        } else {
+            None
+        }
+    }
+}
+
+/// Flyway's settings of a migration: its name and `.conf`.
+fn with_conf(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".conf");
+    path.with_file_name(name)
+}
+
+/// The text of a manifest; nothing when it cannot be read, since it only helps.
+fn manifest(path: &Path) -> String {
+    crate::input::open(path, MAX_MANIFEST)
+        .ok()
+        .and_then(|file| std::io::read_to_string(file).ok())
+        .unwrap_or_default()
+}
+
+/// What is there under a name like the one that was given.
+fn nearest_path(path: &Path) -> Option<PathBuf> {
+    let wanted = path.file_name()?.to_string_lossy().into_owned();
+    let parent = path.parent().unwrap_or(Path::new(""));
+    let looked = if parent.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        parent
+    };
+    let mut names: Vec<String> = fs::read_dir(looked)
+        .ok()?
+        .filter_map(Result::ok)
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    let known: Vec<&str> = names.iter().map(String::as_str).collect();
+    nearest(&wanted, &known).map(|name| parent.join(name))
+}

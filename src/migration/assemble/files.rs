@@ -1,0 +1,316 @@
+//! One file: what its content says, and its statements.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::order::Entry;
+use super::sets::FileSet;
+use super::{Assembling, Given};
+use crate::migration::framework::names::Class;
+use crate::migration::framework::{Hints, parts};
+use crate::migration::locks::refuses_transaction;
+use crate::migration::{File, Framework, Part, Server, Sureness, Wrapping};
+use crate::source::{Problem, SourceId, Sources, Span, Text};
+use crate::sql::Suppression;
+use crate::sql::ddl;
+
+/// Files that one thread takes at a time.
+const AT_A_TIME: usize = 16;
+
+/// A file with what its content says.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Looked<'a> {
+    pub(super) source: SourceId,
+    pub(super) path: &'a str,
+    pub(super) text: &'a str,
+    pub(super) beside: Option<&'a str>,
+    pub(super) hints: Hints,
+    /// It was there before, and was changed.
+    pub(super) edited: bool,
+    /// Its findings are reported.
+    pub(super) new: bool,
+}
+
+/// Which files are reported, for many questions.
+pub(super) fn new_ones(options: &Assembling) -> Option<BTreeSet<SourceId>> {
+    options
+        .new
+        .as_ref()
+        .map(|new| new.iter().copied().collect())
+}
+
+pub(super) fn look<'a>(
+    sources: &'a Sources,
+    given: &'a Given,
+    new: Option<&BTreeSet<SourceId>>,
+) -> Looked<'a> {
+    let text = sources.get(given.source).map_or("", Text::text);
+    Looked {
+        source: given.source,
+        path: &given.path,
+        text,
+        beside: given.beside.as_deref(),
+        hints: Hints::of(text),
+        edited: given.edited,
+        new: new.is_none_or(|new| new.contains(&given.source)),
+    }
+}
+
+/// What came of one file.
+pub(super) struct Read {
+    pub(super) file: File,
+    pub(super) problems: Vec<Problem>,
+    pub(super) note: Option<String>,
+    pub(super) skipped: Option<(String, String)>,
+}
+
+/// Reads the statements of a file.
+pub(super) fn read(
+    entry: &Entry,
+    looked: &[Looked<'_>],
+    sets: &[FileSet],
+    options: &Assembling,
+) -> Read {
+    let empty = Looked {
+        source: SourceId::default(),
+        path: "",
+        text: "",
+        beside: None,
+        hints: Hints::default(),
+        edited: false,
+        new: false,
+    };
+    let file = looked.get(entry.file).unwrap_or(&empty);
+    let (told, sureness, database) = sets
+        .get(entry.set)
+        .map_or((Framework::Plain, Sureness::Assumed, None), |set| {
+            (set.told.framework, set.told.sureness, set.database.clone())
+        });
+    let (framework, sureness) = own_framework(told, sureness, entry, file.hints);
+    let split = parts::split(file.text, framework, file.hints, &entry.named, file.beside);
+    let mut problems = Vec::new();
+    if !file.hints.empty {
+        problems.extend(split.wrong.into_iter().map(|wrong| {
+            Problem::at(Span::new(file.source, wrong.at), wrong.message).with_hint(wrong.hint)
+        }));
+    }
+    let mut read = Vec::with_capacity(split.parts.len());
+    for raw in split.parts {
+        let mut statements = Vec::new();
+        for piece in &raw.pieces {
+            let (found, wrong) = piece_of(file.source, file.text, piece);
+            statements.extend(found);
+            problems.extend(wrong);
+        }
+        let wrapping = wrapping(raw.wrapping, framework, &statements, sureness, options);
+        read.push(Part {
+            direction: raw.direction,
+            wrapping,
+            sureness,
+            span: Span::new(file.source, raw.range()),
+            statements,
+        });
+    }
+    let mut skipped = None;
+    if !problems.is_empty()
+        && let Some(dialect) = dialect(file.text)
+    {
+        problems = vec![
+            Problem::at(
+                Span::new(file.source, 0..0),
+                format!("it is written for {dialect}, and is not checked"),
+            )
+            .with_hint("leave the file out, or name the folder of the PostgreSQL migrations"),
+        ];
+        skipped = Some((file.path.to_owned(), format!("it is written for {dialect}")));
+        for part in &mut read {
+            part.statements.clear();
+        }
+    }
+    let new = file.new;
+    let nothing = read.iter().all(|part| part.statements.is_empty());
+    Read {
+        note: (new && nothing && problems.is_empty())
+            .then(|| format!("{} holds no statement", file.path)),
+        skipped,
+        problems,
+        file: File {
+            source: file.source,
+            path: file.path.to_owned(),
+            version: entry.named.version.clone(),
+            framework,
+            database,
+            new,
+            parts: read,
+            suppressions: suppressions(file),
+        },
+    }
+}
+
+/// A file of another tool among the others, and one that the tool does not run.
+fn own_framework(
+    told: Framework,
+    sureness: Sureness,
+    entry: &Entry,
+    hints: Hints,
+) -> (Framework, Sureness) {
+    let own = if hints.goose {
+        Some(Framework::Goose)
+    } else if hints.sql_migrate {
+        Some(Framework::SqlMigrate)
+    } else if hints.dbmate {
+        Some(Framework::Dbmate)
+    } else if hints.liquibase {
+        Some(Framework::Liquibase)
+    } else {
+        None
+    };
+    match own {
+        Some(own) => (own, Sureness::Known),
+        None if entry.named.key.class == Class::Unmatched => (Framework::Plain, Sureness::Assumed),
+        None => (told, sureness),
+    }
+}
+
+/// Flyway finds out by itself which statements refuse a transaction; where the
+/// tool is not known, the user's word counts.
+fn wrapping(
+    told: Wrapping,
+    framework: Framework,
+    statements: &[ddl::Statement],
+    sureness: Sureness,
+    options: &Assembling,
+) -> Wrapping {
+    let refuses = || {
+        let server = Server::default();
+        statements
+            .iter()
+            .any(|statement| refuses_transaction(statement, &server).is_some())
+    };
+    if framework == Framework::Flyway && told == Wrapping::PerFile && refuses() {
+        return Wrapping::None;
+    }
+    match options.wrapping {
+        Some(wrapping) if sureness == Sureness::Assumed || framework == Framework::Plain => {
+            wrapping
+        }
+        _ => told,
+    }
+}
+
+/// Statements of a piece, with places in the whole text.
+fn piece_of(
+    source: SourceId,
+    text: &str,
+    piece: &Range<usize>,
+) -> (Vec<ddl::Statement>, Vec<Problem>) {
+    if *piece == (0..text.len()) {
+        return ddl::read(source, text);
+    }
+    let own = text.get(piece.clone()).unwrap_or("");
+    if own.trim().is_empty() {
+        return (Vec::new(), Vec::new());
+    }
+    ddl::read_range(source, text, piece.clone())
+}
+
+/// Another database's dialect, told by what PostgreSQL has no word for.
+fn dialect(text: &str) -> Option<&'static str> {
+    let upper = text.to_ascii_uppercase();
+    let has = |words: &[&str]| words.iter().any(|word| upper.contains(word));
+    if has(&[
+        "ENGINE=INNODB",
+        "ENGINE = INNODB",
+        "AUTO_INCREMENT",
+        "DEFAULT CHARSET",
+        "UNSIGNED NOT NULL",
+    ]) {
+        Some("MySQL")
+    } else if has(&["AUTOINCREMENT", "PRAGMA ", "WITHOUT ROWID"]) {
+        Some("SQLite")
+    } else if has(&["NVARCHAR(", "IDENTITY(1,1)", "[DBO]."]) {
+        Some("SQL Server")
+    } else if upper.matches('`').count() >= 4 {
+        Some("MySQL")
+    } else {
+        None
+    }
+}
+
+/// `-- pgadvise: ignore-file RULE[, RULE] (reason)`.
+fn suppressions(file: &Looked<'_>) -> Vec<Suppression> {
+    if !file.hints.ignores {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    let mut at = 0;
+    for line in file.text.split_inclusive('\n') {
+        let start = at;
+        at += line.len();
+        let own = line.trim();
+        let Some(rest) = own
+            .strip_prefix("--")
+            .map(str::trim_start)
+            .and_then(|comment| comment.strip_prefix("pgadvise:"))
+            .and_then(|rest| rest.trim_start().strip_prefix("ignore-file"))
+            .filter(|rest| rest.is_empty() || rest.starts_with([' ', '\t', ':', '(']))
+        else {
+            continue;
+        };
+        let (names, reason) = match rest.split_once('(') {
+            Some((names, reason)) => {
+                let reason = reason.trim().trim_end_matches(')').trim();
+                (names, (!reason.is_empty()).then(|| reason.to_owned()))
+            }
+            None => (rest, None),
+        };
+        let indent = line.len() - line.trim_start().len();
+        found.push(Suppression {
+            span: Span::new(file.source, start + indent..start + indent + own.len()),
+            rules: names
+                .split([',', ' ', '\t', ':'])
+                .filter(|name| !name.is_empty())
+                .map(str::to_owned)
+                .collect(),
+            reason,
+        });
+    }
+    found
+}
+
+/// Does the same with every item, on that many threads; results keep the order
+/// of the items.
+pub(super) fn in_parallel<'a, T: Sync, R: Send>(
+    items: &'a [T],
+    threads: usize,
+    work: impl Fn(&'a T) -> R + Sync,
+) -> Vec<R> {
+    if threads < 2 || items.len() <= AT_A_TIME {
+        return items.iter().map(work).collect();
+    }
+    let chunks: Vec<&[T]> = items.chunks(AT_A_TIME).collect();
+    let next = AtomicUsize::new(0);
+    let done: Mutex<Vec<(usize, Vec<R>)>> = Mutex::new(Vec::with_capacity(chunks.len()));
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                let mut own = Vec::new();
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(chunk) = chunks.get(number) else {
+                        break;
+                    };
+                    own.push((number, chunk.iter().map(&work).collect()));
+                }
+                if let Ok(mut done) = done.lock() {
+                    done.append(&mut own);
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().unwrap_or_default();
+    done.sort_by_key(|(number, _)| *number);
+    done.into_iter().flat_map(|(_, results)| results).collect()
+}

@@ -1,0 +1,524 @@
+//! The parts of a file, and how its framework wraps each in transactions.
+
+use std::ops::Range;
+
+use super::{Framework, Hints, names::Named};
+use crate::migration::{Direction, Wrapping};
+
+/// A part of a text before its statements are read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawPart {
+    /// Up or down.
+    pub direction: Direction,
+    /// Transactions.
+    pub wrapping: Wrapping,
+    /// Bytes of the text that are read for its statements, in order. More than
+    /// one where the framework separates statements by itself.
+    pub pieces: Vec<Range<usize>>,
+}
+
+impl RawPart {
+    fn whole(direction: Direction, wrapping: Wrapping, text: &str) -> Self {
+        Self {
+            direction,
+            wrapping,
+            pieces: std::iter::once(0..text.len()).collect(),
+        }
+    }
+
+    /// From the first byte to the last.
+    pub fn range(&self) -> Range<usize> {
+        let start = self.pieces.first().map_or(0, |piece| piece.start);
+        start..self.pieces.last().map_or(start, |piece| piece.end)
+    }
+}
+
+/// What was found to be wrong with a file's annotations: where, what, and what
+/// to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wrong {
+    /// The bytes.
+    pub at: Range<usize>,
+    /// What is wrong.
+    pub message: String,
+    /// What to do next.
+    pub hint: &'static str,
+}
+
+/// Parts and what is wrong with them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Split {
+    /// In the order of the text.
+    pub parts: Vec<RawPart>,
+    /// Trouble with annotations.
+    pub wrong: Vec<Wrong>,
+}
+
+/// A line of a text, without its end.
+#[derive(Debug, Clone, Copy)]
+struct Line<'a> {
+    start: usize,
+    /// Past the line end.
+    next: usize,
+    text: &'a str,
+}
+
+impl<'a> Line<'a> {
+    /// The text of a comment on a line of its own.
+    fn comment(self) -> Option<&'a str> {
+        self.text.trim_start().strip_prefix("--").map(str::trim)
+    }
+}
+
+fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
+    let mut at = 0;
+    text.split_inclusive('\n').map(move |line| {
+        let start = at;
+        at += line.len();
+        Line {
+            start,
+            next: at,
+            text: line.trim_end_matches(['\n', '\r']),
+        }
+    })
+}
+
+/// Splits a text as that framework does.
+///
+/// `beside` is what its settings file says, and `named` what its name says.
+pub fn split(
+    text: &str,
+    framework: Framework,
+    hints: Hints,
+    named: &Named,
+    beside: Option<&str>,
+) -> Split {
+    let direction = named.direction;
+    let one = |wrapping| Split {
+        parts: vec![RawPart::whole(direction, wrapping, text)],
+        wrong: Vec::new(),
+    };
+    match framework {
+        Framework::Goose => annotated(text, direction, Dialect::Goose),
+        Framework::SqlMigrate => annotated(text, direction, Dialect::SqlMigrate),
+        Framework::Dbmate => annotated(text, direction, Dialect::Dbmate),
+        Framework::Plain if hints.up_migration => annotated(text, direction, Dialect::NodePg),
+        Framework::Liquibase => liquibase(text),
+        Framework::Drizzle => Split {
+            parts: vec![RawPart {
+                direction,
+                wrapping: Wrapping::PerRun,
+                pieces: breakpoints(text, hints),
+            }],
+            wrong: Vec::new(),
+        },
+        Framework::Diesel => one(if setting(beside, "run_in_transaction") == Some(false) {
+            Wrapping::OneMessage
+        } else {
+            Wrapping::PerFile
+        }),
+        Framework::Flyway => one(if setting(beside, "executeInTransaction") == Some(false) {
+            Wrapping::None
+        } else {
+            Wrapping::PerFile
+        }),
+        Framework::Sqlx => one(if text.starts_with("-- no-transaction") {
+            Wrapping::OneMessage
+        } else {
+            Wrapping::PerFile
+        }),
+        Framework::GoPg => one(if named.in_transaction {
+            Wrapping::PerFile
+        } else if hints.go_pg {
+            Wrapping::None
+        } else {
+            Wrapping::OneMessage
+        }),
+        Framework::Atlas => one(match atlas_mode(text) {
+            Some("none") => Wrapping::None,
+            Some("all") => Wrapping::PerRun,
+            _ => Wrapping::PerFile,
+        }),
+        Framework::GolangMigrate | Framework::Prisma | Framework::Supabase => {
+            one(Wrapping::OneMessage)
+        }
+        Framework::Plain | Framework::Rails | Framework::Alembic | Framework::Django => {
+            one(Wrapping::None)
+        }
+    }
+}
+
+/// `key = false` in a settings file, TOML or Java properties.
+fn setting(beside: Option<&str>, key: &str) -> Option<bool> {
+    beside?.lines().find_map(|line| {
+        let (name, value) = line.split_once(['=', ':'])?;
+        (name.trim() == key).then(|| {
+            let value = value.split('#').next().unwrap_or(value);
+            !value.trim().eq_ignore_ascii_case("false")
+        })
+    })
+}
+
+/// The transaction mode among the directives at the head of a file.
+fn atlas_mode(text: &str) -> Option<&str> {
+    for line in lines(text) {
+        let comment = line.comment();
+        if let Some(mode) = comment.and_then(|comment| comment.strip_prefix("atlas:txmode")) {
+            return Some(mode.trim());
+        }
+        if comment.is_none() && !line.text.trim().is_empty() {
+            return None;
+        }
+    }
+    None
+}
+
+fn breakpoints(text: &str, hints: Hints) -> Vec<Range<usize>> {
+    const MARK: &str = "--> statement-breakpoint";
+    if !hints.drizzle {
+        return std::iter::once(0..text.len()).collect();
+    }
+    let mut pieces = Vec::new();
+    let mut from = 0;
+    for (at, _) in text.match_indices(MARK) {
+        pieces.push(from..at);
+        from = at + MARK.len();
+    }
+    pieces.push(from..text.len());
+    pieces
+}
+
+/// Tools that part a file by comments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Dialect {
+    Goose,
+    SqlMigrate,
+    Dbmate,
+    NodePg,
+}
+
+/// What an annotation says.
+enum Said {
+    Part(Direction, bool),
+    NoTransaction,
+    Begin,
+    End,
+    Unknown,
+}
+
+impl Dialect {
+    /// Reads a comment without its dashes; `None` when it is no annotation.
+    fn said(self, comment: &str) -> Option<Said> {
+        match self {
+            Self::Goose => Some(match comment.strip_prefix("+goose")?.trim() {
+                "Up" => Said::Part(Direction::Up, true),
+                "Down" => Said::Part(Direction::Down, true),
+                "StatementBegin" => Said::Begin,
+                "StatementEnd" => Said::End,
+                "NO TRANSACTION" => Said::NoTransaction,
+                "ENVSUBST ON" | "ENVSUBST OFF" => return None,
+                _ => Said::Unknown,
+            }),
+            Self::SqlMigrate => {
+                let mut words = comment.strip_prefix("+migrate ")?.split_whitespace();
+                let command = words.next()?;
+                let transaction = !words.any(|word| word == "notransaction");
+                Some(match command {
+                    "Up" => Said::Part(Direction::Up, transaction),
+                    "Down" => Said::Part(Direction::Down, transaction),
+                    "StatementBegin" => Said::Begin,
+                    "StatementEnd" => Said::End,
+                    _ => Said::Unknown,
+                })
+            }
+            Self::Dbmate => {
+                let rest = comment.strip_prefix("migrate:")?;
+                let mut words = rest.split_whitespace();
+                let direction = match words.next()? {
+                    "up" => Direction::Up,
+                    "down" => Direction::Down,
+                    _ => return Some(Said::Unknown),
+                };
+                Some(Said::Part(
+                    direction,
+                    !words.any(|word| word == "transaction:false"),
+                ))
+            }
+            Self::NodePg => {
+                let lower = comment.to_ascii_lowercase();
+                if lower.starts_with("up migration") {
+                    Some(Said::Part(Direction::Up, true))
+                } else if lower.starts_with("down migration") {
+                    Some(Said::Part(Direction::Down, true))
+                } else {
+                    None
+                }
+            }
+        }
+    }
+
+    fn wrapping(self, transaction: bool) -> Wrapping {
+        match (self, transaction) {
+            (Self::NodePg, _) | (_, true) => Wrapping::PerFile,
+            (Self::Dbmate, false) => Wrapping::OneMessage,
+            (Self::Goose | Self::SqlMigrate, false) => Wrapping::None,
+        }
+    }
+
+    fn hint(self) -> &'static str {
+        match self {
+            Self::Goose => {
+                "goose knows Up, Down, StatementBegin, StatementEnd and NO TRANSACTION, in that spelling"
+            }
+            Self::SqlMigrate => {
+                "sql-migrate knows Up, Down, StatementBegin and StatementEnd, in that spelling"
+            }
+            Self::Dbmate => "dbmate knows migrate:up and migrate:down",
+            Self::NodePg => "write -- Up Migration and -- Down Migration",
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Goose => "-- +goose Up",
+            Self::SqlMigrate => "-- +migrate Up",
+            Self::Dbmate => "-- migrate:up",
+            Self::NodePg => "-- Up Migration",
+        }
+    }
+}
+
+fn annotated(text: &str, direction: Direction, dialect: Dialect) -> Split {
+    let mut split = Split::default();
+    let mut no_transaction = false;
+    let mut piece_start = 0;
+    let mut begun: Option<Range<usize>> = None;
+    // The text before the first annotation; some tools refuse SQL there.
+    let mut current: Option<RawPart> = None;
+    for line in lines(text) {
+        let Some(said) = line.comment().and_then(|comment| dialect.said(comment)) else {
+            continue;
+        };
+        match said {
+            Said::Part(direction, transaction) => {
+                if let Some(mut part) = current.take() {
+                    part.pieces.push(piece_start..line.start);
+                    split.parts.push(part);
+                }
+                current = Some(RawPart {
+                    direction,
+                    wrapping: dialect.wrapping(transaction),
+                    pieces: Vec::new(),
+                });
+                piece_start = line.next;
+            }
+            Said::NoTransaction => no_transaction = true,
+            Said::Begin => begun = Some(line.start..line.start + line.text.len()),
+            Said::End => {
+                begun = None;
+                if let Some(part) = &mut current {
+                    part.pieces.push(piece_start..line.start);
+                }
+                piece_start = line.next;
+            }
+            Said::Unknown => split.wrong.push(Wrong {
+                at: line.start..line.start + line.text.len(),
+                message: format!("no annotation of that name: {}", line.text.trim()),
+                hint: dialect.hint(),
+            }),
+        }
+    }
+    if let Some(mut part) = current {
+        part.pieces.push(piece_start..text.len());
+        split.parts.push(part);
+    } else {
+        split.wrong.push(Wrong {
+            at: 0..0,
+            message: format!(
+                "nothing says where the migration begins: {} is missing",
+                dialect.name()
+            ),
+            hint: "put it on a line of its own before the first statement",
+        });
+        split
+            .parts
+            .push(RawPart::whole(direction, dialect.wrapping(true), text));
+    }
+    if let Some(at) = begun {
+        split.wrong.push(Wrong {
+            at,
+            message: "StatementBegin without a StatementEnd".to_owned(),
+            hint: "close it behind the statement",
+        });
+    }
+    if no_transaction {
+        for part in &mut split.parts {
+            part.wrapping = Wrapping::None;
+        }
+    }
+    split
+}
+
+/// One part a changeset; what is told to take it back stands in comments, and
+/// is no part.
+fn liquibase(text: &str) -> Split {
+    let mut split = Split::default();
+    let mut current: Option<RawPart> = None;
+    let mut piece_start = 0;
+    for line in lines(text) {
+        let Some(comment) = line.comment() else {
+            continue;
+        };
+        let Some(rest) = comment.strip_prefix("changeset") else {
+            continue;
+        };
+        if !rest.starts_with([' ', '\t']) {
+            continue;
+        }
+        if let Some(mut part) = current.take() {
+            part.pieces.push(piece_start..line.start);
+            split.parts.push(part);
+        }
+        let mut transaction = true;
+        let mut splits = true;
+        for word in rest.split_whitespace() {
+            if let Some((name, value)) = word.split_once(':') {
+                let value = value.trim_matches('"');
+                match name {
+                    "runInTransaction" => transaction = !value.eq_ignore_ascii_case("false"),
+                    "splitStatements" => splits = !value.eq_ignore_ascii_case("false"),
+                    _ => {}
+                }
+            }
+        }
+        current = Some(RawPart {
+            direction: Direction::Up,
+            wrapping: match (transaction, splits) {
+                (true, _) => Wrapping::PerFile,
+                (false, true) => Wrapping::None,
+                (false, false) => Wrapping::OneMessage,
+            },
+            pieces: Vec::new(),
+        });
+        piece_start = line.next;
+    }
+    if let Some(mut part) = current {
+        part.pieces.push(piece_start..text.len());
+        split.parts.push(part);
+    } else {
+        split.wrong.push(Wrong {
+            at: 0..0,
+            message: "there is no changeset in it".to_owned(),
+            hint: "write --changeset author:id before the statements",
+        });
+        split
+            .parts
+            .push(RawPart::whole(Direction::Up, Wrapping::PerFile, text));
+    }
+    split
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::migration::framework::names;
+
+    fn parts(
+        text: &str,
+        framework: Framework,
+        name: &str,
+    ) -> Vec<(Direction, Wrapping, Vec<String>)> {
+        split(
+            text,
+            framework,
+            Hints::of(text),
+            &names::read(name, framework, false),
+            None,
+        )
+        .parts
+        .into_iter()
+        .map(|part| {
+            let pieces = part
+                .pieces
+                .iter()
+                .map(|piece| text.get(piece.clone()).unwrap().trim().to_owned())
+                .filter(|piece| !piece.is_empty())
+                .collect();
+            (part.direction, part.wrapping, pieces)
+        })
+        .collect()
+    }
+
+    #[test]
+    fn goose_parts_a_file_in_two() {
+        let text = "-- +goose NO TRANSACTION\n-- +goose Up\nselect 1;\n-- +goose StatementBegin\nselect 2;\nselect 3\n-- +goose StatementEnd\nselect 4;\n-- +goose Down\nselect 5;\n";
+        let found = parts(text, Framework::Goose, "1_a.sql");
+        assert_eq!(found.len(), 2);
+        assert_eq!((found[0].0, found[0].1), (Direction::Up, Wrapping::None));
+        assert_eq!(found[0].2.len(), 2);
+        assert!(found[0].2[0].ends_with("select 3"));
+        assert_eq!(
+            found[1],
+            (
+                Direction::Down,
+                Wrapping::None,
+                vec!["select 5;".to_owned()]
+            )
+        );
+    }
+
+    #[test]
+    fn dbmate_says_it_for_each_part() {
+        let text = "-- migrate:up transaction:false\nselect 1;\n-- migrate:down\nselect 2;";
+        let found = parts(text, Framework::Dbmate, "1_a.sql");
+        assert_eq!(found[0].1, Wrapping::OneMessage);
+        assert_eq!(found[1].1, Wrapping::PerFile);
+    }
+
+    #[test]
+    fn each_changeset_is_a_part() {
+        let text = "--liquibase formatted sql\n\n--changeset a:1\nselect 1;\n--rollback select 9;\n--changeset a:2 runInTransaction:false\nselect 2;\n";
+        let found = parts(text, Framework::Liquibase, "c.sql");
+        assert_eq!(found.len(), 2);
+        assert_eq!(found[0].1, Wrapping::PerFile);
+        assert_eq!(found[1].1, Wrapping::None);
+    }
+
+    #[test]
+    fn drizzle_separates_statements_by_itself() {
+        let text =
+            "select 1\n--> statement-breakpoint\nselect 2;--> statement-breakpoint\nselect 3";
+        let found = parts(text, Framework::Drizzle, "0000_a.sql");
+        assert_eq!(found[0].2, ["select 1", "select 2;", "select 3"]);
+    }
+
+    #[test]
+    fn settings_are_read_from_toml_and_properties() {
+        assert_eq!(
+            setting(
+                Some("run_in_transaction = false # why"),
+                "run_in_transaction"
+            ),
+            Some(false)
+        );
+        assert_eq!(
+            setting(Some("executeInTransaction=true"), "executeInTransaction"),
+            Some(true)
+        );
+        assert_eq!(setting(Some("other=false"), "executeInTransaction"), None);
+    }
+
+    #[test]
+    fn an_annotation_that_no_tool_knows_is_told() {
+        let text = "-- +goose up\nselect 1;";
+        let split = split(
+            text,
+            Framework::Goose,
+            Hints::of(text),
+            &names::read("1_a.sql", Framework::Goose, false),
+            None,
+        );
+        assert_eq!(split.wrong.len(), 2);
+        assert_eq!(split.parts.len(), 1);
+    }
+}

@@ -1,0 +1,295 @@
+//! Which framework a set of files is for.
+
+use std::collections::BTreeMap;
+
+use super::names::{base, folder, is_folder_file, leading_digits};
+use super::{Framework, Hints};
+use crate::migration::Sureness;
+
+/// A file that says something of the files below its folder: `go.mod`,
+/// `meta/_journal.json`, `atlas.sum`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Marker {
+    /// The folder of migrations that it is for, as shown.
+    pub folder: String,
+    /// Its name.
+    pub name: String,
+    /// Its text; empty where the name alone matters.
+    pub text: String,
+}
+
+/// A framework, and by what it was told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recognised {
+    /// The framework.
+    pub framework: Framework,
+    /// By what: `up.sql in a folder for each migration`.
+    pub by: String,
+    /// Whether that settles it.
+    pub sureness: Sureness,
+}
+
+impl Recognised {
+    fn known(framework: Framework, by: impl Into<String>) -> Self {
+        Self {
+            framework,
+            by: by.into(),
+            sureness: Sureness::Known,
+        }
+    }
+
+    fn assumed(framework: Framework, by: impl Into<String>) -> Self {
+        Self {
+            framework,
+            by: by.into(),
+            sureness: Sureness::Assumed,
+        }
+    }
+}
+
+/// Files that are looked for beside migrations and in the folders above them,
+/// and whether their text matters.
+pub const MARKERS: &[(&str, bool)] = &[
+    ("atlas.sum", false),
+    ("atlas.hcl", false),
+    ("migration_lock.toml", true),
+    ("diesel.toml", false),
+    ("flyway.conf", false),
+    ("flyway.toml", false),
+    ("go.mod", true),
+    ("Cargo.toml", true),
+    ("package.json", true),
+    (".sqlx", false),
+    ("sqlx-data.json", false),
+    ("sqlx.toml", false),
+    ("config.toml", true),
+    ("drizzle.config.ts", false),
+    ("drizzle.config.js", false),
+    ("schema.prisma", false),
+];
+
+/// Tells the framework of files of one folder (of migrations), from their
+/// paths, what their content says, and what stands around.
+pub fn recognise(files: &[(&str, Hints)], markers: &[&Marker]) -> Recognised {
+    by_content(files)
+        .or_else(|| by_names(files, markers))
+        .unwrap_or_else(|| {
+            Recognised::assumed(Framework::Plain, "nothing says which tool runs the files")
+        })
+}
+
+fn has(markers: &[&Marker], names: &[&str]) -> bool {
+    markers
+        .iter()
+        .any(|marker| names.contains(&marker.name.as_str()))
+}
+
+/// Whether a manifest around names a package.
+fn needs(markers: &[&Marker], manifest: &str, package: &str) -> bool {
+    markers
+        .iter()
+        .any(|marker| marker.name == manifest && marker.text.contains(package))
+}
+
+/// A sign, the framework, and its words.
+type Sign = (fn(&Hints) -> bool, Framework, &'static str);
+
+/// Annotations that only one tool reads settle it.
+fn by_content(files: &[(&str, Hints)]) -> Option<Recognised> {
+    const SIGNS: &[Sign] = &[
+        (|hints| hints.goose, Framework::Goose, "-- +goose comments"),
+        (
+            |hints| hints.sql_migrate,
+            Framework::SqlMigrate,
+            "-- +migrate comments",
+        ),
+        (
+            |hints| hints.dbmate,
+            Framework::Dbmate,
+            "-- migrate:up comments",
+        ),
+        (
+            |hints| hints.liquibase,
+            Framework::Liquibase,
+            "its first line",
+        ),
+        (
+            |hints| hints.alembic,
+            Framework::Alembic,
+            "-- Running upgrade comments",
+        ),
+        (
+            |hints| hints.django,
+            Framework::Django,
+            "the comments of manage.py sqlmigrate",
+        ),
+    ];
+    // The sign that most files have: one stray file does not decide.
+    let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
+    for (_, hints) in files {
+        for (number, (sign, _, _)) in SIGNS.iter().enumerate() {
+            if sign(hints) {
+                *counts.entry(number).or_default() += 1;
+            }
+        }
+    }
+    let (number, count) = counts
+        .into_iter()
+        .max_by_key(|(number, count)| (*count, usize::MAX - number))?;
+    let filled = files.iter().filter(|(_, hints)| !hints.empty).count();
+    if count * 2 < filled.max(1) {
+        return None;
+    }
+    let (_, framework, by) = SIGNS.get(number)?;
+    Some(Recognised::known(*framework, *by))
+}
+
+fn by_names(files: &[(&str, Hints)], markers: &[&Marker]) -> Option<Recognised> {
+    let count = |test: &dyn Fn(&str) -> bool| files.iter().filter(|(path, _)| test(path)).count();
+    let hinted = |test: fn(&Hints) -> bool| files.iter().any(|(_, hints)| test(hints));
+    let most = |count: usize| count > 0 && count * 2 >= files.len();
+
+    if most(count(&|path| {
+        is_folder_file(path) && base(path) != "migration.sql"
+    })) {
+        return Some(Recognised::known(
+            Framework::Diesel,
+            "up.sql in a folder for each migration",
+        ));
+    }
+    if most(count(&|path| {
+        is_folder_file(path) && base(path) == "migration.sql"
+    })) {
+        return Some(if hinted(|hints| hints.drizzle) {
+            Recognised::known(
+                Framework::Drizzle,
+                "migration.sql in folders, and its breakpoints",
+            )
+        } else {
+            Recognised::known(
+                Framework::Prisma,
+                if has(markers, &["migration_lock.toml"]) {
+                    "migration_lock.toml"
+                } else {
+                    "migration.sql in a folder for each migration"
+                },
+            )
+        });
+    }
+    if most(count(&is_flyway))
+        || (count(&is_flyway) > 1 && count(&is_flyway_like) * 2 >= files.len())
+    {
+        return Some(Recognised::known(
+            Framework::Flyway,
+            "names such as V1__name.sql",
+        ));
+    }
+    if has(markers, &["_journal.json"]) || hinted(|hints| hints.drizzle) {
+        return Some(Recognised::known(
+            Framework::Drizzle,
+            if has(markers, &["_journal.json"]) {
+                "meta/_journal.json"
+            } else {
+                "-- statement-breakpoint comments"
+            },
+        ));
+    }
+    if count(&|path| path.ends_with(".tx.up.sql") || path.ends_with(".tx.down.sql")) > 0 {
+        return Some(Recognised::known(Framework::GoPg, "names with .tx.up.sql"));
+    }
+    if most(count(&|path| {
+        (path.ends_with(".up.sql") || path.ends_with(".down.sql"))
+            && !leading_digits(base(path)).is_empty()
+    })) {
+        return Some(up_and_down(files, markers));
+    }
+    let numbered = |path: &str| {
+        let digits = leading_digits(base(path));
+        !digits.is_empty()
+            && base(path)
+                .get(digits.len()..)
+                .is_some_and(|rest| rest.starts_with('_'))
+    };
+    let in_supabase = |path: &str| {
+        let own = folder(path);
+        own == "supabase/migrations" || own.ends_with("/supabase/migrations")
+    };
+    if most(count(&in_supabase))
+        || (needs(markers, "config.toml", "project_id") && most(count(&numbered)))
+    {
+        return Some(Recognised::known(
+            Framework::Supabase,
+            "the folder supabase/migrations",
+        ));
+    }
+    if has(markers, &["atlas.sum"]) || hinted(|hints| hints.atlas) {
+        return Some(Recognised::known(
+            Framework::Atlas,
+            if has(markers, &["atlas.sum"]) {
+                "atlas.sum"
+            } else {
+                "-- atlas: comments"
+            },
+        ));
+    }
+    if most(count(&numbered)) {
+        if hinted(|hints| hints.sqlx) {
+            return Some(Recognised::known(
+                Framework::Sqlx,
+                "comments that sqlx writes",
+            ));
+        }
+        if has(markers, &[".sqlx", "sqlx-data.json", "sqlx.toml"])
+            || needs(markers, "Cargo.toml", "sqlx")
+        {
+            return Some(Recognised::known(Framework::Sqlx, "sqlx in Cargo.toml"));
+        }
+    }
+    if most(count(&|path| base(path) == "structure.sql")) {
+        return Some(Recognised::known(Framework::Rails, "structure.sql"));
+    }
+    None
+}
+
+/// `1_name.up.sql` is the form of several tools.
+fn up_and_down(files: &[(&str, Hints)], markers: &[&Marker]) -> Recognised {
+    let hinted = |test: fn(&Hints) -> bool| files.iter().any(|(_, hints)| test(hints));
+    if hinted(|hints| hints.template) {
+        return Recognised::assumed(
+            Framework::Plain,
+            "names such as 1_name.up.sql, and templates that only the project's own tool fills",
+        );
+    }
+    if hinted(|hints| hints.sqlx) {
+        return Recognised::known(Framework::Sqlx, "comments that sqlx writes");
+    }
+    if hinted(|hints| hints.go_pg) || needs(markers, "go.mod", "go-pg/migrations") {
+        return Recognised::known(Framework::GoPg, "go-pg/migrations in go.mod");
+    }
+    if has(markers, &[".sqlx", "sqlx-data.json", "sqlx.toml"])
+        || needs(markers, "Cargo.toml", "sqlx")
+    {
+        return Recognised::known(Framework::Sqlx, "sqlx in Cargo.toml");
+    }
+    Recognised::known(Framework::GolangMigrate, "names such as 1_name.up.sql")
+}
+
+fn is_flyway(path: &str) -> bool {
+    let name = base(path);
+    let Some((head, _)) = name.split_once("__") else {
+        return false;
+    };
+    head == "R"
+        || (head.starts_with(['V', 'U', 'B'])
+            && head.len() > 1
+            && head
+                .bytes()
+                .skip(1)
+                .all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'_')))
+}
+
+/// With the mistakes that are made in such names.
+fn is_flyway_like(path: &str) -> bool {
+    let name = base(path);
+    is_flyway(path) || (name.starts_with(['V', 'v', 'U', 'R']) && name.contains('_'))
+}

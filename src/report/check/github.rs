@@ -1,0 +1,130 @@
+//! The report of `check` as annotations of a workflow of GitHub.
+
+use std::io::{self, Write};
+
+use super::prose;
+use crate::report::format::plural;
+use crate::report::model::Level;
+use crate::report::model::check::{CheckFinding, CheckReport};
+use crate::report::prose::visible;
+use crate::report::render::Options;
+
+/// GitHub shows so many annotations of each level of a step, and drops others
+/// without a word.
+const SHOWN: usize = 10;
+
+/// Writes the annotations, the worst first; those beyond what GitHub shows are
+/// plain lines of the log.
+pub(super) fn render(
+    report: &CheckReport<'_>,
+    out: &mut dyn Write,
+    _options: &Options,
+) -> io::Result<()> {
+    let mut rest = Vec::new();
+    for level in [Level::Critical, Level::Warning, Level::Note] {
+        let mut findings = report
+            .findings
+            .iter()
+            .filter(|finding| finding.level == level);
+        for finding in findings.by_ref().take(SHOWN) {
+            annotation(finding, out)?;
+        }
+        rest.extend(findings);
+    }
+    if !rest.is_empty() {
+        writeln!(
+            out,
+            "{} more than GitHub shows as annotations:",
+            plural(rest.len(), "finding", "findings")
+        )?;
+    }
+    for finding in rest {
+        let place = &finding.place;
+        writeln!(
+            out,
+            "- {}:{}:{}: {}: {} [{}]",
+            one_line(place.file),
+            place.line,
+            place.column,
+            finding.level.name(),
+            one_line(finding.message),
+            finding.rule
+        )?;
+    }
+    for skipped in &report.skipped {
+        writeln!(
+            out,
+            "not checked: {}: {}",
+            one_line(&skipped.what),
+            one_line(&skipped.why)
+        )?;
+    }
+    writeln!(
+        out,
+        "pgadvise check: {}, {}, {} suppressed, {} in the baseline",
+        plural(report.totals.files, "file", "files"),
+        plural(report.totals.findings, "finding", "findings"),
+        report.totals.suppressed,
+        report.totals.baseline
+    )
+}
+
+fn annotation(finding: &CheckFinding<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let command = match finding.level {
+        Level::Critical => "error",
+        Level::Warning => "warning",
+        Level::Note => "notice",
+    };
+    let place = &finding.place;
+    let file = place.file.strip_prefix("./").unwrap_or(place.file);
+    write!(
+        out,
+        "::{command} file={},line={},endLine={}",
+        property(file),
+        place.line,
+        place.end_line
+    )?;
+    // GitHub has columns only within one line, the last one included.
+    if place.line == place.end_line {
+        write!(
+            out,
+            ",col={},endColumn={}",
+            place.column,
+            place.end_column.saturating_sub(1).max(place.column)
+        )?;
+    }
+    writeln!(
+        out,
+        ",title={}::{}",
+        property(&format!("{} ({})", finding.message, finding.rule)),
+        data(&prose::plain(finding))
+    )
+}
+
+/// On one line, as a line that begins with `::` would be a command.
+fn one_line(text: &str) -> String {
+    visible(text).replace(['\n', '\t'], " ")
+}
+
+/// A command's text.
+fn data(text: &str) -> String {
+    visible(&text.replace('\r', ""))
+        .replace('%', "%25")
+        .replace('\n', "%0A")
+}
+
+/// The value of a command's property.
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_a_text_ends_a_command() {
+        assert_eq!(property("a,b:c%\n::error"), "a%2Cb%3Ac%25%0A%3A%3Aerror");
+        assert_eq!(data("50%\r\nof a:b"), "50%25%0Aof a:b");
+    }
+}
