@@ -14,14 +14,14 @@ mod run;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::cluster::{Cluster, ClusterKind};
+use super::cluster::Cluster;
 use super::twin::cache::{self, OpenTwin};
 use super::twin::{Progress, TwinError, load};
-use super::workload::{Basis, Servers};
+use super::workload::{Basis, Servers, USUAL_MAJOR, replay};
 use crate::migration::locks::Effect;
 use crate::migration::state::State;
 use crate::migration::{self, At, History};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{FORMAT, Origin, Snapshot};
 use crate::source::{Problem, Sources, Span};
 
 /// A statement that the server refused.
@@ -124,16 +124,32 @@ pub fn trace(
                 progress,
             )?
         }
-        Basis::History { major } => super::workload::replayed_schema(
-            history,
-            sources,
-            *major,
-            servers,
-            &mut problems,
-            progress,
-        )?,
+        Basis::History { major } => {
+            let empty = Arc::new(Snapshot {
+                format: FORMAT,
+                origin: Origin {
+                    version_num: u32::from(major.unwrap_or(USUAL_MAJOR)) * 10_000,
+                    encoding: "UTF8".to_owned(),
+                    locale_provider: "c".to_owned(),
+                    collate: "C.UTF-8".to_owned(),
+                    ctype: "C.UTF-8".to_owned(),
+                    block_size: 8192,
+                    ..Origin::default()
+                },
+                extensions: replay::extensions(history),
+                ..Snapshot::default()
+            });
+            cache::open(
+                &servers.open(empty, String::new(), servers.cache.clone()),
+                &mut |cluster: &mut dyn Cluster, snapshot: &Snapshot, progress: Progress<'_>| {
+                    let loaded = load::begin(cluster, snapshot, progress)?;
+                    replay::replay(cluster, history, sources, &mut problems, progress)?;
+                    Ok(loaded)
+                },
+                progress,
+            )?
+        }
     };
-    let embedded = cluster.kind() == ClusterKind::Embedded;
     let mut trace = Trace {
         engine: cluster.description(),
         major: u16::try_from(cluster.version_num() / 10_000).unwrap_or(server.major),
@@ -160,7 +176,6 @@ pub fn trace(
     };
     run::run(
         cluster.as_mut(),
-        embedded,
         history,
         sources,
         before.clone(),
