@@ -8,6 +8,7 @@
 mod action;
 mod alter;
 mod body;
+mod code;
 mod dml;
 mod expression;
 mod index;
@@ -59,3 +60,6 @@ pub fn read(source: SourceId, text: &str) -> (Vec<Statement>, Vec<Problem>) {
     }
     (statements, problems)
 }
+
+#[cfg(test)]
+mod tests;
