@@ -119,7 +119,9 @@ pub fn trace(
             cache::open(
                 &servers.open(Arc::clone(snapshot), hash, servers.cache.clone()),
                 &mut |cluster: &mut dyn Cluster, snapshot: &Snapshot, progress: Progress<'_>| {
-                    load::load(cluster, snapshot, progress)
+                    let loaded = load::load(cluster, snapshot, progress)?;
+                    count_scans(cluster)?;
+                    Ok(loaded)
                 },
                 progress,
             )?
@@ -144,6 +146,7 @@ pub fn trace(
                 &mut |cluster: &mut dyn Cluster, snapshot: &Snapshot, progress: Progress<'_>| {
                     let loaded = load::begin(cluster, snapshot, progress)?;
                     replay::replay(cluster, history, sources, &mut problems, progress)?;
+                    count_scans(cluster)?;
                     Ok(loaded)
                 },
                 progress,
@@ -184,4 +187,18 @@ pub fn trace(
         progress,
     )?;
     Ok(trace)
+}
+
+/// Throw-away servers count nothing; scans are told by counters. The role's
+/// setting holds from its next session on, and every session begins with it.
+fn count_scans(cluster: &mut dyn Cluster) -> Result<(), TwinError> {
+    let rows = cluster.session()?.query("SELECT current_user::text", &[])?;
+    let role: Option<String> = rows.first().and_then(|row| row.try_get(0).ok());
+    if let Some(role) = role {
+        cluster.admin()?.execute_script(&format!(
+            "ALTER ROLE {} SET track_counts = on",
+            crate::catalog::ident::quote(&role)
+        ))?;
+    }
+    Ok(())
 }

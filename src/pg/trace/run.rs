@@ -7,7 +7,7 @@ use super::{Disagreement, Failure, Objects, Trace};
 use crate::catalog::ident::quote;
 use crate::migration::locks::{Effect, Known, LockMode, Work, effects, refuses_transaction};
 use crate::migration::state::{Qualified, State};
-use crate::migration::{At, Direction, File, History, Part, Server, Wrapping};
+use crate::migration::{At, Direction, History, Part, Server, Wrapping};
 use crate::pg::Error;
 use crate::pg::cluster::{Cluster, ClusterKind};
 use crate::pg::twin::{Progress, TwinError};
@@ -87,7 +87,7 @@ pub(super) fn run(
                 continue;
             }
             if file.new {
-                run.part(number, file, at, part)?;
+                run.part(number, at, part)?;
             } else {
                 run.replay(number, at, part);
             }
@@ -127,14 +127,7 @@ impl Run<'_> {
         }
     }
 
-    fn part(
-        &mut self,
-        number: usize,
-        file: &File,
-        at: usize,
-        part: &Part,
-    ) -> Result<(), TwinError> {
-        let _ = file;
+    fn part(&mut self, number: usize, at: usize, part: &Part) -> Result<(), TwinError> {
         self.state.new_session();
         let wraps = match part.wrapping {
             Wrapping::PerFile | Wrapping::PerRun => true,
@@ -161,7 +154,7 @@ impl Run<'_> {
                 statement: index,
                 inner: 0,
             };
-            self.statement(statement, place, wraps)?;
+            self.statement(statement, place)?;
             self.apply(statement, place);
         }
         if part.wrapping != Wrapping::PerRun {
@@ -226,7 +219,7 @@ impl Run<'_> {
         self.trace.skipped.push((statement.span, why.into()));
     }
 
-    fn statement(&mut self, statement: &Statement, at: At, wraps: bool) -> Result<(), TwinError> {
+    fn statement(&mut self, statement: &Statement, at: At) -> Result<(), TwinError> {
         if let Action::Transaction(what) = &statement.action {
             return self.control(statement, *what, at);
         }
@@ -290,6 +283,7 @@ impl Run<'_> {
                     .admin()?
                     .execute_script(&format!("CREATE ROLE {} NOLOGIN", quote(&role)));
                 if made.is_ok() {
+                    self.notice()?;
                     continue;
                 }
             }
@@ -304,12 +298,12 @@ impl Run<'_> {
                         self.held.clear();
                         self.baseline();
                         if let Some(Err(error)) = committed {
-                            self.fail(statement, at, &error, GOES_ON)?;
+                            self.fail(statement, at, &error, GOES_ON);
                         }
                     }
                     Ok(())
                 }
-                Err(error) => self.refused(statement, at, error, risky, wraps),
+                Err(error) => self.refused(statement, at, &error, risky),
             };
         }
         self.skip(statement, "a role that it needs cannot be made");
@@ -327,15 +321,27 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Lets the open transaction see what another session made: a session
+    /// looks around when it takes a lock that it does not hold.
+    fn notice(&mut self) -> Result<(), TwinError> {
+        if self.open {
+            drop(self.cluster.session()?.pipeline(&[
+                "SAVEPOINT pgadvise_trace",
+                "SELECT FROM pg_catalog.pg_roles LIMIT 0",
+                "ROLLBACK TO SAVEPOINT pgadvise_trace",
+                "RELEASE SAVEPOINT pgadvise_trace",
+            ])?);
+        }
+        Ok(())
+    }
+
     fn refused(
         &mut self,
         statement: &Statement,
         at: At,
-        error: Error,
+        error: &Error,
         risky: bool,
-        wraps: bool,
     ) -> Result<(), TwinError> {
-        let _ = wraps;
         if matches!(error, Error::TimedOut { .. } | Error::Lost { .. }) {
             // The embedded server does not stop by itself.
             if self.cluster.kind() == ClusterKind::Embedded || matches!(error, Error::Lost { .. }) {
@@ -346,15 +352,15 @@ impl Run<'_> {
             let consequence = if self.open { TRANSACTION_LOST } else { GOES_ON };
             self.failed = self.open;
             self.open = false;
-            self.fail(statement, at, &error, consequence)?;
+            self.fail(statement, at, error, consequence);
             return Ok(());
         }
-        let harmless = replay::is_there(&error) || wants_more(&error, &statement.action);
+        let harmless = replay::is_there(error) || wants_more(error, &statement.action);
         if harmless && (risky || !self.open) {
             if self.open {
                 self.undo_statement()?;
             }
-            if !replay::is_there(&error) {
+            if !replay::is_there(error) {
                 self.skip(
                     statement,
                     format!("the throw-away server cannot do it: {error}"),
@@ -370,16 +376,11 @@ impl Run<'_> {
             self.look_at_all()?;
         }
         self.held.clear();
-        self.fail(statement, at, &error, consequence)
+        self.fail(statement, at, error, consequence);
+        Ok(())
     }
 
-    fn fail(
-        &mut self,
-        statement: &Statement,
-        at: At,
-        error: &Error,
-        consequence: &'static str,
-    ) -> Result<(), TwinError> {
+    fn fail(&mut self, statement: &Statement, at: At, error: &Error, consequence: &'static str) {
         let sql = self.sources.slice(statement.span);
         let sqlstate = match error {
             Error::Refused(refusal) => refusal.sqlstate.clone(),
@@ -394,7 +395,6 @@ impl Run<'_> {
             hint: error.hint(),
             consequence,
         });
-        Ok(())
     }
 
     /// BEGIN, COMMIT and their like.
@@ -423,7 +423,7 @@ impl Run<'_> {
             .next()
             .unwrap_or(Ok(()));
         if let Err(error) = outcome {
-            return self.refused(statement, at, error, false, false);
+            return self.refused(statement, at, &error, false);
         }
         match what {
             Transaction::Begin => {
