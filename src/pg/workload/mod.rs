@@ -149,6 +149,19 @@ pub fn compare(
     };
     progress("planning the workload", 0, 1);
     let mut result = compare_plans(&mut planner, workload, change, options)?;
+    if matches!(basis, Basis::History { .. }) {
+        let version = result.engine.version_num;
+        let kind = if result.engine.description.contains("(embedded") {
+            "embedded"
+        } else {
+            "installed"
+        };
+        result.engine.description = format!(
+            "PostgreSQL {}.{} ({kind}), on the schema that the older migrations make",
+            version / 10_000,
+            version % 10_000
+        );
+    }
     result.assumptions = assumptions;
     result.problems = problems;
     Ok(result)
