@@ -61,6 +61,8 @@ pub mod partition_key_not_in_primary_key;
 pub mod primary_key_builds_index;
 pub mod primary_key_dropped;
 pub mod privileges_changed;
+pub mod query_breaks;
+pub mod query_gets_slower;
 pub mod redundant_index;
 pub mod reference_in_added_column;
 pub mod reindex_under_lock;
@@ -159,6 +161,8 @@ pub static ALL: &[&dyn MigrationRule] = &[
     &primary_key_builds_index::PrimaryKeyBuildsIndex,
     &primary_key_dropped::PrimaryKeyDropped,
     &privileges_changed::PrivilegesChanged,
+    &query_breaks::QueryBreaks,
+    &query_gets_slower::QueryGetsSlower,
     &redundant_index::RedundantIndex,
     &reference_in_added_column::ReferenceInAddedColumn,
     &reindex_under_lock::ReindexUnderLock,
