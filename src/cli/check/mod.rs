@@ -1,6 +1,7 @@
 //! `pgadvise check`: migrations judged before they are run.
 
 mod files;
+mod fix;
 mod settings;
 mod skipped;
 mod write;
@@ -72,6 +73,7 @@ pub(super) fn run(
         sized: catalog.is_some(),
         workload: None,
     };
+    let before = (args.fix || args.diff).then(|| state.clone());
     let mut checked = check(
         CheckInput {
             context,
@@ -95,6 +97,27 @@ pub(super) fn run(
         })
         .collect();
     let mut remaining = suppress::apply(&mut checked, &history, &sources, &configured);
+    if let Some(before) = before {
+        let fixed = fix::make(
+            context,
+            &settings.options,
+            &before,
+            &configured,
+            &remaining.kept,
+        );
+        if args.diff {
+            drop(progress);
+            return fix::print(&fixed, &remaining.kept, ui);
+        }
+        fix::write(&fixed, &remaining.kept, ui)?;
+        drop(progress);
+        // What is left is found in the files as they are now.
+        let rest = CheckArgs {
+            fix: false,
+            ..args.clone()
+        };
+        return run(&rest, global, environment, ui);
+    }
     let overrides: Vec<Override<'_>> = settings
         .config
         .paths
@@ -228,7 +251,6 @@ fn unserved(args: &CheckArgs, settings: &Settings, problems: &mut Vec<Problem>) 
     for (asked, option) in [
         (args.trace, "--trace"),
         (!settings.workload.is_empty(), "--workload"),
-        (args.fix || args.diff, "--fix"),
     ] {
         if asked {
             problems.push(
