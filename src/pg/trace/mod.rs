@@ -14,14 +14,14 @@ mod run;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::cluster::{Cluster, ClusterKind};
+use super::cluster::Cluster;
 use super::twin::cache::{self, OpenTwin};
 use super::twin::{Progress, TwinError, load};
-use super::workload::{Basis, Servers};
+use super::workload::{Basis, Servers, USUAL_MAJOR, replay};
 use crate::migration::locks::Effect;
 use crate::migration::state::State;
 use crate::migration::{self, At, History};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{FORMAT, Origin, Snapshot};
 use crate::source::{Problem, Sources, Span};
 
 /// A statement that the server refused.
@@ -119,21 +119,40 @@ pub fn trace(
             cache::open(
                 &servers.open(Arc::clone(snapshot), hash, servers.cache.clone()),
                 &mut |cluster: &mut dyn Cluster, snapshot: &Snapshot, progress: Progress<'_>| {
-                    load::load(cluster, snapshot, progress)
+                    let loaded = load::load(cluster, snapshot, progress)?;
+                    count_scans(cluster)?;
+                    Ok(loaded)
                 },
                 progress,
             )?
         }
-        Basis::History { major } => super::workload::replayed_schema(
-            history,
-            sources,
-            *major,
-            servers,
-            &mut problems,
-            progress,
-        )?,
+        Basis::History { major } => {
+            let empty = Arc::new(Snapshot {
+                format: FORMAT,
+                origin: Origin {
+                    version_num: u32::from(major.unwrap_or(USUAL_MAJOR)) * 10_000,
+                    encoding: "UTF8".to_owned(),
+                    locale_provider: "c".to_owned(),
+                    collate: "C.UTF-8".to_owned(),
+                    ctype: "C.UTF-8".to_owned(),
+                    block_size: 8192,
+                    ..Origin::default()
+                },
+                extensions: replay::extensions(history),
+                ..Snapshot::default()
+            });
+            cache::open(
+                &servers.open(empty, String::new(), servers.cache.clone()),
+                &mut |cluster: &mut dyn Cluster, snapshot: &Snapshot, progress: Progress<'_>| {
+                    let loaded = load::begin(cluster, snapshot, progress)?;
+                    replay::replay(cluster, history, sources, &mut problems, progress)?;
+                    count_scans(cluster)?;
+                    Ok(loaded)
+                },
+                progress,
+            )?
+        }
     };
-    let embedded = cluster.kind() == ClusterKind::Embedded;
     let mut trace = Trace {
         engine: cluster.description(),
         major: u16::try_from(cluster.version_num() / 10_000).unwrap_or(server.major),
@@ -160,7 +179,6 @@ pub fn trace(
     };
     run::run(
         cluster.as_mut(),
-        embedded,
         history,
         sources,
         before.clone(),
@@ -169,4 +187,18 @@ pub fn trace(
         progress,
     )?;
     Ok(trace)
+}
+
+/// Throw-away servers count nothing; scans are told by counters. The role's
+/// setting holds from its next session on, and every session begins with it.
+fn count_scans(cluster: &mut dyn Cluster) -> Result<(), TwinError> {
+    let rows = cluster.session()?.query("SELECT current_user::text", &[])?;
+    let role: Option<String> = rows.first().and_then(|row| row.try_get(0).ok());
+    if let Some(role) = role {
+        cluster.admin()?.execute_script(&format!(
+            "ALTER ROLE {} SET track_counts = on",
+            crate::catalog::ident::quote(&role)
+        ))?;
+    }
+    Ok(())
 }

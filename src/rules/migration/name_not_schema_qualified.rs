@@ -59,7 +59,16 @@ impl MigrationRule for NameNotSchemaQualified {
             }
             _ => return,
         };
-        if !definitions::is_up(step) || step.before.setting("search_path").is_some() {
+        // A file that sets the path itself says which schema it means.
+        let says_path = step
+            .part
+            .statements
+            .iter()
+            .take(step.at.statement)
+            .any(|before| {
+                matches!(&before.action, Action::Set(setting) if setting.name == "search_path")
+            });
+        if !definitions::is_up(step) || says_path {
             return;
         }
         for place in places.iter().filter(|place| place.name.schema.is_none()) {

@@ -1,6 +1,6 @@
 //! BEGIN and COMMIT within the runner's transaction.
 
-use super::support::{definitions, evidence};
+use super::support::evidence;
 use crate::declare_migration_rule;
 use crate::finding::migration::Remedy;
 use crate::migration::{Sureness, Wrapping};
