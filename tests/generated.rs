@@ -296,3 +296,80 @@ fn examples(fixture: &Path) -> String {
     }
     out
 }
+
+/// Every claim about locks is in the documentation.
+#[test]
+fn the_page_of_locks_is_up_to_date() {
+    use pgadvise::migration::locks::{CASES, Case, NEWEST, OLDEST, Work};
+
+    let versions = |case: &Case| match case.versions {
+        (OLDEST, NEWEST) => "all".to_owned(),
+        (first, NEWEST) => format!("from {first}"),
+        (OLDEST, last) => format!("up to {last}"),
+        (first, last) => format!("{first} to {last}"),
+    };
+    let mut text = String::from(
+        "# What statements lock, and what they do meanwhile\n\nWritten by `tests/generated.rs` from the \
+         table in `src/migration/locks/cases`, which `tests/migration_locks.rs` tries on servers of \
+         PostgreSQL 13 to 18, claim by claim. `pgadvise check` judges migrations by the same \
+         table; `pgadvise check --trace` asks a server instead.\n\n\
+         *Lock* is the strongest lock on each relation that was there before: ACCESS SHARE on what is \
+         only read is left out, and so are indexes and owned sequences that are locked no more than their \
+         table. ACCESS EXCLUSIVE keeps everybody from reading; SHARE and what is stronger keeps everybody from \
+         writing; SHARE UPDATE EXCLUSIVE keeps off only other changes of the schema. *Work* takes the longer \
+         the larger the relation is, and the lock is held all the time: a *scan* reads it, an *index build* \
+         and an *index rebuild* read it and write indexes, a *rewrite* writes it anew with all its \
+         indexes. What is marked ¹ refuses to run in a transaction.\n",
+    );
+    for family in CASES {
+        text.push_str(&format!(
+            "\n## {}\n\n| statement | lock | work | versions |\n|---|---|---|---|\n",
+            family.title
+        ));
+        for case in family.cases {
+            let locks: Vec<String> = case
+                .locks
+                .iter()
+                .map(|(name, mode)| format!("{} on `{name}`", mode.name()))
+                .collect();
+            let work: Vec<String> = case
+                .work
+                .iter()
+                .map(|(name, work)| {
+                    let word = match work {
+                        Work::None => "none",
+                        Work::Scan => "scan",
+                        Work::IndexBuild => "index build",
+                        Work::IndexRebuild => "index rebuild",
+                        Work::Rows => "its rows",
+                        Work::Rewrite => "rewrite",
+                    };
+                    format!("{word} of `{name}`")
+                })
+                .collect();
+            let or_none = |list: Vec<String>| {
+                if list.is_empty() {
+                    "none".to_owned()
+                } else {
+                    list.join("<br>")
+                }
+            };
+            text.push_str(&format!(
+                "| {}{}<br>`{}` | {} | {} | {} |\n",
+                case.title,
+                if case.no_transaction { " ¹" } else { "" },
+                case.statement
+                    .split_whitespace()
+                    .collect::<Vec<_>>()
+                    .join(" ")
+                    .replace('|', "\\|"),
+                or_none(locks),
+                or_none(work),
+                versions(case),
+            ));
+        }
+    }
+    let mut stale = Vec::new();
+    ensure("docs/locks.md", &text, &mut stale);
+    assert_fresh(&stale);
+}

@@ -1,6 +1,8 @@
 //! All integration tests, one binary.
 #![cfg(test)]
 
+mod check;
+mod check_formats;
 mod cli;
 mod clusters;
 mod conventions;
@@ -18,8 +20,12 @@ mod integrations;
 mod layers;
 mod live;
 mod logs;
+mod migration_files;
+mod migration_fix;
 mod migration_locks;
 mod migration_rules;
+mod migration_state;
+mod migration_workload;
 mod pages;
 mod parameters;
 mod plans;
@@ -36,3 +42,4 @@ mod twins;
 mod what_if;
 mod why_not;
 mod why_not_flagged;
+mod workload_inputs;

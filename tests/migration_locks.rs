@@ -6,7 +6,11 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use pgadvise::migration::locks::{CASES, Case, LockMode, Work};
+use pgadvise::migration::locks::{
+    CASES, Case, LockMode, NEWEST, OLDEST, Work, effects, refuses_transaction,
+};
+use pgadvise::migration::state::State;
+use pgadvise::migration::{self, At};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 use crate::support::server::{Server, every_version};
@@ -381,4 +385,82 @@ fn every_claim_has_a_name_of_its_own() {
     let count = ids.len();
     ids.dedup();
     assert_eq!(ids.len(), count);
+}
+
+/// What `effects` says of a case's statement, after its setup was replayed.
+fn said(case: &Case, major: u16) -> Result<Measured, String> {
+    let mut sources = pgadvise::source::Sources::default();
+    let text = format!(
+        "{};\n{}",
+        case.setup.trim_end_matches([' ', ';']),
+        case.statement
+    );
+    let source = sources.add(pgadvise::source::Text::new("case.sql", text.clone()));
+    let (statements, problems) = pgadvise::sql::ddl::read(source, &text);
+    if !problems.is_empty() {
+        return Err(format!("not read: {problems:?}"));
+    }
+    let (last, setup) = statements.split_last().ok_or("no statement")?;
+    let mut state = State::empty();
+    for (number, statement) in setup.iter().enumerate() {
+        state.apply(
+            statement,
+            At {
+                file: 0,
+                part: 0,
+                statement: number,
+                inner: 0,
+            },
+        );
+    }
+    let server = migration::Server {
+        major,
+        ..migration::Server::default()
+    };
+    let mut said = Measured::default();
+    for effect in effects(last, &state, &server) {
+        let name = effect.relation.to_string();
+        let mode = said.locks.entry(name.clone()).or_insert(effect.mode);
+        *mode = (*mode).max(effect.mode);
+        if effect.work != Work::None {
+            let work = said.work.entry(name).or_insert(effect.work);
+            *work = (*work).max(effect.work);
+        }
+    }
+    if refuses_transaction(last, &server).is_some() != case.no_transaction {
+        return Err("refuses_transaction is wrong".to_owned());
+    }
+    Ok(said)
+}
+
+#[test]
+fn what_is_said_of_a_statement_is_what_is_claimed() {
+    let mut wrong = String::new();
+    let only = std::env::var("PGADVISE_TEST_CASE").unwrap_or_default();
+    for case in CASES.iter().flat_map(|family| family.cases) {
+        if !case.id.contains(&only) {
+            continue;
+        }
+        for major in OLDEST..=NEWEST {
+            if !case.holds(major) {
+                continue;
+            }
+            let mut claim = claimed(case);
+            // The state knows no sequences, so nothing is said of them.
+            if case.statement.contains("SEQUENCE") {
+                claim.locks.remove("s");
+            }
+            let said = said(case, major);
+            if said.as_ref() != Ok(&claim) {
+                writeln!(
+                    wrong,
+                    "{major} {}: {}\n   said  {said:?}\n   claim {claim:?}",
+                    case.id, case.statement
+                )
+                .unwrap();
+                break;
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
 }

@@ -113,6 +113,10 @@ pub struct History {
     pub problems: Vec<Problem>,
     /// What could not be looked at, and why: `(what, why)`.
     pub skipped: Vec<(String, String)>,
+    /// What it was assembled from, for assembling it anew with other texts.
+    pub given: Vec<assemble::Given>,
+    /// With what options.
+    pub options: assemble::Assembling,
 }
 
 /// Where a statement stands in a history.

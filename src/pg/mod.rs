@@ -23,6 +23,7 @@ pub mod sample;
 pub mod session;
 pub mod snapshot;
 mod tls;
+pub mod trace;
 pub mod twin;
 pub mod workload;
 

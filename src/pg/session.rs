@@ -264,6 +264,18 @@ impl Session {
         &mut self,
         statements: &[&str],
     ) -> Result<Vec<Result<(), Error>>, Error> {
+        let outcomes = self.pipeline_rows(statements)?;
+        Ok(outcomes
+            .into_iter()
+            .map(|outcome| outcome.map(drop))
+            .collect())
+    }
+
+    /// The same, with the rows that each gave.
+    pub(super) fn pipeline_rows(
+        &mut self,
+        statements: &[&str],
+    ) -> Result<Vec<Result<Vec<Row>, Error>>, Error> {
         if self.kind != Kind::ThrowAway {
             return Err(Error::NotThrowAway);
         }
@@ -305,7 +317,7 @@ impl Session {
         for outcome in outcomes {
             // After one that is late nothing is known of the rest.
             let Some(outcome) = outcome else { break };
-            settled.push(self.settle(outcome.map(|result| result.map(drop))));
+            settled.push(self.settle(outcome));
         }
         while settled.len() < statements.len() {
             settled.push(Err(Error::TimedOut {

@@ -4,6 +4,7 @@
 pub mod baseline;
 pub mod duration;
 mod fingerprint;
+pub mod fix;
 pub mod levels;
 pub mod snapshot;
 pub mod suppress;

@@ -25,6 +25,8 @@ struct Walk<'a> {
     input: CheckInput<'a>,
     rules: Vec<Running<'a>>,
     state: State,
+    /// The state that each database begins with, where there are several.
+    initial: Option<State>,
     transaction: TransactionState,
     findings: Vec<MigrationFinding>,
     locked: Vec<(At, Span, Vec<Effect>)>,
@@ -40,7 +42,13 @@ struct Walk<'a> {
 pub fn check(input: CheckInput<'_>, state: State) -> Checked {
     let mut state = state;
     state.set_major(input.context.server.major);
+    let files = &input.context.history.files;
+    let several = files
+        .iter()
+        .zip(files.iter().skip(1))
+        .any(|(one, next)| one.database != next.database);
     let mut walk = Walk {
+        initial: several.then(|| state.clone()),
         input,
         rules: input
             .rules
@@ -116,6 +124,15 @@ impl<'a> Walk<'a> {
             .is_none_or(|before| before.database != file.database)
         {
             self.transaction = TransactionState::default();
+            if number > 0
+                && let Some(initial) = &self.initial
+            {
+                // What one database holds says nothing of the next.
+                let initial = initial.clone();
+                self.end();
+                self.all_locked.clear();
+                self.state = initial;
+            }
         }
         for (at, part) in file.parts.iter().enumerate() {
             self.part(number, file, at, part);
@@ -349,6 +366,8 @@ impl<'a> Walk<'a> {
         findings.sort_by(|a, b| {
             (a.at.file, a.span, a.rule, &a.message).cmp(&(b.at.file, b.span, b.rule, &b.message))
         });
+        // A rule that looks at all files at the end is asked once for each database.
+        findings.dedup();
         Checked {
             findings,
             outcomes: self

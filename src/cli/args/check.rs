@@ -36,7 +36,7 @@ and for a whole file:
   -- pgadvise: ignore-file RULE (reason)";
 
 /// Options of `check`.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Default, Clone, Args)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is an option of its own"

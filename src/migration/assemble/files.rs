@@ -213,10 +213,7 @@ fn piece_of(
     if own.trim().is_empty() {
         return (Vec::new(), Vec::new());
     }
-    // Blanks keep the places of what stands behind them.
-    let mut padded = " ".repeat(piece.start);
-    padded.push_str(own);
-    ddl::read(source, &padded)
+    ddl::read_range(source, text, piece.clone())
 }
 
 /// Another database's dialect, told by what PostgreSQL has no word for.

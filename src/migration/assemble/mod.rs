@@ -43,7 +43,11 @@ pub fn assemble(sources: &Sources, files: &[Given], options: &Assembling) -> His
     let looked: Vec<files::Looked<'_>> = files::in_parallel(files, options.threads, |given| {
         files::look(sources, given, new.as_ref())
     });
-    let mut history = History::default();
+    let mut history = History {
+        given: files.to_vec(),
+        options: options.clone(),
+        ..History::default()
+    };
     let sets = sets::tell(&looked, options);
     let ordered = order::order(&looked, &sets, &mut history);
     let read = files::in_parallel(&ordered, options.threads, |entry| {

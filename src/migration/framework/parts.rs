@@ -22,7 +22,7 @@ impl RawPart {
         Self {
             direction,
             wrapping,
-            pieces: Vec::from([0..text.len()]),
+            pieces: std::iter::once(0..text.len()).collect(),
         }
     }
 
@@ -176,7 +176,7 @@ fn atlas_mode(text: &str) -> Option<&str> {
 fn breakpoints(text: &str, hints: Hints) -> Vec<Range<usize>> {
     const MARK: &str = "--> statement-breakpoint";
     if !hints.drizzle {
-        return Vec::from([0..text.len()]);
+        return std::iter::once(0..text.len()).collect();
     }
     let mut pieces = Vec::new();
     let mut from = 0;
@@ -441,7 +441,7 @@ mod tests {
             let pieces = part
                 .pieces
                 .iter()
-                .map(|piece| text[piece.clone()].trim().to_owned())
+                .map(|piece| text.get(piece.clone()).unwrap().trim().to_owned())
                 .filter(|piece| !piece.is_empty())
                 .collect();
             (part.direction, part.wrapping, pieces)

@@ -9,7 +9,7 @@
 //! have their sizes and statistics again when plans are made.
 
 mod assume;
-mod replay;
+pub(super) mod replay;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ use crate::verify::PlanError;
 
 /// The version that is taken where nobody says one: that of the embedded
 /// server.
-const USUAL_MAJOR: u16 = 17;
+pub(super) const USUAL_MAJOR: u16 = 17;
 
 /// What the schema before the change is known from.
 #[derive(Debug, Clone)]
@@ -149,13 +149,31 @@ pub fn compare(
     };
     progress("planning the workload", 0, 1);
     let mut result = compare_plans(&mut planner, workload, change, options)?;
+    if matches!(basis, Basis::History { .. }) {
+        let version = result.engine.version_num;
+        let kind = if result.engine.description.contains("(embedded") {
+            "embedded"
+        } else {
+            "installed"
+        };
+        result.engine.description = format!(
+            "PostgreSQL {}.{} ({kind}), on the schema that the older migrations make",
+            version / 10_000,
+            version % 10_000
+        );
+    }
     result.assumptions = assumptions;
     result.problems = problems;
     Ok(result)
 }
 
 impl Servers {
-    fn open(&self, snapshot: Arc<Snapshot>, hash: String, cache: Option<PathBuf>) -> OpenOptions {
+    pub(super) fn open(
+        &self,
+        snapshot: Arc<Snapshot>,
+        hash: String,
+        cache: Option<PathBuf>,
+    ) -> OpenOptions {
         OpenOptions {
             snapshot,
             hash,
@@ -172,7 +190,7 @@ impl Servers {
 
 /// The database whose files are looked at, where a project holds several: that
 /// of the first new file.
-fn database(history: &History) -> Option<&str> {
+pub(super) fn database(history: &History) -> Option<&str> {
     history
         .files
         .iter()

@@ -22,7 +22,7 @@ const FRESH: &str = "RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; \
      SET check_function_bodies = off; SET client_min_messages = error";
 
 /// The extensions that the history creates.
-pub(super) fn extensions(history: &History) -> Vec<Extension> {
+pub(in crate::pg) fn extensions(history: &History) -> Vec<Extension> {
     let mut seen = BTreeSet::new();
     let mut found = Vec::new();
     for statement in history
@@ -47,7 +47,7 @@ pub(super) fn extensions(history: &History) -> Vec<Extension> {
 
 /// Executes the older files. What the server refuses is told, and the rest
 /// goes on.
-pub(super) fn replay(
+pub(in crate::pg) fn replay(
     cluster: &mut dyn Cluster,
     history: &History,
     sources: &Sources,
@@ -177,7 +177,7 @@ impl Replay<'_> {
 }
 
 /// Whether a statement can be sent: the data of a COPY stands outside of it.
-fn is_run(statement: &Statement, sources: &Sources) -> bool {
+pub(in crate::pg) fn is_run(statement: &Statement, sources: &Sources) -> bool {
     let first = sources.slice(statement.span).split_whitespace().next();
     !first.is_some_and(|word| word.eq_ignore_ascii_case("copy"))
 }
@@ -198,13 +198,13 @@ fn changes_no_plan(words: &[String]) -> bool {
 }
 
 /// An extension that was created before anything else.
-fn is_there(error: &Error) -> bool {
+pub(in crate::pg) fn is_there(error: &Error) -> bool {
     matches!(error, Error::Refused(refusal)
         if refusal.sqlstate == "42710" && refusal.message.starts_with("extension "))
 }
 
 /// The role that the server misses.
-fn missing_role(result: &Result<(), Error>) -> Option<String> {
+pub(in crate::pg) fn missing_role<T>(result: &Result<T, Error>) -> Option<String> {
     let Err(Error::Refused(refusal)) = result else {
         return None;
     };
@@ -214,7 +214,7 @@ fn missing_role(result: &Result<(), Error>) -> Option<String> {
 }
 
 /// Where the server stumbled, in the file.
-fn place(span: Span, sql: &str, error: &Error) -> Span {
+pub(in crate::pg) fn place(span: Span, sql: &str, error: &Error) -> Span {
     let mut span = span;
     if let Error::Refused(refusal) = error
         && let Some(position) = refusal.position

@@ -11,6 +11,7 @@ mod markdown;
 mod prose;
 mod sarif;
 mod text;
+pub mod workload;
 
 use std::io::{self, Write};
 

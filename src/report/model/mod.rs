@@ -5,6 +5,7 @@
 //! that a change inside cannot break anyone's scripts. Nothing here renders.
 
 pub mod check;
+pub mod check_workload;
 pub mod diff;
 pub mod gitlab;
 mod log;

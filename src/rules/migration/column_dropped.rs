@@ -2,12 +2,11 @@
 
 use super::support::around::{altered, listed};
 use super::support::evidence;
-use crate::catalog::RelationKind;
 use crate::catalog::ident::quote;
 use crate::declare_migration_rule;
 use crate::finding::migration::Remedy;
 use crate::finding::{Evidence, Origin, Value};
-use crate::migration::state::{Constrains, Owner, Qualified, Table};
+use crate::migration::state::{Constrains, Owner, Table};
 use crate::rule::migration::{MigrationRule, MigrationSink, Step};
 use crate::sql::ddl::AlterKind;
 
@@ -60,13 +59,11 @@ impl MigrationRule for ColumnDropped {
             };
             if let Some(known) = known {
                 match known.column(column) {
-                    Some(there) => {
-                        if there.added.is_some_and(|added| step.is_same_change(added)) {
-                            continue;
-                        }
+                    Some(there) if there.added.is_some_and(|added| step.is_same_change(added)) => {
+                        continue;
                     }
                     None if *if_exists && known.created.is_some() => continue,
-                    None => {}
+                    _ => {}
                 }
             }
             let goes = known.map_or_else(Vec::new, |known| goes_with(step, known, column));
@@ -76,7 +73,7 @@ impl MigrationRule for ColumnDropped {
             if !goes.is_empty() {
                 why.push_str(&format!("; with it go {}", listed(&goes)));
             }
-            let views = known.map_or_else(Vec::new, |known| views_of(step, known));
+            let views = known.map_or_else(Vec::new, |known| known.read_by.clone());
             if !views.is_empty() {
                 why.push_str(&format!(
                     ". {} read the table: where they use the column, the statement fails, or drops them with CASCADE",
@@ -182,19 +179,4 @@ fn goes_with(step: &Step<'_>, table: &Table, column: &str) -> Vec<String> {
         }
     }
     goes
-}
-
-/// Views that read the table.
-fn views_of(step: &Step<'_>, table: &Table) -> Vec<Qualified> {
-    step.before
-        .tables()
-        .into_iter()
-        .filter(|relation| {
-            matches!(
-                relation.kind,
-                RelationKind::View | RelationKind::MaterializedView
-            ) && relation.reads.contains(&table.name)
-        })
-        .map(|relation| relation.name.clone())
-        .collect()
 }

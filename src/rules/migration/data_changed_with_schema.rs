@@ -5,17 +5,19 @@ use super::support::evidence;
 use crate::declare_migration_rule;
 use crate::finding::migration::Remedy;
 use crate::migration::Wrapping;
+use crate::migration::state::Qualified;
 use crate::rule::migration::{MigrationRule, MigrationSink, Step};
 use crate::sql::ddl::{Action, AlterKind, DmlKind, Statement};
 
 declare_migration_rule! {
     /// ## What it does
     ///
-    /// Finds `UPDATE`, `DELETE`, `MERGE` and `INSERT … SELECT` on a table
-    /// that was there before the change, in a transaction that also changes
-    /// the schema of a table in use behind it. Silent for `INSERT … VALUES`,
-    /// for tables of the same change, and where a rule says more: for
-    /// statements without WHERE, and for those behind a strong lock.
+    /// Finds `UPDATE`, `DELETE`, `MERGE` and `INSERT … SELECT` on a table that
+    /// was there before the change, in a transaction that changes the schema of
+    /// another table in use behind it. Silent for `INSERT … VALUES`, for tables
+    /// of the same change, and where other rules say more: for statements
+    /// without WHERE, behind a strong lock, and before a change of the table
+    /// itself.
     ///
     /// ## Why it matters
     ///
@@ -84,7 +86,7 @@ impl MigrationRule for DataChangedWithSchema {
             .take_while(|statement| {
                 !(explicit && matches!(statement.action, Action::Transaction(_)))
             })
-            .find(|statement| changes_schema(step, statement))
+            .find(|statement| changes_schema(step, statement, &table))
         else {
             return;
         };
@@ -123,17 +125,18 @@ fn is_by_constant(step: &Step<'_>) -> bool {
             || (value.starts_with('\'') && value.matches('\'').count() == 2))
 }
 
-/// Whether a statement changes a table that was there before the change.
-fn changes_schema(step: &Step<'_>, statement: &Statement) -> bool {
+/// Whether a statement changes another table that was there before the change.
+fn changes_schema(step: &Step<'_>, statement: &Statement, written: &Qualified) -> bool {
+    let other = |name| in_use(step, name, false).is_some_and(|table| table != *written);
     match &statement.action {
         Action::Alter(alter) => {
-            in_use(step, &alter.relation.name, alter.if_exists).is_some()
+            other(&alter.relation.name)
                 && alter
                     .commands
                     .iter()
                     .any(|command| !matches!(command.kind, AlterKind::OwnerTo | AlterKind::Other))
         }
-        Action::CreateIndex(index) => in_use(step, &index.table.name, false).is_some(),
+        Action::CreateIndex(index) => other(&index.table.name),
         _ => false,
     }
 }

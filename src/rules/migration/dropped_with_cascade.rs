@@ -131,6 +131,10 @@ fn dropped(step: &Step<'_>, drop: &Drop, place: &Place, sink: &mut MigrationSink
                         .iter()
                         .any(|place| around::is(step, &place.name, other))
                     || !step.is_in_use(other)
+                    || around::behind(step).any(|statement| {
+                        around::drops(step, statement, other)
+                            || around::makes(step, statement, other)
+                    })
             };
             let mut goes: Vec<String> = step
                 .before
@@ -140,8 +144,9 @@ fn dropped(step: &Step<'_>, drop: &Drop, place: &Place, sink: &mut MigrationSink
                 .map(|(from, key)| format!("the foreign key {} of {}", key.name, from.name))
                 .collect();
             goes.extend(
-                readers(step, &known.name)
-                    .into_iter()
+                known
+                    .read_by
+                    .iter()
                     .filter(|view| !gone_too(view))
                     .map(|view| format!("the view {view}")),
             );
@@ -225,15 +230,6 @@ fn keys_to(step: &Step<'_>, table: &Table) -> Vec<(Vec<String>, String)> {
             }
             _ => None,
         })
-        .collect()
-}
-
-fn readers(step: &Step<'_>, relation: &Qualified) -> Vec<Qualified> {
-    step.before
-        .tables()
-        .into_iter()
-        .filter(|view| view.reads.contains(relation))
-        .map(|view| view.name.clone())
         .collect()
 }
 

@@ -52,6 +52,9 @@ impl MigrationRule for ForeignKeyTypeMismatch {
         let changed = changed(end);
         for table in end.after.tables() {
             for (constraint, to, referenced) in keys::foreign_keys(table) {
+                if constraint.inherited > 0 {
+                    continue;
+                }
                 let Some(parent) = end.after.known(to) else {
                     continue;
                 };
@@ -72,7 +75,7 @@ impl MigrationRule for ForeignKeyTypeMismatch {
                     else {
                         continue;
                     };
-                    let Some((level, why)) = verdict(own, theirs) else {
+                    let Some((level, why)) = verdict(own, theirs, end.after.is_partial()) else {
                         continue;
                     };
                     let Some(statement) = around::statement_at(history, at) else {
@@ -183,7 +186,7 @@ fn family(type_name: &TypeName) -> Option<(&'static str, u8)> {
     })
 }
 
-fn verdict(own: &TypeName, theirs: &TypeName) -> Option<(Level, String)> {
+fn verdict(own: &TypeName, theirs: &TypeName, partial: bool) -> Option<(Level, String)> {
     let (own_family, own_width) = family(own)?;
     let (their_family, their_width) = family(theirs)?;
     if own_family != their_family {
@@ -194,8 +197,11 @@ fn verdict(own: &TypeName, theirs: &TypeName) -> Option<(Level, String)> {
             || (pair.contains(&"text")
                 && pair
                     .iter()
-                    .any(|family| matches!(*family, "number" | "numeric" | "float")));
-        return incompatible.then(|| {
+                    .any(|family| matches!(*family, "number" | "numeric" | "float")))
+            || (own_family == "numeric" && their_family == "number");
+        // With parts of the history missing, what it references may be another
+        // column by then.
+        return (incompatible && !partial).then(|| {
             (
                 Level::Warning,
                 "PostgreSQL has no operator that compares the two, so that the foreign key cannot be made".to_owned(),

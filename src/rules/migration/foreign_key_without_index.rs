@@ -7,7 +7,7 @@ use crate::catalog::ident::quote;
 use crate::declare_migration_rule;
 use crate::finding::migration::Remedy;
 use crate::finding::{Evidence, Level, Origin, Value};
-use crate::migration::state::{Constrains, ConstraintState, Table};
+use crate::migration::state::Table;
 use crate::rule::migration::{End, MigrationRule, MigrationSink};
 use crate::rules::support::show;
 use crate::sql::ddl::ConstraintKind;
@@ -64,7 +64,7 @@ impl MigrationRule for ForeignKeyWithoutIndex {
                     continue;
                 };
                 let columns = &constraint.columns;
-                if keys::is_covered(table, columns) || is_inherited(end, table, constraint) {
+                if constraint.inherited > 0 || keys::is_covered(table, columns) {
                     continue;
                 }
                 let Some(statement) = around::statement_at(history, at) else {
@@ -127,23 +127,6 @@ impl MigrationRule for ForeignKeyWithoutIndex {
             }
         }
     }
-}
-
-/// Whether it is a partition's copy of its parent's foreign key.
-fn is_inherited(end: &End<'_>, table: &Table, constraint: &ConstraintState) -> bool {
-    let Constrains::ForeignKey { table: to, .. } = &constraint.kind else {
-        return false;
-    };
-    table.partition_bound.is_some()
-        && table.parents.iter().any(|parent| {
-            end.after.known(parent).is_some_and(|parent| {
-                parent.constraints.iter().any(|other| {
-                    other.columns == constraint.columns
-                        && other.added == constraint.added
-                        && other.references(to)
-                })
-            })
-        })
 }
 
 fn index_on(end: &End<'_>, table: &Table, columns: &[String]) -> Remedy {

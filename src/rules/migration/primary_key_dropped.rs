@@ -74,6 +74,7 @@ impl MigrationRule for PrimaryKeyDropped {
             return;
         }
         let old = listed(&key.columns);
+        let conflict = columns_sql(&key.columns);
         let message = match added {
             Some(added) if !added.columns.is_empty() => format!(
                 "the primary key of {table} changes from {old} to {}",
@@ -83,10 +84,10 @@ impl MigrationRule for PrimaryKeyDropped {
             None => format!("the primary key of {table} on {old} is dropped"),
         };
         let why = if added.is_some() {
-            format!("nothing keeps {old} unique any more, and ON CONFLICT ({old}) fails")
+            format!("nothing keeps {old} unique any more, and ON CONFLICT ({conflict}) fails")
         } else {
             format!(
-                "rows may be written twice, ON CONFLICT ({old}) fails, and UPDATE and DELETE fail where the table is published for logical replication"
+                "rows may be written twice, ON CONFLICT ({conflict}) fails, and UPDATE and DELETE fail where the table is published for logical replication"
             )
         };
         let level = if added.is_some() {

@@ -1,11 +1,12 @@
 //! Code within statements: functions, procedures and `DO`.
 
+use super::code::{self, Code};
 use super::reader::{Mapping, Reader};
 use super::text::{self, Decoded};
 use super::tree::{self, Grammar, Node, SyntaxKind};
 use super::{Body, CreateFunction, Statement, action, expression, setting};
-use crate::sql::OffsetMap;
-use crate::sql::scan::{Scanner, Token};
+use crate::sql::read::suppression;
+use crate::sql::{OffsetMap, Suppression};
 
 /// `DO` in `DO`, and texts that EXECUTE runs in them.
 const MAX_BODIES: u8 = 4;
@@ -15,30 +16,6 @@ const MAX_NESTING: usize = 200;
 /// Whether a child starts a statement, and not a clause or a word.
 fn is_statement(node: Node<'_>) -> bool {
     !node.is_token() && node.kind() != SyntaxKind::ERROR
-}
-
-/// How deep a body nests, and more than it does where that is cheaper to say.
-fn nesting(text: &str) -> usize {
-    let mut depth = 0_usize;
-    let mut most = 0_usize;
-    for token in Scanner::new(text, 0) {
-        let opens = opens(text, &token);
-        if opens {
-            depth += 1;
-            most = most.max(depth);
-        } else if token.is(text, ")") || token.is(text, "]") || token.is_word(text, "end") {
-            depth = depth.saturating_sub(1);
-        }
-    }
-    most
-}
-
-fn opens(text: &str, token: &Token) -> bool {
-    token.is(text, "(")
-        || token.is(text, "[")
-        || ["begin", "if", "loop", "case", "not"]
-            .iter()
-            .any(|word| token.is_word(text, word))
 }
 
 impl Reader<'_> {
@@ -163,8 +140,12 @@ impl Reader<'_> {
         if self.depth >= MAX_BODIES {
             return body;
         }
-        let code = without_templates(code);
-        let nesting = nesting(&code);
+        let code = code::without_templates(code, false);
+        let Code {
+            text: code,
+            nesting,
+            comments,
+        } = code::prepare(code, grammar == Grammar::Plpgsql);
         if nesting > MAX_NESTING {
             return body;
         }
@@ -191,10 +172,33 @@ impl Reader<'_> {
         };
         if let Some(read) = super::piece::on_stack(nesting, read) {
             body.statements = read.statements;
+            let comments = comments.iter().filter_map(|comment| {
+                let mut found = suppression(self.source, &code, *comment)?;
+                found.span = reader.bytes(comment.start, comment.end);
+                Some(found)
+            });
+            self.suppress(&mut body.statements, comments);
             body.dynamic = read.dynamic;
             body.unread = read.unread;
         }
         body
+    }
+
+    /// Gives each comment to the statement that it stands before, or behind on
+    /// the same line.
+    fn suppress(&self, statements: &mut [Statement], comments: impl Iterator<Item = Suppression>) {
+        for comment in comments {
+            let next = statements.partition_point(|other| other.span.end <= comment.span.start);
+            let same_line = next.checked_sub(1).filter(|before| {
+                statements
+                    .get(*before)
+                    .and_then(|before| self.user.get(before.span.end..comment.span.start))
+                    .is_some_and(|between| !between.contains('\n'))
+            });
+            if let Some(statement) = statements.get_mut(same_line.unwrap_or(next)) {
+                statement.suppressions.push(comment);
+            }
+        }
     }
 
     /// All statements of a PL/pgSQL body, whichever branch they stand in.
@@ -258,11 +262,12 @@ impl Reader<'_> {
             .and_then(|list| list.child(SyntaxKind::TARGET))
             .and_then(expression::first)
             .map(expression::bare);
+        let mut guessed = false;
         let known = value.and_then(|value| {
             if value.kind() == SyntaxKind::LITERAL {
                 return constant_text(value);
             }
-            let text = put_together(value, 0)?;
+            let text = put_together(value, 0, &mut guessed)?;
             let offsets = OffsetMap {
                 pieces: vec![(0, value.start(), false), (text.len(), value.end(), true)],
             };
@@ -272,7 +277,7 @@ impl Reader<'_> {
             body.dynamic.push(self.span(node));
             return;
         };
-        let nesting = nesting(&text);
+        let Code { text, nesting, .. } = code::prepare(text, false);
         if self.depth >= MAX_BODIES || nesting > MAX_NESTING {
             body.dynamic.push(self.span(node));
             return;
@@ -297,7 +302,12 @@ impl Reader<'_> {
             Some(statements)
         });
         match read.flatten() {
-            Some(statements) => body.statements.extend(statements),
+            Some(mut statements) => {
+                for statement in &mut statements {
+                    statement.templated |= guessed;
+                }
+                body.statements.extend(statements);
+            }
             None => body.dynamic.push(self.span(node)),
         }
     }
@@ -341,14 +351,17 @@ fn constant_text(literal: Node<'_>) -> Option<(String, OffsetMap)> {
 }
 
 /// The text of `'…' || quote_ident('…')` and `format('…', …)` of constants.
-fn put_together(node: Node<'_>, depth: usize) -> Option<String> {
+///
+/// What is quoted as a literal is one whatever its value, so that the text is
+/// known all the same but for it; `guessed` says so.
+fn put_together(node: Node<'_>, depth: usize, guessed: &mut bool) -> Option<String> {
     if depth > 50 {
         return None;
     }
     let node = expression::bare(node);
     match node.kind() {
         SyntaxKind::LITERAL => text::string(node),
-        SyntaxKind::CAST_EXPR => put_together(expression::first(node)?, depth + 1),
+        SyntaxKind::CAST_EXPR => put_together(expression::first(node)?, depth + 1, guessed),
         SyntaxKind::BIN_EXPR => {
             let is_concatenation = node
                 .nodes()
@@ -359,22 +372,26 @@ fn put_together(node: Node<'_>, depth: usize) -> Option<String> {
             let mut sides = node
                 .nodes()
                 .filter(|child| expression::is_expression(child.kind()));
-            let mut text = put_together(sides.next()?, depth + 1)?;
-            text.push_str(&put_together(sides.next()?, depth + 1)?);
+            let mut text = put_together(sides.next()?, depth + 1, guessed)?;
+            text.push_str(&put_together(sides.next()?, depth + 1, guessed)?);
             Some(text)
         }
         SyntaxKind::CALL_EXPR => {
             let name = expression::dotted(node.nodes().next()?)?;
-            let arguments: Vec<String> = node
-                .child(SyntaxKind::ARG_LIST)?
-                .nodes()
-                .map(|argument| put_together(expression::first(argument)?, depth + 1))
-                .collect::<Option<_>>()?;
+            let mut arguments: Vec<Option<String>> = Vec::new();
+            for argument in node.child(SyntaxKind::ARG_LIST)?.nodes() {
+                let value = expression::first(argument)?;
+                arguments.push(put_together(value, depth + 1, guessed));
+            }
             match (name.name.as_str(), arguments.as_slice()) {
-                ("format", [pattern, values @ ..]) => format(pattern, values),
-                ("quote_ident", [name]) => Some(crate::catalog::ident::quote(name)),
-                ("quote_literal", [value]) => Some(quote_literal(value)),
-                ("concat", parts) => Some(parts.concat()),
+                ("format", [Some(pattern), values @ ..]) => format(pattern, values, guessed),
+                ("quote_ident", [Some(name)]) => Some(crate::catalog::ident::quote(name)),
+                ("quote_literal" | "quote_nullable", [Some(value)]) => Some(quote_literal(value)),
+                ("quote_literal" | "quote_nullable", [None]) => {
+                    *guessed = true;
+                    Some("''".to_owned())
+                }
+                ("concat", parts) => parts.iter().cloned().collect(),
                 _ => None,
             }
         }
@@ -387,7 +404,7 @@ fn quote_literal(value: &str) -> String {
 }
 
 /// PostgreSQL's `format` with `%I`, `%L`, `%s` and `%n$I`; nothing for widths.
-fn format(pattern: &str, values: &[String]) -> Option<String> {
+fn format(pattern: &str, values: &[Option<String>], guessed: &mut bool) -> Option<String> {
     let mut result = String::with_capacity(pattern.len());
     let mut next = 0_usize;
     let mut chars = pattern.chars().peekable();
@@ -414,50 +431,16 @@ fn format(pattern: &str, values: &[String]) -> Option<String> {
         }
         let value = values.get(next)?;
         next += 1;
-        match kind {
-            'I' => result.push_str(&crate::catalog::ident::quote(value)),
-            'L' => result.push_str(&quote_literal(value)),
-            's' => result.push_str(value),
+        match (kind, value) {
+            ('I', Some(value)) => result.push_str(&crate::catalog::ident::quote(value)),
+            ('L', Some(value)) => result.push_str(&quote_literal(value)),
+            ('s', Some(value)) => result.push_str(value),
+            ('L', None) => {
+                *guessed = true;
+                result.push_str("''");
+            }
             _ => return None,
         }
     }
     Some(result)
-}
-
-/// `${x}` and `{{ x }}` in a body as names of the same length, so that every
-/// byte stays where it is.
-fn without_templates(code: String) -> String {
-    if !code.contains("${") && !code.contains("{{") {
-        return code;
-    }
-    let mut result = String::with_capacity(code.len());
-    let mut rest = code.as_str();
-    while let Some(at) = [rest.find("${"), rest.find("{{")]
-        .into_iter()
-        .flatten()
-        .min()
-    {
-        let (before, piece) = rest.split_at(at);
-        let close = if piece.starts_with('$') { "}" } else { "}}" };
-        let Some(end) = piece
-            .find(close)
-            .map(|end| end + close.len())
-            // A piece with a quote in it may be two constants.
-            .filter(|end| {
-                piece
-                    .get(..*end)
-                    .is_some_and(|tag| !tag.contains(['\n', '\'']))
-            })
-        else {
-            result.push_str(before);
-            result.push_str(piece.get(..2).unwrap_or(""));
-            rest = piece.get(2..).unwrap_or("");
-            continue;
-        };
-        result.push_str(before);
-        result.extend(std::iter::repeat_n('_', end));
-        rest = piece.get(end..).unwrap_or("");
-    }
-    result.push_str(rest);
-    result
 }

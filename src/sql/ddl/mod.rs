@@ -8,6 +8,7 @@
 mod action;
 mod alter;
 mod body;
+mod code;
 mod dml;
 mod expression;
 mod index;
@@ -42,6 +43,17 @@ const MAX_STATEMENTS: usize = 200_000;
 /// data and pieces of templates are tolerated.
 pub fn read(source: SourceId, text: &str) -> (Vec<Statement>, Vec<Problem>) {
     let start = if text.starts_with('\u{feff}') { 3 } else { 0 };
+    read_range(source, text, start..text.len())
+}
+
+/// The same for a part of a text, with places in the whole of it.
+pub fn read_range(
+    source: SourceId,
+    text: &str,
+    range: std::ops::Range<usize>,
+) -> (Vec<Statement>, Vec<Problem>) {
+    let start = range.start;
+    let text = text.get(..range.end).unwrap_or(text);
     let mut statements = Vec::new();
     let mut problems = Vec::new();
     for piece in Splitter::new(text, start) {
@@ -59,3 +71,6 @@ pub fn read(source: SourceId, text: &str) -> (Vec<Statement>, Vec<Problem>) {
     }
     (statements, problems)
 }
+
+#[cfg(test)]
+mod tests;

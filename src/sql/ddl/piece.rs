@@ -1,5 +1,6 @@
 //! From a piece of text between semicolons to its statement.
 
+use super::code;
 use super::dml::MAX_STRINGS;
 use super::reader::{Mapping, Reader};
 use super::text;
@@ -67,7 +68,10 @@ pub(super) fn read(
 /// A token that no server takes as it stands, or that a template fills.
 fn is_template(text: &str, token: &Token) -> bool {
     match token.kind {
-        TokenKind::Text => token.text(text).contains("${"),
+        TokenKind::Text | TokenKind::Quoted => {
+            let own = token.text(text);
+            own.contains("${") || token.kind == TokenKind::Quoted && own.contains("{{")
+        }
         kind => is_replaced(kind),
     }
 }
@@ -138,26 +142,36 @@ fn read_piece(
         )
         .with_hint("simplify its expressions"));
     }
+    let own = text.get(piece.start..piece.end).unwrap_or("");
+    let mapping = Mapping::Direct(piece.start);
+    let direct = Reader {
+        source,
+        user: text,
+        mapping: &mapping,
+        depth: 0,
+    };
     let outcome = if tokens.iter().any(|token| is_replaced(token.kind)) {
         let prepared = prepare(source, text, tokens);
         let mapping = Mapping::Offsets(&prepared.offsets);
         let reader = Reader {
-            source,
-            user: text,
             mapping: &mapping,
-            depth: 0,
+            ..direct
         };
-        on_stack(nesting, || parse(reader, &prepared.server_text))
+        // What looked like a placeholder may be an operator: `a ? 'b'`.
+        on_stack(nesting, || {
+            parse(reader, &prepared.server_text)
+                .or_else(|problem| parse(direct, own).map_err(|_| problem))
+        })
     } else {
-        let mapping = Mapping::Direct(piece.start);
-        let reader = Reader {
-            source,
-            user: text,
-            mapping: &mapping,
-            depth: 0,
-        };
-        let own = text.get(piece.start..piece.end).unwrap_or("");
-        on_stack(nesting, || parse(reader, own))
+        on_stack(nesting, || parse(direct, own))
+    };
+    // `"{{ .Schema "main" }}"`: template pieces with quotes within quotes.
+    let outcome = match outcome {
+        Some(Err(problem)) if own.contains("{{") => {
+            let filled = code::without_templates(own.to_owned(), true);
+            on_stack(nesting, || parse(direct, &filled).map_err(|_| problem))
+        }
+        other => other,
     };
     match outcome {
         Some(Ok(read)) => {
@@ -185,7 +199,11 @@ fn parse(reader: Reader<'_>, text: &str) -> Result<Vec<Statement>, At> {
             let at = reader.span(node).start;
             return Err((at, "expected \";\" before this statement".to_owned()));
         }
-        in_schema |= node.kind() == SyntaxKind::CREATE_SCHEMA;
+        if node.kind() == SyntaxKind::CREATE_SCHEMA {
+            in_schema = true;
+            schema(&reader, node, &mut read);
+            continue;
+        }
         let statement = reader.statement(node);
         if let Some((name, span)) = untyped(node, &statement) {
             return Err((span.end, format!("expected a type for the column {name}")));
@@ -196,6 +214,43 @@ fn parse(reader: Reader<'_>, text: &str) -> Result<Vec<Statement>, At> {
         return Err((reader.bytes(0, 0).start, "expected a statement".to_owned()));
     }
     Ok(read)
+}
+
+/// `CREATE SCHEMA s CREATE TABLE t …`: what stands in it is made in it.
+fn schema(reader: &Reader<'_>, node: Node<'_>, read: &mut Vec<Statement>) {
+    let head = [
+        SyntaxKind::IF_NOT_EXISTS,
+        SyntaxKind::NAMED_SCHEMA,
+        SyntaxKind::AUTHORIZATION_SCHEMA,
+    ];
+    let mut own = reader.statement(node);
+    if let Some(name) = node.child_of(&[SyntaxKind::NAMED_SCHEMA, SyntaxKind::AUTHORIZATION_SCHEMA])
+    {
+        own.span = reader.bytes(node.start(), name.end());
+    }
+    let name = match &own.action {
+        Action::CreateSchema { name, .. } => name.clone(),
+        _ => String::new(),
+    };
+    read.push(own);
+    for element in node.nodes().filter(|child| !head.contains(&child.kind())) {
+        let mut statement = reader.statement(element);
+        let made = match &mut statement.action {
+            Action::CreateTable(table) => Some(&mut table.table.name),
+            Action::CreateView(view) => Some(&mut view.name.name),
+            Action::CreateIndex(index) => Some(&mut index.table.name),
+            Action::CreateTrigger(trigger) => Some(&mut trigger.table.name),
+            Action::CreateSequence { name, .. } => Some(name),
+            Action::CreateType(made) => Some(&mut made.name),
+            Action::CreateDomain(made) => Some(&mut made.name),
+            Action::CreateFunction(made) => Some(&mut made.name),
+            _ => None,
+        };
+        if let Some(made) = made {
+            made.schema.get_or_insert_with(|| name.clone());
+        }
+        read.push(statement);
+    }
 }
 
 /// A column without a type, which `SQLite` takes and PostgreSQL does not.

@@ -1,11 +1,13 @@
 //! From what becomes of queries to findings about the migrations.
 
+use std::collections::BTreeMap;
+
 use super::{Outcome, Plans, QueryChange, Workload, WorkloadResult};
 use crate::finding::migration::{MigrationFinding, Remedy};
 use crate::finding::{Evidence, Level, Origin, Value};
 use crate::migration::locks::Known;
 use crate::migration::{At, History};
-use crate::source::Sources;
+use crate::source::{Sources, Span};
 
 /// The rule's name of a query that the server refuses after the change.
 pub const QUERY_BREAKS: &str = "query-breaks";
@@ -18,6 +20,12 @@ const CRITICAL_FACTOR: f64 = 10.0;
 const CRITICAL_COST: f64 = 10_000.0;
 /// Queries that add this share of the workload's cost are critical too.
 const CRITICAL_SHARE: f64 = 0.1;
+/// Queries that one finding names.
+const MOST_NAMED: usize = 5;
+/// The label of the evidence that is a query.
+const QUERY: &str = "query";
+/// What the message of a query that breaks begins with.
+const BREAKS: &str = "a query of the workload breaks: ";
 /// How much of a query's text a message shows, in characters.
 const SHOWN: usize = 60;
 
@@ -28,13 +36,88 @@ pub fn findings(
     history: &History,
     sources: &Sources,
 ) -> Vec<MigrationFinding> {
-    let mut found: Vec<MigrationFinding> = result
-        .queries
-        .iter()
-        .filter_map(|change| finding(result, change, workload, history, sources))
-        .collect();
-    found.sort_by(|a, b| (a.at, a.span, a.rule, &a.object).cmp(&(b.at, b.span, b.rule, &b.object)));
-    found
+    // What one statement does to many queries is one finding.
+    let mut groups: BTreeMap<(At, Span, &'static str, Option<String>), Group> = BTreeMap::new();
+    for change in &result.queries {
+        let Some(finding) = finding(result, change, workload, history, sources) else {
+            continue;
+        };
+        let factor = match &change.outcome {
+            Outcome::Slower(plans) => plans.factor(),
+            _ => 1.0,
+        };
+        let key = (
+            finding.at,
+            finding.span,
+            finding.rule,
+            finding.object.clone(),
+        );
+        match groups.get_mut(&key) {
+            Some(group) => group.add(finding, factor),
+            None => {
+                groups.insert(
+                    key,
+                    Group {
+                        finding,
+                        factor,
+                        queries: 1,
+                    },
+                );
+            }
+        }
+    }
+    groups.into_values().map(Group::done).collect()
+}
+
+/// What one statement does to some queries.
+struct Group {
+    /// That of the query that it is worst for, with evidence of the others.
+    finding: MigrationFinding,
+    factor: f64,
+    queries: usize,
+}
+
+impl Group {
+    fn add(&mut self, other: MigrationFinding, factor: f64) {
+        self.queries += 1;
+        let worse = (other.level, factor) > (self.finding.level, self.factor);
+        let other = if worse {
+            self.factor = factor;
+            std::mem::replace(&mut self.finding, other)
+        } else {
+            other
+        };
+        if self.queries <= MOST_NAMED {
+            self.finding
+                .evidence
+                .extend(other.evidence.into_iter().filter(|one| one.label == QUERY));
+        }
+    }
+
+    fn done(mut self) -> MigrationFinding {
+        if self.queries == 1 {
+            return self.finding;
+        }
+        let queries = self.queries;
+        let said = &self.finding.message;
+        self.finding.message = if let Some(words) = said.strip_prefix(BREAKS) {
+            format!("{queries} queries of the workload break: {words}")
+        } else {
+            let index = self.finding.object.as_deref().unwrap_or_default();
+            format!(
+                "{queries} queries of the workload need {index}, and cost up to {} without it",
+                times(self.factor)
+            )
+        };
+        if queries > MOST_NAMED {
+            self.finding.evidence.push(Evidence::new(
+                "further queries",
+                Value::Count((queries - MOST_NAMED) as f64),
+                Origin::Statistics("the workload".to_owned()),
+            ));
+        }
+        self.finding
+    }
 }
 
 fn finding(
@@ -49,7 +132,7 @@ fn finding(
     let place = sources.place(span);
     let shown = short(&query.statement.text);
     let mut evidence = vec![Evidence::new(
-        "query",
+        QUERY,
         Value::Text(format!("{shown} ({place})")),
         Origin::Sql(span),
     )];
@@ -72,7 +155,7 @@ fn finding(
             (
                 QUERY_BREAKS,
                 Level::Critical,
-                format!("a query of the workload breaks: {message}"),
+                format!("{BREAKS}{message}"),
                 format!("the server plans {place} before the change, and refuses it after"),
                 Some(remedy_of_broken()),
             )
@@ -121,8 +204,14 @@ fn finding(
         at,
         span: stands,
         relation: None,
-        // Two queries that one statement breaks are told apart by this.
-        object: Some(format!("query {:016x}", query.fingerprint)),
+        // Two things that one statement does are told apart by this.
+        object: Some(
+            match (&change.outcome, cause.and_then(|cause| cause.index.clone())) {
+                (Outcome::Broken { message, .. }, _) => message.clone(),
+                (_, Some(index)) => index,
+                (_, None) => format!("query {:016x}", query.fingerprint),
+            },
+        ),
         message,
         why,
         evidence,

@@ -62,7 +62,10 @@ pub(super) fn alter(sink: &mut Sink<'_>, alter: &Alter) {
 fn index(sink: &mut Sink<'_>, name: &Name, kind: &AlterKind) {
     let index = sink.index_name(name);
     let mode = match kind {
-        AlterKind::RenameTo { .. } | AlterKind::SetStatistics { .. } => ShareUpdateExclusive,
+        // What has no kind of its own is ALTER COLUMN number SET STATISTICS.
+        AlterKind::RenameTo { .. } | AlterKind::SetStatistics { .. } | AlterKind::Other => {
+            ShareUpdateExclusive
+        }
         AlterKind::SetOptions(options) | AlterKind::ResetOptions(options)
             if options.iter().all(|option| is_light(option)) =>
         {

@@ -1,0 +1,772 @@
+//! Runs the statements, and turns what the server says into effects.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::observe::{self, Relation, Seen};
+use super::{Disagreement, Failure, Objects, Trace};
+use crate::catalog::ident::quote;
+use crate::migration::locks::{Effect, Known, LockMode, Work, effects, refuses_transaction};
+use crate::migration::state::{Qualified, State};
+use crate::migration::{At, Direction, History, Part, Server, Wrapping};
+use crate::pg::Error;
+use crate::pg::cluster::{Cluster, ClusterKind};
+use crate::pg::twin::{Progress, TwinError};
+use crate::pg::workload::{database, replay};
+use crate::source::Sources;
+use crate::sql::ddl::{Action, AlterKind, Statement, Transaction};
+
+/// What each part begins with: a runner opens a session of its own.
+const FRESH: [&str; 4] = [
+    "RESET SESSION AUTHORIZATION",
+    "RESET ROLE",
+    "RESET ALL",
+    "SET client_min_messages = error",
+];
+const TRANSACTION_LOST: &str = "the rest of its transaction was not run";
+const GOES_ON: &str = "the statements after it were run";
+
+struct Run<'a> {
+    cluster: &'a mut dyn Cluster,
+    sources: &'a Sources,
+    server: &'a Server,
+    state: State,
+    trace: &'a mut Trace,
+    /// The question after each statement.
+    question: String,
+    /// All relations, as they were last seen.
+    known: BTreeMap<u32, Relation>,
+    /// Modes that the open transaction held before the statement.
+    held: BTreeMap<u32, BTreeSet<LockMode>>,
+    /// A transaction is open.
+    open: bool,
+    /// The open transaction failed: its statements are left out.
+    failed: bool,
+    /// Scans that were counted before the open transaction.
+    flushed: bool,
+}
+
+/// Runs all new files.
+pub(super) fn run(
+    cluster: &mut dyn Cluster,
+    history: &History,
+    sources: &Sources,
+    before: State,
+    server: &Server,
+    trace: &mut Trace,
+    progress: Progress<'_>,
+) -> Result<(), TwinError> {
+    let wanted = database(history).map(str::to_owned);
+    let mut run = Run {
+        question: observe::locked(server.major),
+        cluster,
+        sources,
+        server,
+        state: before,
+        trace,
+        known: BTreeMap::new(),
+        held: BTreeMap::new(),
+        open: false,
+        failed: false,
+        flushed: server.major >= 15,
+    };
+    run.look_at_all()?;
+    let count = history.files.len();
+    for (number, file) in history.files.iter().enumerate() {
+        progress("tracing migrations", number, count);
+        if file.new && file.database != wanted {
+            if let Some(part) = file.parts.first() {
+                run.trace.skipped.push((
+                    part.span,
+                    "it is for another database than the first new file".to_owned(),
+                ));
+            }
+            continue;
+        }
+        for (at, part) in file.parts.iter().enumerate() {
+            if part.direction == Direction::Down {
+                continue;
+            }
+            if file.new {
+                run.part(number, at, part)?;
+            } else {
+                run.replay(number, at, part);
+            }
+        }
+    }
+    run.end_transaction()
+}
+
+impl Run<'_> {
+    /// An older part only moves the state.
+    fn replay(&mut self, number: usize, at: usize, part: &Part) {
+        self.state.new_session();
+        for (index, statement) in part.statements.iter().enumerate() {
+            let place = At {
+                file: number,
+                part: at,
+                statement: index,
+                inner: 0,
+            };
+            self.apply(statement, place);
+        }
+    }
+
+    fn apply(&mut self, statement: &Statement, at: At) {
+        if let Action::Do(body) = &statement.action {
+            for (number, inner) in body.statements.iter().enumerate() {
+                self.state.apply(
+                    inner,
+                    At {
+                        inner: number + 1,
+                        ..at
+                    },
+                );
+            }
+        } else {
+            self.state.apply(statement, at);
+        }
+    }
+
+    fn part(&mut self, number: usize, at: usize, part: &Part) -> Result<(), TwinError> {
+        self.state.new_session();
+        let wraps = match part.wrapping {
+            Wrapping::PerFile | Wrapping::PerRun => true,
+            Wrapping::OneMessage => part.statements.len() > 1,
+            Wrapping::None => false,
+        };
+        let goes_on = part.wrapping == Wrapping::PerRun && (self.open || self.failed);
+        if !goes_on {
+            self.end_transaction()?;
+            let mut begin: Vec<&str> = FRESH.to_vec();
+            if wraps {
+                begin.push("BEGIN");
+            }
+            for outcome in self.cluster.session()?.pipeline(&begin)? {
+                outcome?;
+            }
+            self.open = wraps;
+            self.failed = false;
+        }
+        for (index, statement) in part.statements.iter().enumerate() {
+            let place = At {
+                file: number,
+                part: at,
+                statement: index,
+                inner: 0,
+            };
+            self.statement(statement, place)?;
+            self.apply(statement, place);
+        }
+        if part.wrapping != Wrapping::PerRun {
+            self.end_transaction()?;
+        }
+        Ok(())
+    }
+
+    /// COMMIT of the runner's transaction, or the end of a failed one.
+    fn end_transaction(&mut self) -> Result<(), TwinError> {
+        let open = std::mem::take(&mut self.open);
+        self.failed = false;
+        self.held.clear();
+        if !open {
+            return Ok(());
+        }
+        let ended = self
+            .cluster
+            .session()?
+            .pipeline(&["COMMIT"])?
+            .into_iter()
+            .next();
+        match ended {
+            Some(Err(error @ Error::Lost { .. })) => Err(error.into()),
+            Some(Err(error)) => {
+                // A deferred constraint.
+                self.trace.notes.push(format!(
+                    "the server refused the COMMIT of a migration: {error}"
+                ));
+                self.look_at_all()
+            }
+            _ => {
+                self.baseline();
+                Ok(())
+            }
+        }
+    }
+
+    /// Between transactions the counters begin anew.
+    fn baseline(&mut self) {
+        if self.flushed {
+            for relation in self.known.values_mut() {
+                relation.scans = 0;
+            }
+        }
+    }
+
+    /// Reads the whole catalogue: at the start, and after what could not be
+    /// watched.
+    fn look_at_all(&mut self) -> Result<(), TwinError> {
+        let rows = self.cluster.session()?.query(&observe::all(), &[])?;
+        self.known = observe::read(&rows)
+            .relations
+            .into_iter()
+            .filter_map(|(oid, (_, relation))| Some((oid, relation?)))
+            .collect();
+        self.baseline();
+        Ok(())
+    }
+
+    fn skip(&mut self, statement: &Statement, why: impl Into<String>) {
+        self.trace.skipped.push((statement.span, why.into()));
+    }
+
+    fn statement(&mut self, statement: &Statement, at: At) -> Result<(), TwinError> {
+        if let Action::Transaction(what) = &statement.action {
+            return self.control(statement, *what, at);
+        }
+        if self.failed {
+            return Ok(());
+        }
+        if statement.templated {
+            self.skip(statement, "pieces of a template stand in it");
+            return Ok(());
+        }
+        if !replay::is_run(statement, self.sources) {
+            self.skip(statement, "the data of a COPY is not loaded");
+            return Ok(());
+        }
+        let alone = !self.open && refuses_transaction(statement, self.server).is_some();
+        let watched = is_watched(&statement.action) && !alone;
+        let risky = is_risky(&statement.action);
+        let sources = self.sources;
+        let sql = sources.slice(statement.span);
+        let question = self.question.clone();
+        let mut script: Vec<&str> = Vec::new();
+        let own = !self.open && !alone && watched;
+        if own {
+            script.push("BEGIN");
+        }
+        if self.open && risky {
+            script.push("SAVEPOINT pgadvise_trace");
+        }
+        let main = script.len();
+        script.push(sql);
+        if watched {
+            script.push(&question);
+        }
+        if self.open && risky {
+            script.push("RELEASE SAVEPOINT pgadvise_trace");
+        }
+        if own {
+            script.push("COMMIT");
+        }
+        self.trace.statements += 1;
+        for _ in 0..4 {
+            let mut outcomes = self.cluster.session()?.pipeline_rows(&script)?;
+            if outcomes.len() <= main {
+                return Ok(());
+            }
+            let answer = if watched && outcomes.len() > main + 1 {
+                outcomes.remove(main + 1).ok()
+            } else {
+                None
+            };
+            let outcome = outcomes.remove(main);
+            let committed = outcomes.pop().filter(|_| own);
+            if let Some(role) = replay::missing_role(&outcome)
+                && (risky || !self.open)
+            {
+                if self.open {
+                    self.undo_statement()?;
+                }
+                let made = self
+                    .cluster
+                    .admin()?
+                    .execute_script(&format!("CREATE ROLE {} NOLOGIN", quote(&role)));
+                if made.is_ok() {
+                    self.notice()?;
+                    continue;
+                }
+            }
+            return match outcome {
+                Ok(_) => {
+                    match answer {
+                        Some(rows) => self.observed(statement, at, &observe::read(&rows)),
+                        None if alone => self.look_at_all()?,
+                        None => {}
+                    }
+                    if own {
+                        self.held.clear();
+                        self.baseline();
+                        if let Some(Err(error)) = committed {
+                            self.fail(statement, at, &error, GOES_ON);
+                        }
+                    }
+                    Ok(())
+                }
+                Err(error) => self.refused(statement, at, &error, risky),
+            };
+        }
+        self.skip(statement, "a role that it needs cannot be made");
+        Ok(())
+    }
+
+    /// Takes back a statement in the open transaction.
+    fn undo_statement(&mut self) -> Result<(), TwinError> {
+        for outcome in self.cluster.session()?.pipeline(&[
+            "ROLLBACK TO SAVEPOINT pgadvise_trace",
+            "RELEASE SAVEPOINT pgadvise_trace",
+        ])? {
+            outcome?;
+        }
+        Ok(())
+    }
+
+    /// Lets the open transaction see what another session made: a session
+    /// looks around when it takes a lock that it does not hold.
+    fn notice(&mut self) -> Result<(), TwinError> {
+        if self.open {
+            drop(self.cluster.session()?.pipeline(&[
+                "SAVEPOINT pgadvise_trace",
+                "SELECT FROM pg_catalog.pg_roles LIMIT 0",
+                "ROLLBACK TO SAVEPOINT pgadvise_trace",
+                "RELEASE SAVEPOINT pgadvise_trace",
+            ])?);
+        }
+        Ok(())
+    }
+
+    fn refused(
+        &mut self,
+        statement: &Statement,
+        at: At,
+        error: &Error,
+        risky: bool,
+    ) -> Result<(), TwinError> {
+        if matches!(error, Error::TimedOut { .. } | Error::Lost { .. }) {
+            // The embedded server does not stop by itself.
+            if self.cluster.kind() == ClusterKind::Embedded || matches!(error, Error::Lost { .. }) {
+                self.cluster.kill_and_restart()?;
+            } else {
+                self.cluster.session()?.execute_script("ROLLBACK")?;
+            }
+            let consequence = if self.open { TRANSACTION_LOST } else { GOES_ON };
+            self.failed = self.open;
+            self.open = false;
+            self.fail(statement, at, error, consequence);
+            return Ok(());
+        }
+        let harmless = replay::is_there(error) || wants_more(error, &statement.action);
+        if harmless && (risky || !self.open) {
+            if self.open {
+                self.undo_statement()?;
+            }
+            if !replay::is_there(error) {
+                self.skip(
+                    statement,
+                    format!("the throw-away server cannot do it: {error}"),
+                );
+            }
+            return Ok(());
+        }
+        let consequence = if self.open { TRANSACTION_LOST } else { GOES_ON };
+        if self.open {
+            self.cluster.session()?.execute_script("ROLLBACK")?;
+            self.open = false;
+            self.failed = true;
+            self.look_at_all()?;
+        }
+        self.held.clear();
+        self.fail(statement, at, error, consequence);
+        Ok(())
+    }
+
+    fn fail(&mut self, statement: &Statement, at: At, error: &Error, consequence: &'static str) {
+        let sql = self.sources.slice(statement.span);
+        let sqlstate = match error {
+            Error::Refused(refusal) => refusal.sqlstate.clone(),
+            Error::PermissionDenied { .. } => "42501".to_owned(),
+            _ => String::new(),
+        };
+        self.trace.failures.push(Failure {
+            at,
+            span: replay::place(statement.span, sql, error),
+            message: error.to_string(),
+            sqlstate,
+            hint: error.hint(),
+            consequence,
+        });
+    }
+
+    /// BEGIN, COMMIT and their like.
+    fn control(
+        &mut self,
+        statement: &Statement,
+        what: Transaction,
+        at: At,
+    ) -> Result<(), TwinError> {
+        let ends = matches!(
+            what,
+            Transaction::Commit | Transaction::Rollback | Transaction::Prepare
+        );
+        if self.failed {
+            if ends {
+                self.failed = false;
+            }
+            return Ok(());
+        }
+        let sql = self.sources.slice(statement.span);
+        let outcome = self
+            .cluster
+            .session()?
+            .pipeline(&[sql])?
+            .into_iter()
+            .next()
+            .unwrap_or(Ok(()));
+        if let Err(error) = outcome {
+            return self.refused(statement, at, &error, false);
+        }
+        match what {
+            Transaction::Begin => {
+                self.open = true;
+                self.held.clear();
+            }
+            Transaction::Commit => {
+                self.open = false;
+                self.held.clear();
+                self.baseline();
+            }
+            Transaction::Rollback | Transaction::Prepare => {
+                self.open = false;
+                self.held.clear();
+                self.look_at_all()?;
+            }
+            Transaction::RollbackToSavepoint => {
+                self.held.clear();
+                self.look_at_all()?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// What a statement did, by what is seen after it.
+    fn observed(&mut self, statement: &Statement, at: At, seen: &Seen) {
+        let expected = effects(statement, &self.state, self.server);
+        let taken = self.modes_taken(seen, &expected);
+        let mut traced = self.told(&taken);
+        self.add_work(statement, seen, &mut traced);
+        for effect in &expected {
+            // Rows of empty tables show nothing.
+            if effect.work == Work::Rows
+                && let Some((_, work)) = traced.get_mut(&effect.relation)
+            {
+                *work = (*work).max(Work::Rows);
+            }
+        }
+        let objects = self.remember(seen);
+        if !objects.created.is_empty() || !objects.dropped.is_empty() {
+            self.trace.objects.insert(at, objects);
+        }
+        self.conclude(statement, at, &expected, traced);
+    }
+
+    /// The strongest mode that the statement took on each relation.
+    fn modes_taken(&self, seen: &Seen, expected: &[Effect]) -> BTreeMap<u32, LockMode> {
+        let mut taken = BTreeMap::new();
+        for (oid, (modes, _)) in &seen.relations {
+            let Some(known) = self.known.get(oid) else {
+                continue;
+            };
+            let held = self.held.get(oid);
+            let new = modes
+                .iter()
+                .filter(|mode| held.is_none_or(|held| !held.contains(mode)))
+                .max()
+                .copied();
+            // What the transaction holds already does not show again.
+            let again = expected
+                .iter()
+                .filter(|effect| effect.relation == known.name)
+                .map(|effect| effect.mode)
+                .filter(|mode| held.is_some_and(|held| held.contains(mode)))
+                .max();
+            if let Some(mode) = new.max(again) {
+                taken.insert(*oid, mode);
+            }
+        }
+        taken
+    }
+
+    /// Leaves out reading, and what follows from the lock on a table.
+    fn told(&self, taken: &BTreeMap<u32, LockMode>) -> BTreeMap<Qualified, (LockMode, Work)> {
+        taken
+            .iter()
+            .filter(|(_, mode)| **mode > LockMode::AccessShare)
+            .filter_map(|(oid, mode)| {
+                let known = self.known.get(oid)?;
+                let owner = known.table.and_then(|table| taken.get(&table));
+                (known.is_told() && owner.is_none_or(|table| mode > table))
+                    .then(|| (known.name.clone(), (*mode, Work::None)))
+            })
+            .collect()
+    }
+
+    fn add_work(
+        &self,
+        statement: &Statement,
+        seen: &Seen,
+        traced: &mut BTreeMap<Qualified, (LockMode, Work)>,
+    ) {
+        let truncates = matches!(statement.action, Action::Truncate { .. });
+        let own = match &statement.action {
+            Action::Alter(alter) => Some(self.state.qualify(&alter.relation.name)),
+            _ => None,
+        };
+        for (oid, (_, now)) in &seen.relations {
+            let Some(now) = now else { continue };
+            let (table, work) = if now.is_index() {
+                let Some(table) = now.table else { continue };
+                let old: Vec<&Relation> = self
+                    .known
+                    .values()
+                    .filter(|one| one.is_index() && one.table == Some(table))
+                    .collect();
+                if now.file.is_none() || old.iter().any(|one| one.file == now.file) {
+                    continue;
+                }
+                let again = old.iter().any(|one| one.name == now.name);
+                let work = if again {
+                    Work::IndexRebuild
+                } else {
+                    Work::IndexBuild
+                };
+                (table, work)
+            } else {
+                let Some(then) = self.known.get(oid) else {
+                    continue;
+                };
+                let work = if then.file != now.file && matches!(now.kind, 'r' | 'm') && !truncates {
+                    Work::Rewrite
+                } else if now.scans > then.scans || (now.scans < then.scans && now.scans > 0) {
+                    Work::Scan
+                } else {
+                    continue;
+                };
+                (*oid, work)
+            };
+            let Some(name) = self.known.get(&table).map(|table| &table.name) else {
+                continue;
+            };
+            let Some((mode, most)) = traced.get_mut(name) else {
+                continue;
+            };
+            // What a foreign key references is looked up, or joined: that is
+            // not what the statement is about.
+            let looked_up = own.as_ref().is_some_and(|own| own != name)
+                && *mode <= LockMode::ShareRowExclusive
+                && !self.is_below(own.as_ref(), name);
+            if work == Work::Scan && (*mode < LockMode::ShareUpdateExclusive || looked_up) {
+                continue;
+            }
+            if !truncates {
+                *most = (*most).max(work);
+            }
+        }
+    }
+
+    /// A partition or child of the relation, at any depth.
+    fn is_below(&self, own: Option<&Qualified>, name: &Qualified) -> bool {
+        let mut at = name.clone();
+        for _ in 0..64 {
+            let Some(parent) = self
+                .state
+                .known(&at)
+                .and_then(|table| table.parents.first())
+            else {
+                return false;
+            };
+            if Some(parent) == own {
+                return true;
+            }
+            at = parent.clone();
+        }
+        false
+    }
+
+    /// Takes over what is seen.
+    fn remember(&mut self, seen: &Seen) -> Objects {
+        let mut objects = Objects::default();
+        for (oid, (modes, now)) in &seen.relations {
+            match now {
+                Some(now) => {
+                    if self.known.insert(*oid, now.clone()).is_none() && now.is_told() {
+                        objects.created.push(now.name.to_string());
+                    }
+                }
+                None => {
+                    if let Some(gone) = self.known.remove(oid)
+                        && gone.is_told()
+                    {
+                        objects.dropped.push(gone.name.to_string());
+                    }
+                }
+            }
+            self.held.insert(*oid, modes.clone());
+        }
+        objects.created.sort();
+        objects.dropped.sort();
+        objects
+    }
+
+    /// Compares with what the text says, and keeps what the server says.
+    fn conclude(
+        &mut self,
+        statement: &Statement,
+        at: At,
+        expected: &[Effect],
+        traced: BTreeMap<Qualified, (LockMode, Work)>,
+    ) {
+        if let Action::Do(body) = &statement.action {
+            // Its statements are judged one by one; only what is put together
+            // at run time is not among them.
+            if !body.dynamic.is_empty() || body.unread {
+                let mut state = self.state.clone();
+                let mut inner = BTreeSet::new();
+                for one in &body.statements {
+                    inner.extend(
+                        effects(one, &state, self.server)
+                            .into_iter()
+                            .map(|effect| effect.relation),
+                    );
+                    state.apply(one, at);
+                }
+                let rest: Vec<Effect> = traced
+                    .into_iter()
+                    .filter(|(relation, _)| !inner.contains(relation))
+                    .map(|(relation, (mode, work))| effect(relation, mode, work, None))
+                    .collect();
+                if !rest.is_empty() {
+                    self.trace.effects.insert(at, rest);
+                }
+            }
+            return;
+        }
+        let mut merged: BTreeMap<&Qualified, (LockMode, Work)> = BTreeMap::new();
+        for one in expected {
+            let entry = merged
+                .entry(&one.relation)
+                .or_insert((one.mode, Work::None));
+            entry.0 = entry.0.max(one.mode);
+            entry.1 = entry.1.max(one.work);
+        }
+        let commands = match &statement.action {
+            Action::Alter(alter) if alter.commands.len() == 1 => Some(0),
+            _ => None,
+        };
+        let mut found = Vec::new();
+        for (relation, (mode, work)) in &traced {
+            if merged.get(relation) == Some(&(*mode, *work)) {
+                found.extend(
+                    expected
+                        .iter()
+                        .filter(|one| one.relation == *relation)
+                        .map(|one| Effect {
+                            known: Known::Traced,
+                            ..one.clone()
+                        }),
+                );
+                continue;
+            }
+            let new = effect(relation.clone(), *mode, *work, commands);
+            self.trace.disagreements.push(Disagreement {
+                at,
+                span: statement.span,
+                expected: merged
+                    .get(relation)
+                    .map(|(mode, work)| effect(relation.clone(), *mode, *work, None)),
+                traced: Some(new.clone()),
+            });
+            found.push(new);
+        }
+        for (relation, (mode, work)) in merged {
+            if !traced.contains_key(relation) && relation.schema != "pg_temp" {
+                self.trace.disagreements.push(Disagreement {
+                    at,
+                    span: statement.span,
+                    expected: Some(effect(relation.clone(), mode, work, None)),
+                    traced: None,
+                });
+            }
+        }
+        self.trace.effects.insert(at, found);
+    }
+}
+
+fn effect(relation: Qualified, mode: LockMode, work: Work, command: Option<usize>) -> Effect {
+    Effect {
+        relation,
+        mode,
+        work,
+        known: Known::Traced,
+        why: None,
+        command,
+    }
+}
+
+/// Statements after which the server is asked: those that can lock or make a
+/// relation.
+fn is_watched(action: &Action) -> bool {
+    !matches!(
+        action,
+        Action::Set(_)
+            | Action::Grant { .. }
+            | Action::CreateFunction(_)
+            | Action::CreateSchema { .. }
+            | Action::CreateType(_)
+            | Action::CreateDomain(_)
+            | Action::AlterType(_)
+            | Action::CreateExtension { .. }
+            | Action::AlterOther { .. }
+            | Action::Other { .. }
+    )
+}
+
+/// Statements that need what a throw-away server may lack: roles, rights,
+/// extensions.
+fn is_risky(action: &Action) -> bool {
+    match action {
+        Action::Grant { .. }
+        | Action::CreateExtension { .. }
+        | Action::AlterOther { .. }
+        | Action::Other { .. }
+        | Action::CreatePolicy { .. }
+        | Action::AlterPolicy { .. }
+        | Action::CreateFunction(_)
+        | Action::Comment { .. }
+        | Action::Publication { .. }
+        | Action::Set(_) => true,
+        Action::Alter(alter) => alter
+            .commands
+            .iter()
+            .any(|command| matches!(command.kind, AlterKind::OwnerTo)),
+        _ => false,
+    }
+}
+
+/// The server refuses because it is not the user's: a right, an extension or a
+/// language that is missing.
+fn wants_more(error: &Error, action: &Action) -> bool {
+    match error {
+        Error::PermissionDenied { .. } => true,
+        Error::Refused(refusal) => {
+            (matches!(action, Action::CreateExtension { .. })
+                && matches!(
+                    refusal.sqlstate.as_str(),
+                    "0A000" | "58P01" | "22023" | "55000"
+                ))
+                || (refusal.message.starts_with("language \"") && refusal.sqlstate == "42704")
+                || (refusal.message.starts_with("extension \"") && refusal.sqlstate == "42704")
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,566 @@
+//! What a change does to the queries of an application: from the comparison to
+//! the report's types, and as text and Markdown.
+
+use std::io::{self, Write};
+
+use crate::advise::check::workload::{
+    Applied, Cause, IndexChange, Outcome, Plans, QueryChange, Workload, WorkloadResult,
+};
+use crate::plan::compare::compare;
+use crate::plan::{NodeId, PlanGraph};
+use crate::report::build;
+use crate::report::format::{self, plural};
+use crate::report::model::check_workload::{
+    CheckWorkload, CheckWorkloadCause, CheckWorkloadIndex, CheckWorkloadLine, CheckWorkloadOutcome,
+    CheckWorkloadQuery, CheckWorkloadStatement, CheckWorkloadTotals,
+};
+use crate::source::{Sources, Span};
+
+/// Lines of two plans that are shown of one query.
+const MOST_LINES: usize = 24;
+/// Queries of one kind that are shown one by one.
+const MOST_SHOWN: usize = 10;
+/// Characters of a query's text that are shown.
+const MOST_SQL: usize = 240;
+
+/// The comparison as the report has it.
+pub fn workload(result: &WorkloadResult, workload: &Workload, sources: &Sources) -> CheckWorkload {
+    let maker = Maker {
+        result,
+        workload,
+        sources,
+    };
+    let counts = result.counts();
+    let mut queries: Vec<(f64, CheckWorkloadQuery)> = result
+        .queries
+        .iter()
+        .filter_map(|change| {
+            let query = maker.query(change)?;
+            let weight = match &change.outcome {
+                Outcome::Slower(plans) => change.share * (plans.factor() - 1.0),
+                Outcome::Faster(plans) => change.share * (1.0 - plans.factor()),
+                _ => change.share,
+            };
+            Some((weight, query))
+        })
+        .collect();
+    queries.sort_by(|a, b| (a.1.outcome).cmp(&b.1.outcome).then(b.0.total_cmp(&a.0)));
+    CheckWorkload {
+        engine: build::engine(&result.engine),
+        assumptions: result.assumptions.clone(),
+        totals: CheckWorkloadTotals {
+            files: workload.files,
+            queries: workload.queries.len(),
+            repeated: workload.repeated,
+            utility: workload.utility,
+            own: workload.own,
+            broken: counts.broken,
+            mended: counts.mended,
+            slower: counts.slower,
+            faster: counts.faster,
+            other_plan: counts.other_plan,
+            same: counts.same,
+            not_planned: counts.not_planned,
+        },
+        not_applied: maker.not_applied(),
+        queries: queries.into_iter().map(|(_, query)| query).collect(),
+        dropped_indexes: result
+            .dropped
+            .iter()
+            .map(|index| maker.index(index, true))
+            .collect(),
+        new_indexes: result
+            .made
+            .iter()
+            .map(|index| maker.index(index, false))
+            .collect(),
+    }
+}
+
+struct Maker<'a> {
+    result: &'a WorkloadResult,
+    workload: &'a Workload,
+    sources: &'a Sources,
+}
+
+impl Maker<'_> {
+    fn not_applied(&self) -> Vec<CheckWorkloadStatement> {
+        self.result
+            .statements
+            .iter()
+            .filter_map(|(statement, applied)| {
+                let (status, message) = match applied {
+                    Applied::Yes => return None,
+                    Applied::LeftOut { why } => ("left_out", why),
+                    Applied::Already { message } => ("already", message),
+                    Applied::Refused { message, .. } => ("refused", message),
+                };
+                Some(CheckWorkloadStatement {
+                    place: build::place(statement.span, self.sources),
+                    statement: statement.verb.clone(),
+                    status: status.to_owned(),
+                    message: message.clone(),
+                })
+            })
+            .collect()
+    }
+
+    fn query(&self, change: &QueryChange) -> Option<CheckWorkloadQuery> {
+        let query = self.workload.queries.get(change.query)?;
+        let span = query.statement.span;
+        let mut shown = CheckWorkloadQuery {
+            outcome: CheckWorkloadOutcome::Broken,
+            place: build::place(span, self.sources),
+            sql: query.statement.text.clone(),
+            fingerprint: format!("{:016x}", query.fingerprint),
+            calls: query.calls,
+            share: change.share,
+            message: None,
+            sqlstate: None,
+            hint: None,
+            error_place: None,
+            cost_before: None,
+            cost_after: None,
+            change: None,
+            cause: change.cause.as_ref().map(|cause| self.cause(cause)),
+            plan: Vec::new(),
+        };
+        let plans = |mut shown: CheckWorkloadQuery, outcome, plans: &Plans| {
+            shown.outcome = outcome;
+            shown.cost_before = Some(plans.cost_before);
+            shown.cost_after = Some(plans.cost_after);
+            shown.change.clone_from(&plans.what);
+            shown.plan = lines(&plans.before, &plans.after);
+            shown
+        };
+        match &change.outcome {
+            Outcome::Broken {
+                message,
+                sqlstate,
+                hint,
+                position,
+            } => {
+                shown.message = Some(message.clone());
+                shown.sqlstate = Some(sqlstate.clone());
+                shown.hint.clone_from(hint);
+                shown.error_place = position.and_then(|at| {
+                    let start = span.start + at;
+                    build::place(Span::new(span.source, start..start), self.sources)
+                });
+            }
+            Outcome::Mended { message } => {
+                shown.outcome = CheckWorkloadOutcome::Mended;
+                shown.message = Some(message.clone());
+            }
+            Outcome::NotPlanned { why } => {
+                shown.outcome = CheckWorkloadOutcome::NotPlanned;
+                shown.message = Some(why.clone());
+            }
+            Outcome::Slower(both) => shown = plans(shown, CheckWorkloadOutcome::Slower, both),
+            Outcome::Faster(both) => shown = plans(shown, CheckWorkloadOutcome::Faster, both),
+            Outcome::OtherPlan(both) => {
+                shown = plans(shown, CheckWorkloadOutcome::OtherPlan, both);
+            }
+            Outcome::Same { .. } => return None,
+        }
+        Some(shown)
+    }
+
+    fn cause(&self, cause: &Cause) -> CheckWorkloadCause {
+        let statement = self.result.statement(cause);
+        CheckWorkloadCause {
+            place: statement.and_then(|found| build::place(found.span, self.sources)),
+            statement: statement.map_or_else(String::new, |found| found.verb.clone()),
+            what: cause.what.clone(),
+            index: cause.index.clone(),
+        }
+    }
+
+    fn index(&self, index: &IndexChange, dropped: bool) -> CheckWorkloadIndex {
+        let (used, moved) = (index.used_by.len(), index.moved.len());
+        let queries = |number| plural(number, "query", "queries");
+        let says = match (used, dropped) {
+            (0, true) => "no query of the workload uses it".to_owned(),
+            (0, false) => "no query of the workload would use it".to_owned(),
+            (_, true) if moved == 0 => format!(
+                "{} of the workload {} it, and none becomes slower without it",
+                queries(used),
+                if used == 1 { "uses" } else { "use" }
+            ),
+            (_, true) => format!(
+                "{} of the workload {} it, and {moved} of them {} slower without it",
+                queries(used),
+                if used == 1 { "uses" } else { "use" },
+                if moved == 1 { "becomes" } else { "become" }
+            ),
+            (_, false) => format!(
+                "{} of the workload would use it, and {moved} of them {} faster",
+                queries(used),
+                if moved == 1 { "becomes" } else { "become" }
+            ),
+        };
+        CheckWorkloadIndex {
+            name: index.name.clone(),
+            table: format!("{}.{}", index.table.0, index.table.1),
+            place: self
+                .result
+                .statements
+                .get(index.statement)
+                .and_then(|(statement, _)| build::place(statement.span, self.sources)),
+            used_by: used,
+            moved,
+            says,
+        }
+    }
+}
+
+/// Two plans as one list of lines, as a diff has them; nodes that both have
+/// stand once, with the cost after.
+fn lines(before: &PlanGraph, after: &PlanGraph) -> Vec<CheckWorkloadLine> {
+    let mut lines = Vec::new();
+    let mut put = |mark: char, plan: &PlanGraph, id: NodeId, depth: usize, conditions: bool| {
+        let node = plan.node(id);
+        let indent = "  ".repeat(depth);
+        let cost = node.estimate.map_or_else(String::new, |estimate| {
+            format!(
+                "  (cost {}, {} rows)",
+                format::cost(estimate.total_cost),
+                format::count(estimate.rows)
+            )
+        });
+        lines.push(CheckWorkloadLine {
+            mark,
+            text: format!("{indent}{}{cost}", node.label()),
+        });
+        for condition in node.conditions.iter().filter(|_| conditions) {
+            lines.push(CheckWorkloadLine {
+                mark,
+                text: format!("{indent}  {}", condition.text),
+            });
+        }
+    };
+    for line in compare(before, after).lines {
+        match (line.before, line.after) {
+            (Some(_), Some(id)) => put(' ', after, id, line.depth, false),
+            (Some(id), None) => put('-', before, id, line.depth, true),
+            (None, Some(id)) => put('+', after, id, line.depth, true),
+            (None, None) => {}
+        }
+    }
+    if lines.len() > MOST_LINES {
+        // Around a change nothing is of interest but where it stands.
+        let changed: Vec<CheckWorkloadLine> = lines
+            .iter()
+            .filter(|line| line.mark != ' ')
+            .cloned()
+            .collect();
+        if !changed.is_empty() {
+            lines = changed;
+        }
+        let more = lines.len().saturating_sub(MOST_LINES);
+        if more > 0 {
+            lines.truncate(MOST_LINES);
+            lines.push(CheckWorkloadLine {
+                mark: ' ',
+                text: format!("… {more} more lines"),
+            });
+        }
+    }
+    lines
+}
+
+/// What is said of the queries in one line.
+pub fn summary(workload: &CheckWorkload) -> String {
+    let totals = &workload.totals;
+    let parts: Vec<String> = [
+        (totals.broken, "broken"),
+        (totals.slower, "slower"),
+        (totals.faster, "faster"),
+        (totals.mended, "possible now"),
+        (
+            totals.other_plan,
+            "with another plan of about the same cost",
+        ),
+        (totals.same, "with the same plan"),
+        (totals.not_planned, "not planned"),
+    ]
+    .into_iter()
+    .filter(|(number, _)| *number > 0)
+    .map(|(number, what)| format!("{number} {what}"))
+    .collect();
+    format!(
+        "{} of the workload: {}",
+        plural(totals.queries, "query", "queries"),
+        parts.join(", ")
+    )
+}
+
+fn heading(outcome: CheckWorkloadOutcome) -> &'static str {
+    match outcome {
+        CheckWorkloadOutcome::Broken => "Queries that break",
+        CheckWorkloadOutcome::Slower => "Queries that become slower",
+        CheckWorkloadOutcome::Faster => "Queries that become faster",
+        CheckWorkloadOutcome::Mended => "Queries that the change makes possible",
+        CheckWorkloadOutcome::OtherPlan => "Queries with another plan of about the same cost",
+        CheckWorkloadOutcome::NotPlanned => "Queries without a plan",
+    }
+}
+
+const ORDER: [CheckWorkloadOutcome; 6] = [
+    CheckWorkloadOutcome::Broken,
+    CheckWorkloadOutcome::Slower,
+    CheckWorkloadOutcome::Faster,
+    CheckWorkloadOutcome::Mended,
+    CheckWorkloadOutcome::OtherPlan,
+    CheckWorkloadOutcome::NotPlanned,
+];
+
+/// The queries of one kind, and how many of them are not shown.
+fn of_kind(
+    workload: &CheckWorkload,
+    outcome: CheckWorkloadOutcome,
+    detailed: bool,
+) -> (Vec<&CheckWorkloadQuery>, usize) {
+    let all: Vec<&CheckWorkloadQuery> = workload
+        .queries
+        .iter()
+        .filter(|query| query.outcome == outcome)
+        .collect();
+    let most = match outcome {
+        _ if detailed => usize::MAX,
+        CheckWorkloadOutcome::OtherPlan => 0,
+        CheckWorkloadOutcome::NotPlanned | CheckWorkloadOutcome::Mended => 5,
+        _ => MOST_SHOWN,
+    };
+    let more = all.len().saturating_sub(most);
+    (all.into_iter().take(most).collect(), more)
+}
+
+/// `file:line` of a place.
+fn at(place: Option<&crate::report::model::Place>) -> String {
+    place.map_or_else(String::new, |place| {
+        format!("{}:{}", place.file, place.line)
+    })
+}
+
+/// The query's text on one line.
+fn sql(query: &CheckWorkloadQuery) -> String {
+    let text: Vec<&str> = query.sql.split_whitespace().collect();
+    let text = text.join(" ");
+    if text.chars().count() <= MOST_SQL {
+        return text;
+    }
+    let cut: String = text.chars().take(MOST_SQL).collect();
+    format!("{cut}…")
+}
+
+/// Calls and costs, in words.
+fn numbers(query: &CheckWorkloadQuery) -> Vec<String> {
+    let mut said = Vec::new();
+    if let (Some(before), Some(after)) = (query.cost_before, query.cost_after) {
+        let mut text = format!("cost {} → {}", format::cost(before), format::cost(after));
+        if before > 0.0 && after > before {
+            text.push_str(&format!(" ({})", format::factor(after / before)));
+        }
+        said.push(text);
+    }
+    if let Some(calls) = query.calls {
+        said.push(format!("{} calls", format::count(calls)));
+    }
+    if query.share >= 0.01 {
+        said.push(format!(
+            "{} of the workload's cost",
+            format::share(query.share)
+        ));
+    }
+    said
+}
+
+/// Writes the section for a terminal. `clean` makes a text from elsewhere fit
+/// to be printed.
+pub fn text(
+    workload: &CheckWorkload,
+    out: &mut dyn Write,
+    detailed: bool,
+    clean: &dyn Fn(&str) -> String,
+) -> io::Result<()> {
+    writeln!(out, "{}", summary(workload))?;
+    writeln!(out, "  planned by {}", clean(&workload.engine.description))?;
+    for assumption in &workload.assumptions {
+        writeln!(out, "  assumed: {}", clean(assumption))?;
+    }
+    for note in workload.engine.notes.iter().filter(|_| detailed) {
+        writeln!(out, "  note: {}", clean(note))?;
+    }
+    for outcome in ORDER {
+        let (queries, more) = of_kind(workload, outcome, detailed);
+        if queries.is_empty() {
+            continue;
+        }
+        writeln!(out, "\n{}", heading(outcome))?;
+        for query in queries {
+            writeln!(
+                out,
+                "  {}  {}",
+                at(query.place.as_ref()),
+                clean(&sql(query))
+            )?;
+            if let Some(message) = &query.message {
+                let place = query
+                    .error_place
+                    .as_ref()
+                    .map_or_else(String::new, |place| {
+                        format!(" (line {}, column {})", place.line, place.column)
+                    });
+                writeln!(out, "    {}{place}", clean(message))?;
+            }
+            if let Some(hint) = &query.hint {
+                writeln!(out, "    hint: {}", clean(hint))?;
+            }
+            let numbers = numbers(query);
+            if !numbers.is_empty() {
+                writeln!(out, "    {}", numbers.join(", "))?;
+            }
+            if let Some(cause) = &query.cause {
+                writeln!(
+                    out,
+                    "    because of {} at {}: {}",
+                    clean(&cause.statement),
+                    at(cause.place.as_ref()),
+                    clean(&cause.what)
+                )?;
+            }
+            for line in &query.plan {
+                writeln!(out, "    {} {}", line.mark, clean(&line.text))?;
+            }
+        }
+        if more > 0 {
+            writeln!(out, "  and {more} more")?;
+        }
+    }
+    for (title, indexes) in [
+        ("Dropped indexes", &workload.dropped_indexes),
+        ("New indexes", &workload.new_indexes),
+    ] {
+        if indexes.is_empty() {
+            continue;
+        }
+        writeln!(out, "\n{title}")?;
+        for index in indexes {
+            writeln!(
+                out,
+                "  {}  {} on {}: {}",
+                at(index.place.as_ref()),
+                clean(&index.name),
+                clean(&index.table),
+                index.says
+            )?;
+        }
+    }
+    let refused: Vec<_> = workload
+        .not_applied
+        .iter()
+        .filter(|statement| detailed || statement.status == "refused")
+        .collect();
+    if !refused.is_empty() {
+        writeln!(out, "\nStatements that were not applied")?;
+        for statement in refused {
+            writeln!(
+                out,
+                "  {}  {}: {}",
+                at(statement.place.as_ref()),
+                clean(&statement.statement),
+                clean(&statement.message)
+            )?;
+        }
+    }
+    writeln!(out)
+}
+
+/// Writes the section as Markdown. `clean` makes a text from elsewhere plain
+/// text of Markdown.
+pub fn markdown(
+    workload: &CheckWorkload,
+    out: &mut dyn Write,
+    detailed: bool,
+    clean: &dyn Fn(&str) -> String,
+) -> io::Result<()> {
+    writeln!(out, "### Queries\n\n{}\n", clean(&summary(workload)))?;
+    for assumption in &workload.assumptions {
+        writeln!(out, "- assumed: {}", clean(assumption))?;
+    }
+    writeln!(
+        out,
+        "- planned by {}\n",
+        clean(&workload.engine.description)
+    )?;
+    for outcome in ORDER {
+        let (queries, more) = of_kind(workload, outcome, detailed);
+        if queries.is_empty() {
+            continue;
+        }
+        writeln!(out, "#### {}\n", heading(outcome))?;
+        for query in queries {
+            writeln!(out, "- `{}`", at(query.place.as_ref()).replace('`', "'"))?;
+            let mut said = Vec::new();
+            said.extend(query.message.as_deref().map(clean));
+            said.extend(numbers(query).iter().map(|text| clean(text)));
+            if !said.is_empty() {
+                writeln!(out, "  {}  ", said.join(", "))?;
+            }
+            if let Some(cause) = &query.cause {
+                writeln!(
+                    out,
+                    "  because of {} at `{}`: {}",
+                    clean(&cause.statement),
+                    at(cause.place.as_ref()).replace('`', "'"),
+                    clean(&cause.what)
+                )?;
+            }
+            let fence = fence(&query.sql);
+            writeln!(out, "\n  {fence}sql\n  {}\n  {fence}", sql(query))?;
+            if !query.plan.is_empty() {
+                writeln!(out, "  {fence}diff")?;
+                for line in &query.plan {
+                    writeln!(out, "  {}{}", line.mark, line.text.replace('\n', " "))?;
+                }
+                writeln!(out, "  {fence}")?;
+            }
+        }
+        if more > 0 {
+            writeln!(out, "- and {more} more")?;
+        }
+        writeln!(out)?;
+    }
+    for (title, indexes) in [
+        ("Dropped indexes", &workload.dropped_indexes),
+        ("New indexes", &workload.new_indexes),
+    ] {
+        if indexes.is_empty() {
+            continue;
+        }
+        writeln!(out, "#### {title}\n")?;
+        for index in indexes {
+            writeln!(
+                out,
+                "- {} on {}: {}",
+                clean(&index.name),
+                clean(&index.table),
+                index.says
+            )?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+/// A fence that no run of backquotes in the text ends.
+fn fence(text: &str) -> String {
+    let mut longest = 0;
+    let mut run = 0;
+    for character in text.chars() {
+        run = if character == '`' { run + 1 } else { 0 };
+        longest = longest.max(run);
+    }
+    "`".repeat(longest.max(2) + 1)
+}
