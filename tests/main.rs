@@ -1,6 +1,8 @@
 //! All integration tests, one binary.
 #![cfg(test)]
 
+mod check;
+mod check_formats;
 mod cli;
 mod clusters;
 mod conventions;
@@ -22,6 +24,7 @@ mod migration_fix;
 mod migration_locks;
 mod migration_rules;
 mod migration_trace;
+mod migration_state;
 mod migration_workload;
 mod pages;
 mod parameters;

@@ -196,7 +196,7 @@ fn statements_in_the_logs_of_libraries_are_read() {
             "prisma",
             "prisma:query SELECT \"public\".\"User\".\"id\" FROM \"public\".\"User\" WHERE 1=1 OFFSET $1 /* traceparent=00 */\n",
             vec![
-                "1:1 | SELECT \"public\".\"User\".\"id\" FROM \"public\".\"User\" WHERE 1=1 OFFSET $1 /* traceparent=00 */ | 1 | -",
+                "1:1 | SELECT \"public\".\"User\".\"id\" FROM \"public\".\"User\" WHERE 1=1 OFFSET $1 | 1 | -",
             ],
         ),
         (

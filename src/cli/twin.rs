@@ -19,6 +19,7 @@ use crate::pg::live_twin::Opener;
 use crate::pg::twin::TwinError;
 use crate::pg::twin::cache::{self, EngineWish, OpenOptions};
 use crate::pg::twin::planner::TwinPlanner;
+use crate::pg::workload::Servers;
 use crate::report::model;
 use crate::snapshot::Snapshot;
 use crate::snapshot::file::{Decoded, content_hash};
@@ -100,6 +101,28 @@ fn options(
         program,
         load_limit: timeout.max(Duration::from_mins(5)),
         statement_limit: timeout,
+    })
+}
+
+/// Where the throw-away servers of `check` come from.
+pub(super) fn servers(
+    snapshot: Option<&Snapshot>,
+    engine: &Engine,
+    timeout: Duration,
+    environment: &Environment,
+) -> Result<Servers, Failure> {
+    let empty = Snapshot::default();
+    let snapshot = Arc::new(snapshot.cloned().unwrap_or(empty));
+    let options = options(&snapshot, String::new(), engine, timeout, environment)
+        .map_err(|why| Failure::new(Kind::Internal, why))?;
+    Ok(Servers {
+        engine: options.engine,
+        search: options.search,
+        cache: options.cache,
+        temp: options.temp,
+        program: options.program,
+        load_limit: options.load_limit,
+        plan_limit: options.statement_limit,
     })
 }
 

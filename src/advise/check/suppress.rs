@@ -179,7 +179,7 @@ pub fn apply(
 
     if ran.contains(UNUSED) {
         let mut told = unused(&comments, &ran);
-        told.extend(lost(history, sources, &comments));
+        told.extend(lost(history, sources, &comments, &ran));
         if !told.is_empty() {
             remaining.kept.extend(told);
             super::sort(&mut remaining.kept);
@@ -242,7 +242,12 @@ fn unused(comments: &[Comment<'_>], ran: &BTreeSet<&str>) -> Vec<MigrationFindin
 }
 
 /// Comments for a statement behind which none stands.
-fn lost(history: &History, sources: &Sources, comments: &[Comment<'_>]) -> Vec<MigrationFinding> {
+fn lost(
+    history: &History,
+    sources: &Sources,
+    comments: &[Comment<'_>],
+    ran: &BTreeSet<&str>,
+) -> Vec<MigrationFinding> {
     let attached: BTreeSet<Span> = comments
         .iter()
         .map(|comment| Span {
@@ -261,11 +266,20 @@ fn lost(history: &History, sources: &Sources, comments: &[Comment<'_>]) -> Vec<M
                 end: span.start,
                 ..span
             };
-            if directive.asks == Asks::Statement
-                && !directive.suppression.rules.is_empty()
-                && !attached.contains(&start)
-            {
-                let rules = directive.suppression.rules.join(", ");
+            if directive.asks == Asks::Statement && !attached.contains(&start) {
+                // Misspelt names are told elsewhere, and rules that did not
+                // run might have found something.
+                let rules: Vec<&str> = directive
+                    .suppression
+                    .rules
+                    .iter()
+                    .map(String::as_str)
+                    .filter(|rule| ran.contains(rule))
+                    .collect();
+                if rules.is_empty() {
+                    continue;
+                }
+                let rules = rules.join(", ");
                 found.push(finding(
                     number,
                     span,

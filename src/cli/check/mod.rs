@@ -2,10 +2,12 @@
 
 mod files;
 mod fix;
+mod gather;
 mod settings;
 mod skipped;
 mod write;
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use super::Exit;
@@ -17,10 +19,10 @@ use crate::advise::check::levels::{self, Override};
 use crate::advise::check::suppress::{self, Configured};
 use crate::advise::check::{
     CheckInput, Checked, MigrationOutcome, baseline, check, duration, fingerprints,
-    snapshot::sizes as snapshot_sizes,
 };
 use crate::finding::migration::MigrationFinding;
 use crate::input;
+use crate::migration::History;
 use crate::migration::state::State;
 use crate::report::build as problems;
 use crate::report::check::baseline as baseline_file;
@@ -31,6 +33,7 @@ use crate::rule::migration::Context;
 use crate::rules::migration::ALL;
 use crate::source::Sources;
 use files::Read;
+use gather::{Queries, Taken};
 use settings::Settings;
 
 /// Runs the command.
@@ -47,31 +50,41 @@ pub(super) fn run(
     }
     let progress = ui.progress("reading migrations");
     let Read {
-        sources,
+        mut sources,
         history,
         one_change,
         mut problems,
     } = files::read(args, &settings)?;
-    let snapshot = match &settings.snapshot {
-        Some(path) => Some(input::read_snapshot(path)?.snapshot),
-        None => None,
-    };
-    let server = settings.server(snapshot.as_ref().map(version));
-    let catalog = snapshot.as_ref().map(snapshot_sizes);
-    unserved(args, &settings, &mut problems);
+    let taken = Taken::read(settings.snapshot.as_ref())?;
+    let server = settings.server(taken.as_ref().map(Taken::version));
+    let queries = Queries::read(&settings.workload, &mut sources, &mut problems);
+    let sources = sources;
+    unserved(args, &mut problems);
     progress.say("checking migrations");
 
     let mut state = State::empty();
-    if let Some(catalog) = &catalog {
-        state.take_sizes(catalog);
+    if let Some(taken) = &taken {
+        state.take_sizes(&taken.sizes);
     }
+    let on = if queries.is_some() || args.trace {
+        Some(gather::servers(
+            taken.as_ref(),
+            &server,
+            &settings,
+            environment,
+        )?)
+    } else {
+        None
+    };
     let context = Context {
         history: &history,
         sources: &sources,
         server: &server,
         one_change,
-        sized: catalog.is_some(),
-        workload: None,
+        sized: taken.is_some(),
+        workload: queries
+            .as_ref()
+            .map(|queries| queries.statements.as_slice()),
     };
     let before = (args.fix || args.diff).then(|| state.clone());
     let mut checked = check(
@@ -82,6 +95,19 @@ pub(super) fn run(
         },
         state,
     );
+    let workload = match (&queries, &on) {
+        (Some(queries), Some(on)) => gather::compare(
+            queries,
+            &history,
+            &sources,
+            on,
+            &mut checked,
+            &mut problems,
+            &progress,
+        ),
+        _ => None,
+    };
+    settings.set_levels(&mut checked.findings);
     crashed(&checked, &mut problems);
     let skipped = skipped::skipped(&history, &server, &checked);
 
@@ -128,14 +154,14 @@ pub(super) fn run(
         })
         .collect();
     levels::apply(&mut remaining.kept, &history, &overrides);
-    if let Some(catalog) = &catalog {
+    if let Some(taken) = &taken {
         duration::add(
             &mut remaining.kept,
-            &duration::sizes(catalog),
+            &duration::sizes(&taken.sizes),
             &settings.rates,
         );
     }
-    problems.extend(other_problems(&history.problems, &remaining.kept, &sources));
+    problems.extend(other_problems(&history, &remaining.kept, &sources));
 
     // Silenced findings have fingerprints, too: code scanning follows them.
     let prints = fingerprints(&remaining.kept, &history, &sources);
@@ -208,6 +234,7 @@ pub(super) fn run(
             .filter(|_| entries.is_some())
             .map(|name| (name, stale)),
         rules: &rules,
+        workload,
         skipped,
         problems,
         fail_on: settings.least(),
@@ -246,21 +273,10 @@ pub(super) fn run(
 }
 
 /// What is asked for and cannot be done.
-fn unserved(args: &CheckArgs, settings: &Settings, problems: &mut Vec<Problem>) {
-    tracing::debug!("engine: {:?}", settings.engine);
-    for (asked, option) in [
-        (args.trace, "--trace"),
-        (!settings.workload.is_empty(), "--workload"),
-    ] {
-        if asked {
-            problems.push(
-                Failure::new(
-                    Kind::Usage,
-                    format!("{option} cannot be done by this program"),
-                )
-                .problem(),
-            );
-        }
+fn unserved(args: &CheckArgs, problems: &mut Vec<Problem>) {
+    if args.trace {
+        problems
+            .push(Failure::new(Kind::Usage, "--trace cannot be done by this program").problem());
     }
 }
 
@@ -277,24 +293,44 @@ fn crashed(checked: &Checked, problems: &mut Vec<Problem>) {
     }
 }
 
-/// Trouble with files, names and order: what is no finding already.
+/// Trouble with files, names and order: what is no finding already. A file
+/// that could not be read is work that was not done.
 fn other_problems(
-    all: &[crate::source::Problem],
+    history: &History,
     findings: &[MigrationFinding],
     sources: &Sources,
 ) -> Vec<Problem> {
-    let told: std::collections::HashSet<_> = findings
+    let told: HashSet<_> = findings
         .iter()
         .filter(|finding| finding.rule == "statement-not-read")
         .map(|finding| (finding.span.source, finding.span.start))
         .collect();
-    all.iter()
+    let old: HashSet<_> = history
+        .files
+        .iter()
+        .filter(|file| !file.new)
+        .map(|file| file.source)
+        .collect();
+    history
+        .problems
+        .iter()
         .filter(|problem| {
-            problem
-                .at
-                .is_none_or(|at| !told.contains(&(at.source, at.start)))
+            problem.at.is_none_or(|at| {
+                !told.contains(&(at.source, at.start)) && !old.contains(&at.source)
+            })
         })
-        .map(|problem| problems::problem(problem, Severity::Warning, sources))
+        .map(|problem| {
+            let unread = problem.at.is_none()
+                && history.skipped.iter().any(|(file, why)| {
+                    why == "it could not be read" && problem.message.contains(file)
+                });
+            let severity = if unread {
+                Severity::Error
+            } else {
+                Severity::Warning
+            };
+            problems::problem(problem, severity, sources)
+        })
         .collect()
 }
 
@@ -306,14 +342,4 @@ fn read_baseline(path: &Path) -> Result<Vec<BaselineEntry>, Failure> {
             path.display()
         ))
     })
-}
-
-/// The snapshot's server.
-fn version(snapshot: &crate::snapshot::Snapshot) -> (u16, Option<bool>) {
-    let major = u16::try_from(snapshot.origin.version_num / 10_000).unwrap_or(u16::MAX);
-    let utc = snapshot
-        .settings
-        .get("TimeZone")
-        .map(|zone| matches!(zone.as_str(), "UTC" | "Etc/UTC" | "GMT" | "Etc/GMT" | "UCT"));
-    (major, utc)
 }

@@ -11,6 +11,7 @@ use crate::cli::args::{CheckArgs, CheckFormat, ColorWhen, FailOn, Global, Planne
 use crate::cli::env::Environment;
 use crate::cli::failure::{Failure, Kind};
 use crate::cli::planner::Engine;
+use crate::finding::migration::MigrationFinding;
 use crate::input::config::{self, Config};
 use crate::migration::{Framework, Server};
 use crate::report::model::Level;
@@ -132,6 +133,16 @@ impl Settings {
             said(major, "pgadvise.toml")
         } else {
             Server::default()
+        }
+    }
+
+    /// Gives findings the levels that the configuration has for their rules,
+    /// wherever they come from.
+    pub(super) fn set_levels(&self, findings: &mut [MigrationFinding]) {
+        for finding in findings {
+            if let Some(level) = self.options.choice.levels.get(finding.rule) {
+                finding.level = *level;
+            }
         }
     }
 

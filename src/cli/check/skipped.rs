@@ -48,7 +48,7 @@ pub(super) fn skipped(history: &History, server: &Server, checked: &Checked) -> 
                 plural(rules.len(), "rule", "rules"),
                 rules.join(", ")
             ),
-            why: format!("{lacks} were not given"),
+            why: format!("without {lacks}"),
             remedy: None,
         });
     }

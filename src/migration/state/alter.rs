@@ -84,8 +84,14 @@ impl State {
                 }
                 None => self.missing(&partition.name, at),
             },
-            AlterKind::DetachPartition { partition, .. } => match self.resolve(&partition.name) {
-                Some(child) => self.detach_partition(table, &child),
+            AlterKind::DetachPartition {
+                partition,
+                concurrently,
+                ..
+            } => match self.resolve(&partition.name) {
+                Some(child) => {
+                    self.detach_partition(table, &child, concurrently.then_some(at));
+                }
                 None => self.missing(&partition.name, at),
             },
             AlterKind::Inherit { parent } => match self.resolve(parent) {
@@ -151,6 +157,9 @@ impl State {
                 AlterKind::DropIdentity { .. } => state.identity = false,
                 _ => {}
             }
+        }
+        if matches!(kind, AlterKind::SetType { .. }) {
+            self.rename_rebuilt(table, column);
         }
         if matches!(kind, AlterKind::DropIdentity { .. }) {
             self.drop_sequences_of(table, Some(column));

@@ -92,7 +92,11 @@ impl State {
                 .known(partition)
                 .into_iter()
                 .flat_map(|partition| &partition.indexes)
-                .find(|part| part.parent.is_none() && part.fits(model))
+                .find(|part| {
+                    part.parent.is_none()
+                        && part.fits(model)
+                        && (part.owner == Owner::Index) == (model.owner == Owner::Index)
+                })
                 .map(|part| part.name.clone());
             if let Some(part) = part {
                 self.attach(partition, &part, &name);

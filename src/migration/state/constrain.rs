@@ -358,6 +358,7 @@ impl State {
         if known.column(column).is_none() {
             return;
         }
+        let partition = known.partition_bound.is_some();
         let there = known
             .not_null_constraint(column)
             .map(|constraint| constraint.name.clone());
@@ -370,6 +371,7 @@ impl State {
                     own.validated |= validated;
                     if inherited {
                         own.inherited = own.inherited.max(1);
+                        own.local &= !partition;
                     } else {
                         own.local = true;
                     }

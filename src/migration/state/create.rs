@@ -195,6 +195,7 @@ impl State {
             default: column
                 .default
                 .as_ref()
+                .filter(|default| !default.null)
                 .or(column
                     .generated
                     .as_ref()
@@ -303,9 +304,7 @@ impl State {
                 self.not_null_below(table, own, None, true, adding.at, adding.only);
             }
         }
-        let mut keys = keys_once(all);
-        keys.sort_by_key(|constraint| !matches!(constraint.kind, ConstraintKind::PrimaryKey));
-        for constraint in &keys {
+        for constraint in &keys_once(all) {
             self.add_constraint(table, constraint, adding);
         }
         for constraint in all {
@@ -335,6 +334,8 @@ impl State {
                 _ => false,
             })
             .map(|constraint| ConstraintState {
+                // The new table has no rows that it could not hold for.
+                validated: true,
                 local: true,
                 inherited: 0,
                 added: Some(at),
@@ -498,9 +499,10 @@ fn includes(including: &[String], what: &str) -> bool {
     including.iter().any(|word| word == what || word == "ALL")
 }
 
-/// Keys, each once: one that says the same as an earlier one is that one.
-fn keys_once<'a>(all: &[&'a Constraint]) -> Vec<&'a Constraint> {
-    let mut keys: Vec<&Constraint> = Vec::new();
+/// Keys, each once: one that says the same as an earlier one is that one, and
+/// gives it its name where it has none.
+fn keys_once(all: &[&Constraint]) -> Vec<Constraint> {
+    let mut keys: Vec<Constraint> = Vec::new();
     // The primary key comes first, whatever stands first.
     let primary = all
         .iter()
@@ -512,7 +514,7 @@ fn keys_once<'a>(all: &[&'a Constraint]) -> Vec<&'a Constraint> {
         )
     });
     for constraint in primary.chain(others) {
-        let merged = keys.iter().any(|earlier| {
+        let earlier = keys.iter_mut().find(|earlier| {
             earlier.columns == constraint.columns
                 && earlier.deferrable == constraint.deferrable
                 && constraint.using_index.is_none()
@@ -531,8 +533,13 @@ fn keys_once<'a>(all: &[&'a Constraint]) -> Vec<&'a Constraint> {
                     _ => false,
                 }
         });
-        if !merged {
-            keys.push(constraint);
+        match earlier {
+            Some(earlier) => {
+                if earlier.name.is_none() {
+                    earlier.name.clone_from(&constraint.name);
+                }
+            }
+            None => keys.push((*constraint).clone()),
         }
     }
     keys

@@ -264,6 +264,50 @@ impl State {
         }
     }
 
+    /// Indexes of partitions are made anew with the one above them when a
+    /// column changes its type, and get the names that PostgreSQL makes.
+    pub(super) fn rename_rebuilt(&mut self, table: &Qualified, column: &str) {
+        for partition in self.below(table) {
+            let Some(known) = self.known(&partition) else {
+                continue;
+            };
+            let rebuilt: Vec<IndexState> = known
+                .indexes
+                .iter()
+                .filter(|index| index.parent.is_some() && index.names_column(column))
+                .cloned()
+                .collect();
+            for index in rebuilt {
+                let old = Qualified::new(&partition.schema, &index.name);
+                let (constraint, label) = match &index.owner {
+                    Owner::Index => (false, "idx"),
+                    Owner::Constraint(name) => (
+                        true,
+                        match self
+                            .known(&partition)
+                            .and_then(|known| known.constraint(name))
+                            .map(|constraint| &constraint.kind)
+                        {
+                            Some(Constrains::PrimaryKey) => "pkey",
+                            Some(Constrains::Exclusion) => "excl",
+                            _ => "key",
+                        },
+                    ),
+                };
+                let columns = names::joined(&names::index_columns(&index.keys, &index.include));
+                let second = (label != "pkey").then_some(columns.as_str());
+                let name = names::choose(&partition.name, second, label, |name| {
+                    name != old.name
+                        && (self.is_relation(&partition.schema, name)
+                            || (constraint && self.constraint_names.has(&partition.schema, name)))
+                });
+                if name != old.name {
+                    self.rename_index(&old, &name);
+                }
+            }
+        }
+    }
+
     /// Drops an index, its constraint, and its parts on partitions.
     pub(super) fn drop_index(&mut self, index: &Qualified) {
         let mut todo = vec![index.clone()];

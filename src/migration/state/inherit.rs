@@ -1,6 +1,9 @@
 //! Partitions and inheritance.
 
 use super::{Constrains, ConstraintState, Qualified, State};
+use crate::migration::At;
+use crate::source::{SourceId, Span};
+use crate::sql::ddl::Expression;
 
 impl State {
     /// Makes a table a child of another, without what follows from that.
@@ -98,8 +101,14 @@ impl State {
         self.inherit_keys(parent, child);
     }
 
-    /// `DETACH PARTITION`.
-    pub(super) fn detach_partition(&mut self, parent: &Qualified, child: &Qualified) {
+    /// `DETACH PARTITION`; since 14 `CONCURRENTLY`, which leaves a CHECK that
+    /// says what the bounds said.
+    pub(super) fn detach_partition(
+        &mut self,
+        parent: &Qualified,
+        child: &Qualified,
+        concurrently: Option<At>,
+    ) {
         if self
             .known(child)
             .is_none_or(|child| !child.parents.contains(parent))
@@ -107,6 +116,9 @@ impl State {
             return;
         }
         self.unlink(parent, child);
+        if let Some(at) = concurrently {
+            self.check_of_bounds(parent, child, at);
+        }
         if let Some(child) = self.edit(child) {
             child.partition_bound = None;
             for index in &mut child.indexes {
@@ -114,6 +126,53 @@ impl State {
             }
         }
         self.stand_alone(child);
+    }
+
+    fn check_of_bounds(&mut self, parent: &Qualified, child: &Qualified, at: At) {
+        let Some((known, (_, keys))) = self
+            .known(parent)
+            .and_then(|known| Some((known, known.partition_by.as_ref()?)))
+        else {
+            return;
+        };
+        let columns: Vec<String> = keys
+            .iter()
+            .filter(|key| known.column(key).is_some())
+            .cloned()
+            .collect();
+        let second = match columns.as_slice() {
+            [one] => Some(one.as_str()),
+            _ => None,
+        };
+        let name = self.constraint_name(&child.schema, &child.name, second, "check");
+        let text = self
+            .known(child)
+            .and_then(|child| child.partition_bound.clone())
+            .unwrap_or_default();
+        let expression = Expression {
+            span: Span::new(SourceId(0), 0..0),
+            text,
+            functions: Vec::new(),
+            columns: columns.clone(),
+            casts: Vec::new(),
+            strings: Vec::new(),
+            constant: false,
+            null: false,
+        };
+        self.push_constraint(
+            child,
+            ConstraintState {
+                name,
+                kind: Constrains::Check { expression },
+                columns,
+                validated: true,
+                deferrable: false,
+                no_inherit: false,
+                local: true,
+                inherited: 0,
+                added: Some(at),
+            },
+        );
     }
 
     /// `INHERIT`.

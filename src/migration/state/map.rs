@@ -149,6 +149,13 @@ impl<V: Clone> Map<V> {
         self.live.values()
     }
 
+    /// All keys, sorted.
+    pub(super) fn sorted_keys(&self) -> Vec<&Qualified> {
+        let mut keys: Vec<&Qualified> = self.live.keys().collect();
+        keys.sort();
+        keys
+    }
+
     /// All keys for which something holds, sorted.
     pub(super) fn keys_where(&self, wanted: impl Fn(&Qualified, &V) -> bool) -> Vec<Qualified> {
         let mut keys: Vec<Qualified> = self

@@ -360,7 +360,13 @@ impl State {
     }
 }
 
-fn choose(first: &str, second: Option<&str>, label: &str, taken: impl Fn(&str) -> bool) -> String {
+/// The first such name that is not taken, numbered from the second on.
+pub(super) fn choose(
+    first: &str,
+    second: Option<&str>,
+    label: &str,
+    taken: impl Fn(&str) -> bool,
+) -> String {
     let mut name = object_name(first, second, label);
     let mut number = 0;
     while taken(&name) {

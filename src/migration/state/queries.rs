@@ -168,6 +168,22 @@ impl State {
         all
     }
 
+    /// The names of all sequences, sorted; those of serial and identity columns
+    /// among them.
+    pub fn sequences(&self) -> Vec<&Qualified> {
+        self.sequences.sorted_keys()
+    }
+
+    /// The names of the schemas that are known, sorted; without `public`.
+    pub fn schemas(&self) -> Vec<&str> {
+        self.schemas
+            .sorted_keys()
+            .into_iter()
+            .map(|key| key.name.as_str())
+            .filter(|name| *name != "public")
+            .collect()
+    }
+
     /// Names of all tables below one, each once, parents before children.
     pub(super) fn below(&self, table: &Qualified) -> Vec<Qualified> {
         let mut found: Vec<Qualified> = Vec::new();

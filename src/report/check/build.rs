@@ -13,6 +13,7 @@ use crate::report::model::check::{
     CheckFinding, CheckLock, CheckOutcome, CheckPlace, CheckRemedy, CheckReport, CheckRule,
     CheckServer, CheckSkipped, CheckStep, CheckSuppressed, CheckSuppressedBy, CheckTotals,
 };
+use crate::report::model::check_workload::CheckWorkload;
 use crate::report::model::{Level, Problem, Tool};
 use crate::rule::migration::MigrationMeta;
 use crate::source::{Sources, Span};
@@ -37,6 +38,8 @@ pub struct Ingredients<'a> {
     pub baseline: Option<(&'a str, Vec<BaselineEntry>)>,
     /// Rules and what became of them.
     pub rules: &'a [(&'static MigrationMeta, MigrationOutcome)],
+    /// What the change does to the queries of a workload.
+    pub workload: Option<CheckWorkload>,
     /// What could not be checked.
     pub skipped: Vec<CheckSkipped>,
     /// Trouble.
@@ -139,6 +142,7 @@ pub fn build<'a>(given: &Ingredients<'a>) -> CheckReport<'a> {
             known: in_baseline,
             stale: stale.clone(),
         }),
+        workload: given.workload.clone(),
         skipped: given.skipped.clone(),
         rules: given
             .rules

@@ -162,13 +162,11 @@ fn properties(report: &CheckReport<'_>, framework: &str, out: &mut dyn Write) ->
 fn case(finding: &CheckFinding<'_>, out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
-        r#"    <testcase name="{}:{}: {}" classname="{}" file="{}" line="{}">"#,
+        r#"    <testcase name="{}:{}: {}" classname="{}">"#,
         finding.place.line,
         finding.place.column,
         finding.rule,
         escape(finding.place.file),
-        escape(finding.place.file),
-        finding.place.line,
     )
 }
 

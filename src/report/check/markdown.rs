@@ -86,6 +86,19 @@ fn parts(report: &CheckReport<'_>) -> io::Result<Vec<Part>> {
             short: Some(short(finding)),
         });
     }
+    if let Some(workload) = &report.workload {
+        let mut text = Vec::new();
+        super::workload::markdown(workload, &mut text, true, &escape)?;
+        let mut short = Vec::new();
+        super::workload::markdown(workload, &mut short, false, &escape)?;
+        parts.push(Part {
+            rank: 2,
+            what: Some(("comparison of queries", "comparisons of queries")),
+            text: String::from_utf8_lossy(&text).into_owned() + "\n",
+            short: Some(String::from_utf8_lossy(&short).into_owned() + "\n"),
+            ..Part::default()
+        });
+    }
     // A heading without anything below it says nothing: `fit` keeps those that
     // something stands below; the others come last, and are dropped first.
     for found in &report.problems {

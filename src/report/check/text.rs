@@ -39,6 +39,10 @@ pub(super) fn render(
         writer.finding(finding, out)?;
     }
     if !options.brief {
+        if let Some(workload) = &report.workload {
+            super::workload::text(workload, out, options.detailed, &prose::visible)?;
+            writeln!(out)?;
+        }
         writer.skipped(report, out)?;
         writer.baseline(report, out)?;
     }

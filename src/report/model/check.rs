@@ -4,6 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::check_workload::CheckWorkload;
 use super::{Level, Problem, Tool, Unit};
 
 /// The version of the format of `check`. It grows when a field changes its
@@ -28,6 +29,8 @@ pub struct CheckReport<'a> {
     pub suppressed: Vec<CheckSuppressed<'a>>,
     /// The baseline, where there is one.
     pub baseline: Option<CheckBaseline<'a>>,
+    /// What the change does to the queries of a workload (`--workload`).
+    pub workload: Option<CheckWorkload>,
     /// What could not be checked, and why: silence about it is no praise.
     pub skipped: Vec<CheckSkipped>,
     /// Every rule that ran or could not run.

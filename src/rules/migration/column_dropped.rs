@@ -59,13 +59,11 @@ impl MigrationRule for ColumnDropped {
             };
             if let Some(known) = known {
                 match known.column(column) {
-                    Some(there) => {
-                        if there.added.is_some_and(|added| step.is_same_change(added)) {
-                            continue;
-                        }
+                    Some(there) if there.added.is_some_and(|added| step.is_same_change(added)) => {
+                        continue;
                     }
                     None if *if_exists && known.created.is_some() => continue,
-                    None => {}
+                    _ => {}
                 }
             }
             let goes = known.map_or_else(Vec::new, |known| goes_with(step, known, column));

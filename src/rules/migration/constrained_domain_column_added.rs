@@ -78,7 +78,9 @@ impl MigrationRule for ConstrainedDomainColumnAdded {
             .span(command.span)
             .relation(&altered.table)
             .object(column.name.clone())
-            .remedy(remedy);
+            .remedy(add_column::and_others(step, &altered, number, remedy));
+            // The columns of one statement are written in one pass.
+            break;
         }
     }
 }

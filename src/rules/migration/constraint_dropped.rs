@@ -141,9 +141,10 @@ fn is_moot(
         AlterKind::AddConstraint(added) => {
             let same_kind = matches!(
                 (&added.kind, &constraint.kind),
-                (ConstraintKind::Unique { .. }, Constrains::Unique)
-                    | (ConstraintKind::PrimaryKey, Constrains::Unique)
-                    | (ConstraintKind::Check { .. }, Constrains::Check { .. })
+                (
+                    ConstraintKind::Unique { .. } | ConstraintKind::PrimaryKey,
+                    Constrains::Unique
+                ) | (ConstraintKind::Check { .. }, Constrains::Check { .. })
                     | (
                         ConstraintKind::ForeignKey { .. },
                         Constrains::ForeignKey { .. }

@@ -197,7 +197,8 @@ fn verdict(own: &TypeName, theirs: &TypeName, partial: bool) -> Option<(Level, S
             || (pair.contains(&"text")
                 && pair
                     .iter()
-                    .any(|family| matches!(*family, "number" | "numeric" | "float")));
+                    .any(|family| matches!(*family, "number" | "numeric" | "float")))
+            || (own_family == "numeric" && their_family == "number");
         // With parts of the history missing, what it references may be another
         // column by then.
         return (incompatible && !partial).then(|| {

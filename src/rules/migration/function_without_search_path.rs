@@ -1,4 +1,4 @@
-//! SECURITY DEFINER without SET search_path.
+//! SECURITY DEFINER without a search path of its own.
 
 use super::support::{around, evidence};
 use crate::declare_migration_rule;

@@ -15,9 +15,10 @@ use crate::sql::ddl::{Action, AlterKind, ObjectKind};
 /// What is remembered of a table.
 #[derive(Default)]
 struct Identity {
-    /// `REPLICA IDENTITY USING INDEX name`; `Some(None)` for FULL, NOTHING or
-    /// DEFAULT.
-    index: Option<Option<String>>,
+    /// A migration chose it: FULL, NOTHING, DEFAULT or an index.
+    chosen: bool,
+    /// `REPLICA IDENTITY USING INDEX name`.
+    index: Option<String>,
     /// The new statement that took the primary key or the index.
     lost: Option<(At, Span, bool)>,
 }
@@ -86,7 +87,8 @@ impl MigrationRule for ReplicaIdentityLost {
                                             used.insert(index.clone(), table.clone());
                                         }
                                         let identity = identities.entry(table.clone()).or_default();
-                                        identity.index = Some(index.clone());
+                                        identity.index.clone_from(index);
+                                        identity.chosen = true;
                                         identity.lost = None;
                                     }
                                     AlterKind::DropConstraint { name, .. } if file.new => {
@@ -104,8 +106,7 @@ impl MigrationRule for ReplicaIdentityLost {
                             for place in &drop.names {
                                 if let Some(table) = used.get(&place.name.name)
                                     && let Some(identity) = identities.get_mut(table)
-                                    && identity.index.as_ref()
-                                        == Some(&Some(place.name.name.clone()))
+                                    && identity.index.as_ref() == Some(&place.name.name)
                                 {
                                     identity.lost = Some((at, place.span, false));
                                 }
@@ -123,12 +124,12 @@ impl MigrationRule for ReplicaIdentityLost {
             let Some(known) = end.after.known(&table) else {
                 continue;
             };
-            let by_index = identity.index.clone().flatten();
+            let by_index = identity.index.clone();
             let lost = match &by_index {
                 Some(index) => !known.indexes.iter().any(|known| known.name == *index),
                 None => {
                     is_key
-                        && identity.index.is_none()
+                        && !identity.chosen
                         && published.contains(&table)
                         && known.primary_key().is_none()
                 }

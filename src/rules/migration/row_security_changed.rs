@@ -87,12 +87,12 @@ impl MigrationRule for RowSecurityChanged {
                         Action::CreatePolicy { table, .. } => {
                             with_policy.insert(end.after.qualify(&table.name));
                         }
-                        Action::Do(body) if !body.dynamic.is_empty() => {
-                            // Policies made by EXECUTE for a list of tables
-                            // cannot be read.
-                            if mentions_policy(end, statement.span) {
-                                return;
-                            }
+                        // Policies made by EXECUTE for a list of tables cannot
+                        // be read.
+                        Action::Do(body)
+                            if !body.dynamic.is_empty() && mentions_policy(end, statement.span) =>
+                        {
+                            return;
                         }
                         Action::Do(body) => {
                             for inner in &body.statements {

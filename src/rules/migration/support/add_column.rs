@@ -2,6 +2,7 @@
 
 use crate::catalog::ident::{literal, quote};
 use crate::finding::migration::Remedy;
+use crate::migration::locks::Work;
 use crate::rule::migration::Step;
 use crate::sql::ddl::{ColumnDefinition, ConstraintKind};
 
@@ -209,4 +210,24 @@ pub(crate) fn cause(step: &Step<'_>, column: &ColumnDefinition) -> Option<Rewrit
         return Some(Rewrites::Domain);
     }
     column.default.as_ref().map(|_| Rewrites::Default)
+}
+
+/// Names the other columns of the statement that need the same.
+pub(crate) fn and_others(
+    step: &Step<'_>,
+    altered: &Altered<'_, '_>,
+    number: usize,
+    remedy: Remedy,
+) -> Remedy {
+    let others: Vec<&str> = altered
+        .added()
+        .filter(|(other, _, column)| *other != number && cause(step, column).is_some())
+        .filter(|(other, _, _)| altered.working(*other, Work::Rewrite).is_some())
+        .map(|(_, _, column)| column.name.as_str())
+        .collect();
+    if others.is_empty() {
+        remedy
+    } else {
+        remedy.note(format!("The same for {}.", others.join(", ")))
+    }
 }

@@ -187,7 +187,7 @@ pub(crate) fn nearly(table: &Table, columns: &[String]) -> Option<String> {
 pub(crate) fn free_name(state: &State, table: &Table, columns: &[String]) -> String {
     let stem = format!("{}_{}", table.name.name, columns.join("_"));
     let stem: String = stem.chars().take(50).collect();
-    (0..)
+    (0..1_000)
         .map(|number| match number {
             0 => format!("{stem}_idx"),
             _ => format!("{stem}_idx{number}"),

@@ -1,0 +1,199 @@
+//! What a run has besides the files: the snapshot, the workload, and the
+//! servers on which migrations are tried.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::settings::Settings;
+use crate::advise::check::snapshot::sizes;
+use crate::advise::check::workload::{
+    CompareOptions, Workload, WorkloadResult, findings as workload_findings,
+};
+use crate::advise::check::{Checked, MigrationOutcome};
+use crate::catalog::Catalog;
+use crate::cli::env::Environment;
+use crate::cli::failure::{Failure, Kind};
+use crate::cli::twin;
+use crate::cli::ui::Progress;
+use crate::input;
+use crate::migration::{History, Server};
+use crate::pg::workload::{self, Basis, Servers, WorkloadError};
+use crate::report::build;
+use crate::report::check::workload::workload as reported;
+use crate::report::model::check_workload::CheckWorkload;
+use crate::report::model::{Problem, Severity};
+use crate::snapshot::Snapshot;
+use crate::snapshot::file::content_hash;
+use crate::source::Sources;
+use crate::sql::Statement;
+
+/// Time for one statement of a migration, or one plan.
+const TIMEOUT: Duration = Duration::from_mins(1);
+/// Rules that a comparison of plans reports under.
+const COMPARED: &[&str] = &["query-breaks", "query-gets-slower"];
+
+/// A snapshot that was read.
+#[derive(Debug)]
+pub(super) struct Taken {
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) hash: String,
+    pub(super) sizes: Catalog,
+}
+
+impl Taken {
+    /// Reads the snapshot, where there is one.
+    pub(super) fn read(path: Option<&PathBuf>) -> Result<Option<Self>, Failure> {
+        let Some(path) = path else { return Ok(None) };
+        let snapshot = input::read_snapshot(path)?.snapshot;
+        Ok(Some(Self {
+            hash: content_hash(&snapshot),
+            sizes: sizes(&snapshot),
+            snapshot: Arc::new(snapshot),
+        }))
+    }
+
+    /// The server's major version, and whether its time zone is UTC.
+    pub(super) fn version(&self) -> (u16, Option<bool>) {
+        let major = u16::try_from(self.snapshot.origin.version_num / 10_000).unwrap_or(u16::MAX);
+        let utc = self.snapshot.settings.get("TimeZone").map(|zone| {
+            matches!(
+                zone.as_str(),
+                "UTC" | "Etc/UTC" | "GMT" | "Etc/GMT" | "UCT" | "Etc/UCT"
+            )
+        });
+        (major, utc)
+    }
+}
+
+/// The queries of a run.
+#[derive(Debug)]
+pub(super) struct Queries {
+    pub(super) workload: Workload,
+    pub(super) statements: Vec<Statement>,
+}
+
+impl Queries {
+    /// Reads the workload, where there is one.
+    pub(super) fn read(
+        paths: &[PathBuf],
+        sources: &mut Sources,
+        problems: &mut Vec<Problem>,
+    ) -> Option<Self> {
+        if paths.is_empty() {
+            return None;
+        }
+        let workload = input::workload::read(paths, sources);
+        for problem in &workload.problems {
+            problems.push(build::problem(problem, Severity::Warning, sources));
+        }
+        Some(Self {
+            statements: workload
+                .queries
+                .iter()
+                .map(|query| query.statement.clone())
+                .collect(),
+            workload,
+        })
+    }
+}
+
+/// Where migrations are tried, and on which schema.
+pub(super) fn servers(
+    taken: Option<&Taken>,
+    server: &Server,
+    settings: &Settings,
+    environment: &Environment,
+) -> Result<(Basis, Servers), Failure> {
+    let servers = twin::servers(
+        taken.map(|taken| taken.snapshot.as_ref()),
+        &settings.engine,
+        TIMEOUT,
+        environment,
+    )?;
+    let basis = match taken {
+        Some(taken) => Basis::Snapshot {
+            snapshot: Arc::clone(&taken.snapshot),
+            hash: taken.hash.clone(),
+        },
+        None => Basis::History {
+            major: (!server.assumed).then_some(server.major),
+        },
+    };
+    Ok((basis, servers))
+}
+
+/// Plans the workload before and after, and adds what comes of it to what was
+/// found. Where that cannot be done, its rules have not run.
+pub(super) fn compare(
+    queries: &Queries,
+    history: &History,
+    sources: &Sources,
+    on: &(Basis, Servers),
+    checked: &mut Checked,
+    problems: &mut Vec<Problem>,
+    progress: &Progress,
+) -> Option<CheckWorkload> {
+    let compared: Result<WorkloadResult, WorkloadError> = workload::compare(
+        history,
+        sources,
+        &queries.workload,
+        &on.0,
+        &on.1,
+        &CompareOptions::default(),
+        &mut |what, done, all| say(progress, what, done, all),
+    );
+    let result = match compared {
+        Ok(result) => result,
+        Err(error) => {
+            for (rule, outcome) in &mut checked.outcomes {
+                if COMPARED.contains(rule) && matches!(outcome, MigrationOutcome::Ran { .. }) {
+                    *outcome = MigrationOutcome::Skipped {
+                        missing: vec!["plans of the workload"],
+                    };
+                }
+            }
+            let hint = match &error {
+                WorkloadError::Nothing { hint, .. } => Some(hint.clone()),
+                WorkloadError::Twin(_) | WorkloadError::Plan(_) => None,
+            };
+            let mut failure = Failure::new(Kind::Database, error);
+            failure.hints.extend(hint);
+            problems.push(failure.problem());
+            return None;
+        }
+    };
+    for problem in &result.problems {
+        problems.push(build::problem(problem, Severity::Warning, sources));
+    }
+    let found = workload_findings(&result, &queries.workload, history, sources);
+    for (rule, outcome) in &mut checked.outcomes {
+        if COMPARED.contains(rule) {
+            let findings = found.iter().filter(|finding| finding.rule == *rule).count();
+            if let MigrationOutcome::Ran { findings: count } = outcome {
+                *count = findings;
+            }
+        }
+    }
+    let off: Vec<&str> = checked
+        .outcomes
+        .iter()
+        .filter(|(_, outcome)| *outcome == MigrationOutcome::Off)
+        .map(|(rule, _)| *rule)
+        .collect();
+    checked.findings.extend(
+        found
+            .into_iter()
+            .filter(|finding| !off.contains(&finding.rule)),
+    );
+    Some(reported(&result, &queries.workload, sources))
+}
+
+/// Says how far the work is.
+pub(super) fn say(progress: &Progress, what: &str, done: usize, all: usize) {
+    progress.say(if all > 1 {
+        format!("{what} ({done} of {all})")
+    } else {
+        what.to_owned()
+    });
+}

@@ -1,0 +1,247 @@
+//! The forms of `pgadvise check` against what their readers accept.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests write the files that they check"
+)]
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use quick_xml::events::Event;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A project with names that would be markup, commands or paths elsewhere, a
+/// statement that cannot be read, and one finding of each kind of silence.
+fn hostile() -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let m = folder.path().join("m");
+    fs::create_dir_all(&m).expect("made");
+    fs::write(
+        m.join("0001_é a.sql"),
+        "CREATE TABLE \"<img src=x onerror=alert(1)>\" (id bigint PRIMARY KEY);\n\
+         CREATE TABLE \"a|b`c]]>&amp;\" (id bigint PRIMARY KEY);\n\
+         CREATE TABLE known (id bigint PRIMARY KEY);\n",
+    )
+    .expect("written");
+    fs::write(
+        m.join("0002_b.sql"),
+        "/* é */ DROP TABLE \"<img src=x onerror=alert(1)>\";\n\
+         DROP TABLE \"a|b`c]]>&amp;\"; -- \u{1b}[31m\n\
+         -- pgadvise: ignore table-dropped (a <b>reason</b>\u{7})\n\
+         DROP TABLE known;\n\
+         ALTER TABLE known FROB;\n",
+    )
+    .expect("written");
+    folder
+}
+
+fn render(folder: &Path, format: &str, more: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_pgadvise"))
+        .args(["check", "m", "--format", format])
+        .args(["--only", "table-dropped", "--only", "statement-not-read"])
+        .args(more)
+        .current_dir(folder)
+        .env_remove("GITHUB_ACTIONS")
+        .env_remove("GITHUB_STEP_SUMMARY")
+        .output()
+        .expect("the program runs");
+    assert_eq!(
+        output.status.code(),
+        Some(1),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+/// Everything that the document breaks of a schema.
+fn breaks(schema: &str, document: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(schema);
+    let schema: Value =
+        serde_json::from_str(&fs::read_to_string(path).expect("there")).expect("JSON");
+    let document: Value = serde_json::from_str(document).expect("JSON");
+    jsonschema::validator_for(&schema)
+        .expect("a schema")
+        .iter_errors(&document)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect()
+}
+
+#[test]
+fn json_is_what_its_schema_says() {
+    let said = render(hostile().path(), "json", &[]);
+    assert_eq!(
+        breaks("docs/check.schema.json", &said),
+        Vec::<String>::new()
+    );
+    let report: Value = serde_json::from_str(&said).expect("JSON");
+    let place = &report["findings"][0]["place"];
+    assert_eq!(place["line"], 1);
+    assert_eq!(place["column"], 20, "columns count characters");
+}
+
+#[test]
+fn sarif_is_what_code_scanning_takes() {
+    let said = render(hostile().path(), "sarif", &[]);
+    assert_eq!(
+        breaks("fixtures/schemas/sarif-2.1.0-as-used.json", &said),
+        Vec::<String>::new()
+    );
+    let log: Value = serde_json::from_str(&said).expect("JSON");
+    let run = &log["runs"][0];
+    let results = run["results"].as_array().expect("results");
+    assert_eq!(results.len(), 4, "{said}");
+    let mut prints: Vec<&str> = Vec::new();
+    for result in results {
+        let rule = &run["tool"]["driver"]["rules"]
+            [usize::try_from(result["ruleIndex"].as_u64().expect("a rule")).expect("small")];
+        assert_eq!(rule["id"], result["ruleId"]);
+        let location = &result["locations"][0]["physicalLocation"]["artifactLocation"];
+        let artifact = &run["artifacts"]
+            [usize::try_from(location["index"].as_u64().expect("a file")).expect("small")];
+        assert_eq!(artifact["location"]["uri"], location["uri"]);
+        prints.push(
+            result["partialFingerprints"]["primaryLocationLineHash"]
+                .as_str()
+                .expect("a fingerprint"),
+        );
+    }
+    prints.sort_unstable();
+    prints.dedup();
+    assert_eq!(prints.len(), 4, "each finding has its own");
+    let silenced: Vec<&Value> = results
+        .iter()
+        .filter(|result| !result["suppressions"].is_null())
+        .collect();
+    assert_eq!(silenced.len(), 1);
+    assert_eq!(silenced[0]["suppressions"][0]["kind"], "inSource");
+    assert_eq!(run["columnKind"], "unicodeCodePoints");
+    assert_eq!(
+        run["artifacts"][0]["location"]["uri"],
+        "m/0001_%C3%A9%20a.sql"
+    );
+    assert_eq!(run["invocations"][0]["executionSuccessful"], true);
+}
+
+#[test]
+fn gitlab_gets_a_code_quality_report() {
+    let said = render(hostile().path(), "gitlab", &[]);
+    assert_eq!(
+        breaks("fixtures/schemas/gitlab-code-quality.json", &said),
+        Vec::<String>::new()
+    );
+    let issues: Value = serde_json::from_str(&said).expect("JSON");
+    assert_eq!(issues.as_array().map(Vec::len), Some(3), "{said}");
+    assert_eq!(issues[0]["location"]["lines"]["begin"], 1);
+}
+
+#[test]
+fn junit_is_whole_and_counts_what_it_holds() {
+    let said = render(hostile().path(), "junit", &[]);
+    let mut reader = quick_xml::Reader::from_str(&said);
+    let mut open: Vec<String> = Vec::new();
+    let mut failures = 0;
+    let mut skipped = 0;
+    let mut counted = String::new();
+    loop {
+        match reader.read_event().expect("well-formed") {
+            Event::Start(tag) => {
+                let name = tag.name().as_ref().to_owned();
+                for attribute in tag.attributes() {
+                    let attribute = attribute.expect("an attribute");
+                    if name == "testsuites" && attribute.key.as_ref() == "failures" {
+                        counted = attribute.value.to_string();
+                    }
+                }
+                failures += usize::from(name == "failure");
+                open.push(name);
+            }
+            Event::Empty(tag) => skipped += usize::from(tag.name().as_ref() == "skipped"),
+            Event::End(tag) => assert_eq!(open.pop().as_deref(), Some(tag.name().as_ref())),
+            Event::Eof => break,
+            _ => {}
+        }
+    }
+    assert!(open.is_empty());
+    assert_eq!(failures, 3, "{said}");
+    assert_eq!(counted, "3");
+    assert!(
+        skipped >= 1,
+        "the silenced finding, and what was not checked"
+    );
+    assert!(
+        said.chars().all(|c| !c.is_control() || c == '\n'),
+        "control characters have no place in XML"
+    );
+}
+
+#[test]
+fn nothing_in_a_name_becomes_markup_or_a_command() {
+    let folder = hostile();
+    let markdown = render(folder.path(), "markdown", &[]);
+    // Within a block of code nothing is markup.
+    let mut code = false;
+    for line in markdown.lines() {
+        if line.trim_start().starts_with("```") {
+            code = !code;
+        }
+        assert!(code || !line.contains("<img"), "{line}");
+    }
+    assert!(markdown.contains("&lt;img"), "{markdown}");
+    let github = render(folder.path(), "github", &[]);
+    assert_eq!(github.matches("::warning").count(), 3, "{github}");
+    let text = render(folder.path(), "text", &[]);
+    assert!(!text.contains('\u{1b}'), "{text:?}");
+}
+
+/// So many tables that are dropped.
+fn many(number: usize) -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let m = folder.path().join("m");
+    fs::create_dir_all(&m).expect("made");
+    let of = |verb: &str, rest: &str| -> String {
+        (0..number)
+            .map(|at| format!("{verb} TABLE t{at}{rest};\n"))
+            .collect()
+    };
+    fs::write(m.join("1.sql"), of("CREATE", " (id bigint PRIMARY KEY)")).expect("written");
+    let bad = "ALTER TABLE t0 FROB;\n";
+    fs::write(m.join("2.sql"), of("DROP", "") + bad).expect("written");
+    folder
+}
+
+#[test]
+fn a_comment_keeps_within_its_bytes_and_keeps_the_worst() {
+    let folder = many(300);
+    fs::write(
+        folder.path().join("pgadvise.toml"),
+        "[rules]\nstatement-not-read = \"critical\"\n",
+    )
+    .expect("written");
+    let whole = render(folder.path(), "markdown", &["--max-bytes", "1000000"]);
+    assert!(whole.len() > 65_000);
+    let fits = render(folder.path(), "markdown", &[]);
+    assert!(fits.len() <= 65_000, "{}", fits.len());
+    let small = render(folder.path(), "markdown", &["--max-bytes", "2000"]);
+    assert!(small.len() <= 2000, "{}", small.len());
+    for text in [&fits, &small] {
+        assert!(text.contains("**critical** line 301"), "{text}");
+        assert!(text.contains("**Left out**"), "{text}");
+    }
+}
+
+#[test]
+fn annotations_beyond_what_github_shows_are_lines_of_the_log() {
+    let said = render(many(12).path(), "github", &[]);
+    let shown = said
+        .lines()
+        .filter(|line| line.starts_with("::warning"))
+        .count();
+    let rest = said
+        .lines()
+        .filter(|line| line.starts_with("- m/2.sql:"))
+        .count();
+    assert_eq!((shown, rest), (10, 3), "{said}");
+}
