@@ -24,6 +24,7 @@ mod migration_files;
 mod migration_fix;
 mod migration_locks;
 mod migration_rules;
+mod migration_trace;
 mod migration_state;
 mod migration_workload;
 mod pages;

@@ -72,8 +72,8 @@ pub(super) static CASES: &[Case] = &[
     Case::new(
         "add-column-function-stable",
         "ADD COLUMN with a function of one's own that is declared immutable",
-        t!("CREATE FUNCTION f() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1';"),
-        "ALTER TABLE t ADD COLUMN n int DEFAULT f()",
+        t!("CREATE FUNCTION fixed() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1';"),
+        "ALTER TABLE t ADD COLUMN n int DEFAULT fixed()",
         &[("t", AccessExclusive)],
         &[],
     ),

@@ -1,0 +1,362 @@
+//! What a throw-away server did with each statement is told, and is what the
+//! text says.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests look for an installed server"
+)]
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pgadvise::migration::framework::Framework;
+use pgadvise::migration::locks::{CASES, Known, LockMode, Work};
+use pgadvise::migration::state::{Qualified, State};
+use pgadvise::migration::{self, At, Direction, File, History, Part, Sureness, Wrapping};
+use pgadvise::pg::cluster::programs::{Search, installed};
+use pgadvise::pg::trace::{Trace, trace};
+use pgadvise::pg::twin::cache::EngineWish;
+use pgadvise::pg::workload::{Basis, Servers};
+use pgadvise::source::{Sources, Span, Text};
+use pgadvise::sql::ddl;
+
+/// One file of a history.
+struct Given {
+    new: bool,
+    wrapping: Wrapping,
+    text: String,
+}
+
+fn new(wrapping: Wrapping, text: &str) -> Given {
+    Given {
+        new: true,
+        wrapping,
+        text: text.to_owned(),
+    }
+}
+
+fn old(text: &str) -> Given {
+    Given {
+        new: false,
+        wrapping: Wrapping::None,
+        text: text.to_owned(),
+    }
+}
+
+fn history(files: &[Given]) -> (History, Sources) {
+    let mut sources = Sources::default();
+    let mut history = History::default();
+    for (number, file) in files.iter().enumerate() {
+        let path = format!("{number}.sql");
+        let source = sources.add(Text::new(path.clone(), file.text.clone()));
+        let (statements, problems) = ddl::read(source, &file.text);
+        assert!(problems.is_empty(), "{}: {problems:?}", file.text);
+        history.files.push(File {
+            source,
+            path,
+            version: None,
+            framework: Framework::Plain,
+            database: None,
+            new: file.new,
+            parts: vec![Part {
+                direction: Direction::Up,
+                wrapping: file.wrapping,
+                sureness: Sureness::Known,
+                span: Span::new(source, 0..file.text.len()),
+                statements,
+            }],
+            suppressions: Vec::new(),
+        });
+    }
+    (history, sources)
+}
+
+/// A trace on an installed server; nothing where there is none.
+fn traced(files: &[Given]) -> Option<Trace> {
+    let search = Search {
+        pg_bin: std::env::var_os("PGADVISE_TEST_PG_BIN").map(PathBuf::from),
+        path: std::env::var_os("PATH")
+            .map(|path| std::env::split_paths(&path).collect())
+            .unwrap_or_default(),
+    };
+    let Some(server) = installed(&search).into_iter().next() else {
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "no PostgreSQL server for the tests"
+        );
+        println!("did nothing: no PostgreSQL server for the tests");
+        return None;
+    };
+    let major = u16::try_from(server.major).unwrap();
+    Some(run(files, EngineWish::Native, search, major))
+}
+
+fn run(files: &[Given], engine: EngineWish, search: Search, major: u16) -> Trace {
+    use std::os::unix::fs::PermissionsExt as _;
+    let temp = tempfile::Builder::new()
+        .prefix("pgadvise-test-")
+        .tempdir()
+        .unwrap();
+    std::fs::set_permissions(temp.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let (history, sources) = history(files);
+    let servers = Servers {
+        engine,
+        search,
+        cache: None,
+        temp: temp.path().to_owned(),
+        program: PathBuf::from(env!("CARGO_BIN_EXE_pgadvise")),
+        load_limit: Duration::from_secs(20),
+        plan_limit: Duration::from_secs(20),
+    };
+    trace(
+        &history,
+        &sources,
+        &State::empty(),
+        &migration::Server {
+            major,
+            assumed: false,
+            ..migration::Server::default()
+        },
+        &Basis::History { major: Some(major) },
+        &servers,
+        &mut |_, _, _| {},
+    )
+    .unwrap()
+}
+
+fn at(file: usize, statement: usize) -> At {
+    At {
+        file,
+        part: 0,
+        statement,
+        inner: 0,
+    }
+}
+
+const SETUP: &str = "CREATE TABLE parent (id int PRIMARY KEY); \
+    CREATE TABLE t (id int PRIMARY KEY, a int, b varchar(10)); CREATE INDEX t_b ON t (b);";
+
+#[test]
+fn locks_rewrites_scans_and_builds_are_those_of_the_server() {
+    let Some(trace) = traced(&[
+        old(SETUP),
+        new(
+            Wrapping::PerFile,
+            "ALTER TABLE t ADD COLUMN n float DEFAULT random(); \
+             ALTER TABLE t ADD CHECK (a > 0); \
+             CREATE INDEX ON t (a); \
+             ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES parent (id);",
+        ),
+        new(
+            Wrapping::None,
+            "CREATE INDEX CONCURRENTLY c ON t (a); ALTER TABLE t ALTER COLUMN a SET NOT NULL; \
+             CREATE TABLE n (id int REFERENCES t (id)); DROP INDEX t_b;",
+        ),
+    ]) else {
+        return;
+    };
+    assert!(trace.failures.is_empty(), "{:?}", trace.failures);
+    assert!(trace.disagreements.is_empty(), "{:?}", trace.disagreements);
+    let said = |place: At, relation: &str| {
+        trace.effects[&place]
+            .iter()
+            .find(|effect| effect.relation == Qualified::new("public", relation))
+            .map(|effect| {
+                assert_eq!(effect.known, Known::Traced);
+                (effect.mode, effect.work)
+            })
+    };
+    let exclusive = LockMode::AccessExclusive;
+    assert_eq!(said(at(1, 0), "t"), Some((exclusive, Work::Rewrite)));
+    assert_eq!(said(at(1, 1), "t"), Some((exclusive, Work::Scan)));
+    assert_eq!(
+        said(at(1, 2), "t"),
+        Some((LockMode::Share, Work::IndexBuild))
+    );
+    assert_eq!(
+        said(at(1, 3), "parent"),
+        Some((LockMode::ShareRowExclusive, Work::None))
+    );
+    // What runs outside of a transaction cannot be asked about.
+    assert!(!trace.effects.contains_key(&at(2, 0)));
+    assert_eq!(said(at(2, 1), "t"), Some((exclusive, Work::Scan)));
+    assert_eq!(
+        said(at(2, 2), "t"),
+        Some((LockMode::ShareRowExclusive, Work::None))
+    );
+    assert_eq!(trace.objects[&at(2, 2)].created, ["n"]);
+    assert_eq!(trace.objects[&at(2, 3)].dropped, ["t_b"]);
+}
+
+#[test]
+fn a_failure_is_told_once_with_its_place_and_later_files_go_on() {
+    let broken = "ALTER TABLE t ADD COLUMN x int; ALTER TABLE t DROP COLUMN nope; \
+                  ALTER TABLE t ADD COLUMN y int;";
+    let Some(trace) = traced(&[
+        old(SETUP),
+        new(Wrapping::PerFile, broken),
+        new(Wrapping::PerFile, "ALTER TABLE t ADD COLUMN x int;"),
+        new(
+            Wrapping::None,
+            "SELECT nope FROM t; ALTER TABLE t ADD COLUMN y int;",
+        ),
+        new(Wrapping::PerFile, "CREATE INDEX CONCURRENTLY i ON t (a);"),
+    ]) else {
+        return;
+    };
+    let places: Vec<(At, &str)> = trace
+        .failures
+        .iter()
+        .map(|failure| (failure.at, failure.sqlstate.as_str()))
+        .collect();
+    assert_eq!(
+        places,
+        [
+            (at(1, 1), "42703"),
+            (at(3, 0), "42703"),
+            (at(4, 0), "25001")
+        ]
+    );
+    assert!(trace.failures[0].message.contains("nope"));
+    // The server says where, in a query.
+    let span = trace.failures[1].span;
+    assert_eq!(span.start, "SELECT ".len());
+    // The first transaction was rolled back, so that x could be added again.
+    assert!(trace.effects.contains_key(&at(2, 0)));
+    assert!(trace.effects.contains_key(&at(3, 1)));
+    assert!(!trace.effects.contains_key(&at(1, 2)));
+}
+
+#[test]
+fn statements_put_together_at_run_time_are_seen() {
+    let Some(trace) = traced(&[
+        old(SETUP),
+        new(
+            Wrapping::PerFile,
+            "DO $$ BEGIN EXECUTE (SELECT 'ALTER TABLE ' || relname || ' DROP COLUMN b' \
+             FROM pg_class WHERE relname = 't'); END $$;",
+        ),
+    ]) else {
+        return;
+    };
+    assert!(trace.failures.is_empty(), "{:?}", trace.failures);
+    let effects = &trace.effects[&at(1, 0)];
+    assert_eq!(effects.len(), 1);
+    assert_eq!(effects[0].relation, Qualified::new("public", "t"));
+    assert_eq!(effects[0].mode, LockMode::AccessExclusive);
+}
+
+#[test]
+fn roles_and_extensions_that_are_missing_stop_nothing() {
+    let Some(trace) = traced(&[
+        old(SETUP),
+        new(
+            Wrapping::PerFile,
+            "CREATE EXTENSION IF NOT EXISTS surely_not_here; GRANT SELECT ON t TO somebody; \
+             ALTER TABLE t ADD COLUMN x int;",
+        ),
+    ]) else {
+        return;
+    };
+    assert!(trace.failures.is_empty(), "{:?}", trace.failures);
+    assert_eq!(trace.skipped.len(), 1, "{:?}", trace.skipped);
+    assert!(trace.effects.contains_key(&at(1, 2)));
+}
+
+/// Each claim about locks, traced: the setup in an older file, the statement
+/// in a new one, each in a schema of its own.
+#[test]
+fn trace_and_text_agree_on_every_claim() {
+    // These need a superuser, or make what is not in the schema.
+    let special = [
+        "set-access-method",
+        "publication",
+        "alter-publication",
+        "set-schema",
+    ];
+    let search = Search {
+        pg_bin: std::env::var_os("PGADVISE_TEST_PG_BIN").map(PathBuf::from),
+        path: std::env::var_os("PATH")
+            .map(|path| std::env::split_paths(&path).collect())
+            .unwrap_or_default(),
+    };
+    let Some(server) = installed(&search).into_iter().next() else {
+        return;
+    };
+    let major = u16::try_from(server.major).unwrap();
+    let cases: Vec<_> = CASES
+        .iter()
+        .flat_map(|family| family.cases)
+        .filter(|case| case.holds(major) && !special.contains(&case.id))
+        .filter(|case| !case.no_transaction)
+        .collect();
+    let mut files = Vec::new();
+    for (number, case) in cases.iter().enumerate() {
+        let schema = format!("c{number}");
+        files.push(new(
+            Wrapping::None,
+            &format!(
+                "CREATE SCHEMA {schema}; SET search_path = {schema}; {}",
+                case.setup
+            ),
+        ));
+        files.push(new(
+            Wrapping::PerFile,
+            &format!(
+                "SET search_path = {schema}; SET TimeZone = '{}'; {}",
+                if case.setup.contains("Europe/Berlin") {
+                    "Europe/Berlin"
+                } else {
+                    "UTC"
+                },
+                case.statement
+            ),
+        ));
+    }
+    let trace = run(&files, EngineWish::Native, search, major);
+    let mut wrong = String::new();
+    for failure in &trace.failures {
+        writeln!(
+            wrong,
+            "{}: {}",
+            cases[failure.at.file / 2].id,
+            failure.message
+        )
+        .unwrap();
+    }
+    for one in &trace.disagreements {
+        // Setups have no claims.
+        if one.at.file % 2 == 1 {
+            writeln!(wrong, "{}: {one:?}", cases[one.at.file / 2].id).unwrap();
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[cfg(feature = "embedded")]
+#[test]
+fn the_embedded_server_is_traced_too() {
+    let search = Search {
+        pg_bin: None,
+        path: Vec::new(),
+    };
+    let trace = run(
+        &[
+            old(SETUP),
+            new(
+                Wrapping::PerFile,
+                "ALTER TABLE t ADD COLUMN n float DEFAULT random(); ALTER TABLE t ADD CHECK (a > 0);",
+            ),
+        ],
+        EngineWish::Embedded,
+        search,
+        17,
+    );
+    assert!(trace.failures.is_empty(), "{:?}", trace.failures);
+    assert!(trace.disagreements.is_empty(), "{:?}", trace.disagreements);
+    let work: Vec<Work> = [at(1, 0), at(1, 1)]
+        .iter()
+        .map(|place| trace.effects[place][0].work)
+        .collect();
+    assert_eq!(work, [Work::Rewrite, Work::Scan]);
+}
