@@ -202,9 +202,10 @@ fn many(number: usize) -> TempDir {
     let m = folder.path().join("m");
     fs::create_dir_all(&m).expect("made");
     let of = |verb: &str, rest: &str| -> String {
-        (0..number)
+        let lines: Vec<String> = (0..number)
             .map(|at| format!("{verb} TABLE t{at}{rest};\n"))
-            .collect()
+            .collect();
+        lines.concat()
     };
     fs::write(m.join("1.sql"), of("CREATE", " (id bigint PRIMARY KEY)")).expect("written");
     let bad = "ALTER TABLE t0 FROB;\n";

@@ -234,14 +234,15 @@ fn a_comment_that_cannot_be_written_fails_nothing() {
 fn the_job_for_gitlab_writes_its_reports() {
     let repository = repository();
     let template = read("integrations/gitlab/pgadvise.yml");
-    let script: String = template
+    let script: Vec<&str> = template
         .split("    - |\n")
         .nth(1)
         .and_then(|rest| rest.split("\n  artifacts:").next())
         .expect("a script")
         .lines()
-        .map(|line| format!("{}\n", line.trim_start_matches("      ")))
+        .map(|line| line.trim_start_matches("      "))
         .collect();
+    let script = script.join("\n");
     git(&repository.clone, &["fetch", "-q", "--unshallow"]);
     git(&repository.clone, &["fetch", "-q", "origin", "main:base"]);
     let programs = Path::new(env!("CARGO_BIN_EXE_pgadvise")).parent().unwrap();
@@ -274,10 +275,9 @@ fn the_job_for_gitlab_writes_its_reports() {
     assert_eq!(first["location"]["lines"]["begin"], 2);
     let junit = fs::read_to_string(repository.clone.join("pgadvise-junit.xml")).unwrap();
     assert!(junit.contains("<testsuites"), "{junit}");
-    let sarif: serde_json::Value = serde_json::from_str(
-        &fs::read_to_string(repository.clone.join("pgadvise.sarif")).unwrap(),
-    )
-    .unwrap();
+    let sarif: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(repository.clone.join("pgadvise.sarif")).unwrap())
+            .unwrap();
     assert_eq!(sarif["version"], "2.1.0");
 }
 

@@ -1,4 +1,5 @@
 //! A schema as lines that can be compared: of a server, and of the state.
+#![expect(clippy::string_slice, reason = "a test may panic")]
 
 use pgadvise::catalog::RelationKind;
 use pgadvise::migration::state::{Constrains, State};

@@ -1,4 +1,5 @@
 //! The state after a replay is what a server has after the same statements.
+#![expect(clippy::string_slice, reason = "a test may panic")]
 #![expect(
     clippy::disallowed_methods,
     reason = "tests read the files of the project"

@@ -42,8 +42,8 @@ pub(super) fn make(
             let mut checked = check(
                 CheckInput {
                     context: Context {
-                        sources,
                         history,
+                        sources,
                         ..context
                     },
                     rules: ALL,

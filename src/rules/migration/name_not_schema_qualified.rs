@@ -20,7 +20,7 @@ declare_migration_rule! {
     ///
     /// ## When it is wrong
     ///
-    /// When every session of the project has the same search_path.
+    /// When every session of the project has the same `search_path`.
     ///
     /// ## References
     ///
