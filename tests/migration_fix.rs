@@ -347,3 +347,167 @@ fn migration_fix_is_printed_as_a_diff_and_written_once() {
     assert_eq!((diff.as_str(), exit), ("", Some(0)));
     drop(std::fs::remove_dir_all(&folder));
 }
+
+const BASE: &str = "CREATE TABLE customers (id bigint PRIMARY KEY, name text NOT NULL);\nCREATE TABLE orders (id bigint PRIMARY KEY, customer_id bigint NOT NULL, amount int NOT NULL);\nCREATE INDEX orders_customer ON orders (customer_id);\n";
+const INDEX: &str = "CREATE INDEX orders_amount ON orders (amount);\n";
+const KEY: &str = "ALTER TABLE orders ADD CONSTRAINT orders_customer_fk FOREIGN KEY (customer_id) REFERENCES customers (id);\n";
+const ROW_CHECK: &str = "ALTER TABLE orders ADD CONSTRAINT amount_ok CHECK (amount >= 0);\n";
+const DROP: &str = "DROP INDEX orders_customer;\n";
+const DEFAULT: &str = "ALTER TABLE orders ALTER COLUMN amount SET DEFAULT 0;\n";
+const COLUMN_AND_INDEX: &str = "ALTER TABLE orders ADD COLUMN note text;\n\n-- Reports filter by amount.\nCREATE INDEX orders_amount ON orders (amount);\n";
+const TWO: &str = "CREATE INDEX orders_amount ON orders (amount);\nCREATE INDEX customers_name ON customers (name);\n";
+/// What the fixes are for.
+const FIXED: &str = "index-built-under-lock,index-dropped-under-lock,foreign-key-validated-at-once,check-constraint-validated-at-once,lock-without-timeout,constraint-never-validated,validated-in-same-transaction,concurrently-inside-transaction,statement-fails";
+
+/// A history of two migrations as a framework keeps it, in a new folder: its
+/// name, and that of the second.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the test writes the files that the program fixes"
+)]
+fn project(framework: Framework, change: &str) -> (std::path::PathBuf, String) {
+    static NUMBER: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+    let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let folder =
+        std::env::temp_dir().join(format!("pgadvise-fixes-{}-{number}", std::process::id()));
+    drop(std::fs::remove_dir_all(&folder));
+    let mut path = String::new();
+    for (version, text) in [(1, BASE), (2, change)] {
+        path = match framework {
+            Framework::Diesel => format!("m/2024-01-01-00000{version}_a/up.sql"),
+            Framework::Prisma => format!("m/2024010100000{version}_a/migration.sql"),
+            Framework::Flyway => format!("m/V{version}__a.sql"),
+            Framework::GolangMigrate => format!("m/00000{version}_a.up.sql"),
+            _ => format!("m/2024010100000{version}_a.sql"),
+        };
+        let text = match framework {
+            Framework::Goose => format!("-- +goose Up\n{text}\n-- +goose Down\nSELECT 1;\n"),
+            Framework::Dbmate => format!("-- migrate:up\n{text}\n-- migrate:down\nSELECT 1;\n"),
+            Framework::SqlMigrate => {
+                format!("-- +migrate Up\n{text}\n-- +migrate Down\nSELECT 1;\n")
+            }
+            Framework::Liquibase => {
+                format!("--liquibase formatted sql\n\n--changeset ann:{version}\n{text}")
+            }
+            _ => text.to_owned(),
+        };
+        let file = folder.join(&path);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, text).unwrap();
+        if framework == Framework::GolangMigrate || framework == Framework::Diesel {
+            let down = path.replace("up.sql", "down.sql");
+            std::fs::write(folder.join(down), "SELECT 1;\n").unwrap();
+        }
+    }
+    (folder, path)
+}
+
+#[test]
+fn migration_fix_leaves_a_history_without_what_it_fixes() {
+    for framework in [
+        Framework::Goose,
+        Framework::Sqlx,
+        Framework::Dbmate,
+        Framework::Diesel,
+        Framework::Flyway,
+        Framework::GolangMigrate,
+        Framework::Prisma,
+        Framework::Atlas,
+        Framework::SqlMigrate,
+        Framework::Liquibase,
+        Framework::Supabase,
+    ] {
+        for change in [INDEX, KEY, ROW_CHECK, DROP, DEFAULT, COLUMN_AND_INDEX, TWO] {
+            let (folder, _) = project(framework, change);
+            let asked = [
+                "check",
+                "m",
+                "--only",
+                FIXED,
+                "--framework",
+                framework.name(),
+                "--fail-on",
+                "warning",
+                "--pg-version",
+                "15",
+            ];
+            let (before, exit) = program(&folder, &asked);
+            assert_eq!(exit, Some(1), "{framework:?} {change}: {before}");
+            let (after, exit) = program(&folder, &[&asked[..], &["--fix"]].concat());
+            assert_eq!(exit, Some(0), "{framework:?} {change}: {after}");
+            drop(std::fs::remove_dir_all(&folder));
+        }
+    }
+}
+
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the test reads the files that the program fixes"
+)]
+fn migration_fix_writes_what_belongs_to_the_framework() {
+    let fixed = |framework: Framework, change: &str| {
+        let (folder, path) = project(framework, change);
+        let only = ["check", "m", "--only", FIXED, "--framework"];
+        program(&folder, &[&only[..], &[framework.name(), "--fix"]].concat());
+        let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+        let text = read(&path);
+        let mut others: Vec<(String, String)> = Vec::new();
+        for name in [
+            "m/000003_a_validate.up.sql",
+            "m/000003_a_validate.down.sql",
+            "m/20240101000003_a_concurrently.sql",
+            "m/20240101000003_a_validate.sql",
+        ] {
+            if folder.join(name).exists() {
+                others.push((name.to_owned(), read(name)));
+            }
+        }
+        drop(std::fs::remove_dir_all(&folder));
+        (text, others)
+    };
+    // A statement that waits for its lock gets a timeout of its transaction;
+    // what is behind it is validated apart, and has a way back.
+    let (text, others) = fixed(Framework::GolangMigrate, KEY);
+    assert_eq!(
+        text,
+        format!(
+            "SET LOCAL lock_timeout = '5s';\n{}",
+            KEY.replace("(id);", "(id) NOT VALID;")
+        )
+    );
+    assert_eq!(
+        others[0].1,
+        "ALTER TABLE orders VALIDATE CONSTRAINT orders_customer_fk;\n"
+    );
+    assert!(others[1].0.ends_with(".down.sql"), "{others:?}");
+    // The comment goes with its index.
+    let (text, others) = fixed(Framework::Sqlx, COLUMN_AND_INDEX);
+    assert_eq!(
+        text,
+        "SET LOCAL lock_timeout = '5s';\nALTER TABLE orders ADD COLUMN note text;\n"
+    );
+    assert_eq!(
+        others[0].1,
+        "-- no-transaction\n-- Reports filter by amount.\nCREATE INDEX CONCURRENTLY orders_amount ON orders (amount);\n"
+    );
+    // Each needs a message of its own; the first keeps the file.
+    let (text, others) = fixed(Framework::Dbmate, TWO);
+    assert!(
+        text.contains("-- migrate:up transaction:false\nCREATE INDEX CONCURRENTLY orders_amount"),
+        "{text}"
+    );
+    assert!(
+        others[0].1.contains("CONCURRENTLY customers_name"),
+        "{others:?}"
+    );
+    // No timeout where nothing is left to wait for.
+    let (text, _) = fixed(Framework::Goose, INDEX);
+    assert!(!text.contains("lock_timeout"), "{text}");
+    // A file of Liquibase holds the second changeset, too.
+    let (text, _) = fixed(Framework::Liquibase, COLUMN_AND_INDEX);
+    assert_eq!(
+        text,
+        "--liquibase formatted sql\n\n--changeset ann:2\nSET LOCAL lock_timeout = '5s';\nALTER TABLE orders ADD COLUMN note text;\n\n--changeset ann:2-concurrently runInTransaction:false\n-- Reports filter by amount.\nCREATE INDEX CONCURRENTLY orders_amount ON orders (amount);\n--rollback empty\n"
+    );
+}

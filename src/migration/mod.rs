@@ -111,6 +111,9 @@ pub struct History {
     pub notes: Vec<String>,
     /// Trouble with files, names and order.
     pub problems: Vec<Problem>,
+    /// Files and folders that could not be read at all: work that was not
+    /// done, so that the run fails.
+    pub failures: Vec<Problem>,
     /// What could not be looked at, and why: `(what, why)`.
     pub skipped: Vec<(String, String)>,
     /// What it was assembled from, for assembling it anew with other texts.

@@ -319,18 +319,14 @@ fn other_problems(
                 !told.contains(&(at.source, at.start)) && !old.contains(&at.source)
             })
         })
-        .map(|problem| {
-            let unread = problem.at.is_none()
-                && history.skipped.iter().any(|(file, why)| {
-                    why == "it could not be read" && problem.message.contains(file)
-                });
-            let severity = if unread {
-                Severity::Error
-            } else {
-                Severity::Warning
-            };
-            problems::problem(problem, severity, sources)
-        })
+        .map(|problem| (problem, Severity::Warning))
+        .chain(
+            history
+                .failures
+                .iter()
+                .map(|problem| (problem, Severity::Error)),
+        )
+        .map(|(problem, severity)| problems::problem(problem, severity, sources))
         .collect()
 }
 

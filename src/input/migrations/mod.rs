@@ -56,6 +56,7 @@ pub fn read(
     sources: &mut Sources,
 ) -> Result<History, InputError> {
     let mut problems = Vec::new();
+    let mut failures = Vec::new();
     let mut walked = Walked::default();
     let mut failed = None;
     let mut stdin = false;
@@ -63,7 +64,7 @@ pub fn read(
         if path.as_os_str() == "-" {
             stdin = true;
         } else if let Err(error) = walked.add(path) {
-            problems.push(problem(&error));
+            failures.push(problem(&error));
             failed.get_or_insert(error);
         }
     }
@@ -117,7 +118,7 @@ pub fn read(
                 });
             }
             Err(error) => {
-                problems.push(problem(&error));
+                failures.push(problem(&error));
                 skipped.push((found.shown.clone(), "it could not be read".to_owned()));
             }
         }
@@ -150,6 +151,8 @@ pub fn read(
     }
     problems.append(&mut history.problems);
     history.problems = problems;
+    failures.append(&mut walked.failures);
+    history.failures = failures;
     skipped.append(&mut history.skipped);
     history.skipped = skipped;
     Ok(history)
@@ -184,7 +187,14 @@ fn problem(error: &InputError) -> Problem {
         Some(cause) => format!("{error}: {cause}"),
         None => error.to_string(),
     };
-    Problem::new(message).with_hint(error.hint())
+    let hint = match error {
+        InputError::TooLarge { .. } => {
+            "split it, or check the folder without it; data is better loaded than migrated"
+                .to_owned()
+        }
+        _ => error.hint(),
+    };
+    Problem::new(message).with_hint(hint)
 }
 
 /// A text, and what its settings file says.

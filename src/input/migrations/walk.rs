@@ -9,6 +9,7 @@ use crate::advise::suppress::nearest;
 use crate::input::InputError;
 use crate::migration::framework::Marker;
 use crate::migration::framework::recognise::MARKERS;
+use crate::source::Problem;
 
 /// Folders that hold other people's files.
 const FOREIGN: &[&str] = &["node_modules", "target", "vendor", "__pycache__"];
@@ -37,6 +38,8 @@ pub(super) struct Walked {
     pub(super) markers: Vec<Marker>,
     /// What was not read, and why.
     pub(super) skipped: Vec<(String, String)>,
+    /// Folders that could not be read.
+    pub(super) failures: Vec<Problem>,
     /// Real paths of what was seen.
     seen: BTreeSet<PathBuf>,
     /// Names that are no SQL, for a word when there is none at all.
@@ -134,8 +137,12 @@ impl Walked {
             {
                 Ok(entries) => entries,
                 Err(error) => {
+                    self.failures.push(
+                        Problem::new(format!("the folder {own} cannot be listed: {error}"))
+                            .with_hint("check the rights with ls -ld"),
+                    );
                     self.skipped
-                        .push((own, format!("it cannot be listed: {error}")));
+                        .push((own, "its files could not be listed".to_owned()));
                     continue;
                 }
             };

@@ -144,6 +144,7 @@ pub fn build<'a>(given: &Ingredients<'a>) -> CheckReport<'a> {
         }),
         workload: given.workload.clone(),
         skipped: given.skipped.clone(),
+        notes: super::notes::notes(given.history),
         rules: given
             .rules
             .iter()

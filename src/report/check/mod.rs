@@ -8,6 +8,7 @@ mod gitlab;
 mod json;
 mod junit;
 mod markdown;
+mod notes;
 mod prose;
 mod sarif;
 mod text;

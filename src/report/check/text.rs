@@ -290,6 +290,9 @@ impl Writer {
                 report.server.major, report.server.known_by
             );
             self.paragraph("", &version, out)?;
+            for note in &report.notes {
+                self.paragraph("", note, out)?;
+            }
         }
         Ok(())
     }

@@ -33,6 +33,9 @@ pub struct CheckReport<'a> {
     pub workload: Option<CheckWorkload>,
     /// What could not be checked, and why: silence about it is no praise.
     pub skipped: Vec<CheckSkipped>,
+    /// What was taken for granted and what else is worth a word: which tool
+    /// runs the files, and in which transactions.
+    pub notes: Vec<String>,
     /// Every rule that ran or could not run.
     pub rules: Vec<CheckRule<'a>>,
     /// Files that could not be read, and other trouble.

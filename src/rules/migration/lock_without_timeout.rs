@@ -6,8 +6,8 @@ use crate::catalog::RelationKind;
 use crate::declare_migration_rule;
 use crate::finding::Edit;
 use crate::finding::migration::{Fix, Remedy};
-use crate::migration::Sureness;
 use crate::migration::locks::Effect;
+use crate::migration::{Sureness, Wrapping};
 use crate::rule::migration::{FileEnd, MigrationRule, MigrationSink};
 use crate::source::Span;
 
@@ -84,7 +84,7 @@ impl MigrationRule for LockWithoutTimeout {
             )
             .at(*at, *span)
             .effect(effect)
-            .remedy(remedy(place));
+            .remedy(remedy(&places, place));
             return;
         }
     }
@@ -97,9 +97,12 @@ fn is_table(end: &FileEnd<'_>, effect: &Effect) -> bool {
         .is_none_or(|table| table.kind != RelationKind::View)
 }
 
-fn remedy(place: &Place<'_>) -> Remedy {
-    let wrapped = walk::is_wrapped(place.part) && place.part.sureness == Sureness::Known;
-    let sql = if wrapped {
+fn remedy(places: &[Place<'_>], place: &Place<'_>) -> Remedy {
+    // With the SET before it a statement is no longer the only one of its
+    // message, which is then one transaction.
+    let wrapped = place.part.wrapping != Wrapping::None && place.part.sureness == Sureness::Known;
+    let explicit = place.transaction.is_some() && !walk::is_wrapped(place.part);
+    let sql = if wrapped || explicit {
         "SET LOCAL lock_timeout = '5s'"
     } else {
         lock::SET_TIMEOUT
@@ -107,11 +110,16 @@ fn remedy(place: &Place<'_>) -> Remedy {
     let remedy = Remedy::new("give up early, and try again")
         .then(sql)
         .note("Let the tool that runs the migrations try again when the timeout strikes.");
-    let first = place
-        .part
-        .statements
-        .first()
-        .filter(|statement| !statement.templated && !place.statement.templated);
+    // Behind BEGIN, where the file has one.
+    let first = if explicit {
+        places
+            .iter()
+            .find(|other| other.transaction == place.transaction)
+            .map(|other| other.statement)
+    } else {
+        place.part.statements.first()
+    };
+    let first = first.filter(|statement| !statement.templated && !place.statement.templated);
     match first {
         Some(first) => remedy.fix(Fix {
             edits: vec![Edit {

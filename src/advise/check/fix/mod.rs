@@ -8,9 +8,10 @@
 mod naming;
 mod plan;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
-use crate::finding::migration::MigrationFinding;
+use crate::finding::Level;
+use crate::finding::migration::{Fix, MigrationFinding};
 use crate::migration::assemble::{Given, assemble};
 use crate::migration::locks::refuses_transaction;
 use crate::migration::{History, Server, Wrapping};
@@ -20,6 +21,9 @@ use plan::{Plan, plan};
 
 /// Fixes that are tried one by one when they do not go together.
 const MOST_TRIED: usize = 100;
+/// How often timeouts are set: a file may hold several transactions, and a
+/// finding names the first that lacks one.
+const MOST_ROUNDS: usize = 8;
 
 /// A file as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,73 +49,219 @@ pub struct Fixed {
     pub notes: Vec<String>,
 }
 
+/// Checks a history as the first one was.
+type Again<'a> = &'a dyn Fn(&Sources, &History) -> Vec<MigrationFinding>;
+
+/// Files as they are with the fixes so far, and what is found in them.
+struct Stage {
+    sources: Sources,
+    history: History,
+    findings: Vec<MigrationFinding>,
+}
+
+/// What is checked, and with what.
+#[derive(Clone, Copy)]
+struct Judged<'a> {
+    sources: &'a Sources,
+    history: &'a History,
+    findings: &'a [MigrationFinding],
+    server: &'a Server,
+    again: Again<'a>,
+}
+
 /// Fixes what can be fixed. `again` checks a history as the first one was.
+///
+/// First the work is taken out of the locks; then what waits for a lock in the
+/// files as they are now gets a timeout.
 pub fn fix(
     sources: &Sources,
     history: &History,
     findings: &[MigrationFinding],
     server: &Server,
-    again: &dyn Fn(&Sources, &History) -> Vec<MigrationFinding>,
+    again: Again<'_>,
 ) -> Fixed {
-    let wanted: Vec<usize> = findings
+    let given = Judged {
+        sources,
+        history,
+        findings,
+        server,
+        again,
+    };
+    let (plan, stage) = improve(given, &wanted(findings, false), true);
+    let (mut plan, mut stage) = with_timeouts(given, plan, stage);
+    // What came instead and did not go again: better only the timeouts.
+    if let Some(now) = &stage
+        && let Some(new) = came_instead(&now.findings, findings, &[], false)
+    {
+        let why = format!("the files were checked again with the fix, and {new} was found in them");
+        let refused = std::mem::take(&mut plan.applied)
+            .into_iter()
+            .map(|number| (number, why.clone()));
+        let before = Plan {
+            refused: plan.refused.into_iter().chain(refused).collect(),
+            ..Plan::default()
+        };
+        (plan, stage) = with_timeouts(given, before, None);
+    }
+    done(
+        plan,
+        stage.as_ref().map(|stage| stage.findings.as_slice()),
+        findings,
+    )
+}
+
+/// The findings with a fix that takes work out of a lock, or with one that
+/// only edits the statements where they are.
+fn wanted(findings: &[MigrationFinding], edits_only: bool) -> Vec<usize> {
+    findings
         .iter()
         .enumerate()
         .filter(|(_, finding)| {
             finding
                 .remedy
                 .as_ref()
-                .is_some_and(|remedy| remedy.fix.is_some())
+                .and_then(|remedy| remedy.fix.as_ref())
+                .is_some_and(|fix| is_edits_only(fix) == edits_only)
         })
         .map(|(number, _)| number)
-        .collect();
-    let try_those = |chosen: &[usize]| {
-        let made = plan(sources, history, findings, chosen);
-        let clean =
-            !made.applied.is_empty() && is_clean(&made, sources, history, findings, server, again);
-        (made, clean)
-    };
-    let (all, clean) = try_those(&wanted);
-    if clean || all.applied.is_empty() {
-        return done(all);
-    }
-    // Together they do not come out clean: take each that does.
-    let mut kept: Vec<usize> = Vec::new();
-    let mut refused = all.refused;
-    let mut best: Option<Plan> = None;
-    let mut order = all.applied;
-    // What takes the work out of the lock goes before what only limits the
-    // wait for it.
-    order.sort_by_key(|number| {
-        findings
-            .get(*number)
-            .and_then(|finding| finding.remedy.as_ref()?.fix.as_ref())
-            .is_none_or(|fix| !fix.outside_transaction && fix.follow_up.is_empty())
-    });
-    for (tried, number) in order.into_iter().enumerate() {
-        if tried >= MOST_TRIED {
-            refused.push((number, "too many fixes were tried in this run".to_owned()));
-            continue;
-        }
-        let mut chosen = kept.clone();
-        chosen.push(number);
-        let (made, clean) = try_those(&chosen);
-        if clean && made.applied.len() == chosen.len() {
-            kept = chosen;
-            best = Some(made);
-        } else {
-            refused.push((
-                number,
-                "the file was checked again with the fix, and was not clean".to_owned(),
-            ));
-        }
-    }
-    let mut fixed = best.map(done).unwrap_or_default();
-    fixed.refused = refused;
-    fixed.refused.sort();
-    fixed
+        .collect()
 }
 
-fn done(plan: Plan) -> Fixed {
+fn is_edits_only(fix: &Fix) -> bool {
+    !fix.outside_transaction && fix.follow_up.is_empty()
+}
+
+/// Applies what only edits statements, to what is found in the files now.
+fn with_timeouts(
+    given: Judged<'_>,
+    mut plan: Plan,
+    mut stage: Option<Stage>,
+) -> (Plan, Option<Stage>) {
+    for _ in 0..MOST_ROUNDS {
+        let now = stage.as_ref().map_or(given, |stage| Judged {
+            sources: &stage.sources,
+            history: &stage.history,
+            findings: &stage.findings,
+            ..given
+        });
+        let (more, next) = improve(now, &wanted(now.findings, true), false);
+        for (number, why) in more.refused {
+            let Some(finding) = now.findings.get(number) else {
+                continue;
+            };
+            // The same finding among those given; others are of files that
+            // a fix has added.
+            let first = given
+                .findings
+                .iter()
+                .position(|other| key(other) == key(finding));
+            if let Some(first) = first
+                && !plan.refused.iter().any(|(other, _)| *other == first)
+            {
+                plan.refused.push((first, why));
+            }
+        }
+        let Some(next) = next else { break };
+        for (path, (before, after)) in more.files {
+            match plan.files.get_mut(&path) {
+                Some(whole) => whole.1 = after,
+                None => {
+                    plan.files.insert(path, (before, after));
+                }
+            }
+        }
+        plan.notes.extend(more.notes);
+        stage = Some(next);
+    }
+    (plan, stage)
+}
+
+/// Applies those fixes that come out clean: all together, else those of each
+/// file, else one by one. What came instead and only lacks a timeout is let
+/// through when `tolerant`.
+fn improve(given: Judged<'_>, wanted: &[usize], tolerant: bool) -> (Plan, Option<Stage>) {
+    let try_those = |chosen: &[usize]| -> (Plan, Result<Stage, String>) {
+        let made = plan(given.sources, given.history, given.findings, chosen);
+        let tried = tried(&made, given, tolerant);
+        (made, tried)
+    };
+    if wanted.is_empty() {
+        return (Plan::default(), None);
+    }
+    let (all, tried) = try_those(wanted);
+    if all.applied.is_empty() {
+        return (all, None);
+    }
+    if let Ok(stage) = tried {
+        return (all, Some(stage));
+    }
+    let mut refused = all.refused;
+    let mut groups: VecDeque<Vec<usize>> = VecDeque::new();
+    let file = |number: &usize| given.findings.get(*number).map(|finding| finding.at.file);
+    for number in all.applied {
+        match groups.back_mut() {
+            Some(group) if group.last().and_then(&file) == file(&number) => group.push(number),
+            _ => groups.push_back(vec![number]),
+        }
+    }
+    let mut kept: Vec<usize> = Vec::new();
+    let mut best: Option<(Plan, Stage)> = None;
+    let mut tries = 0;
+    while let Some(group) = groups.pop_front() {
+        if tries >= MOST_TRIED {
+            refused.extend(
+                group
+                    .into_iter()
+                    .map(|number| (number, "too many fixes were tried in this run".to_owned())),
+            );
+            continue;
+        }
+        tries += 1;
+        let mut chosen = kept.clone();
+        chosen.extend(&group);
+        let (made, tried) = try_those(&chosen);
+        let whole = made.applied.len() == chosen.len();
+        match tried {
+            Ok(stage) if whole => {
+                kept = chosen;
+                best = Some((made, stage));
+            }
+            _ if group.len() > 1 => {
+                for number in group.into_iter().rev() {
+                    groups.push_front(vec![number]);
+                }
+            }
+            tried => {
+                let why = tried.err().unwrap_or_else(|| {
+                    "it does not go together with another fix: run it again".to_owned()
+                });
+                refused.extend(group.into_iter().map(|number| (number, why.clone())));
+            }
+        }
+    }
+    let (mut plan, stage) = match best {
+        Some((plan, stage)) => (plan, Some(stage)),
+        None => (Plan::default(), None),
+    };
+    plan.refused = refused;
+    (plan, stage)
+}
+
+fn done(plan: Plan, now: Option<&[MigrationFinding]>, findings: &[MigrationFinding]) -> Fixed {
+    let mut left = counts(now.unwrap_or(findings).iter());
+    let mut fixed = Vec::new();
+    for (number, finding) in findings.iter().enumerate() {
+        match left.get_mut(&key(finding)) {
+            Some(count) if *count > 0 => *count -= 1,
+            _ => fixed.push(number),
+        }
+    }
+    let mut refused = plan.refused;
+    refused.retain(|(number, _)| !fixed.contains(number));
+    refused.sort();
+    let mut notes = plan.notes;
+    notes.sort();
+    notes.dedup();
     Fixed {
         files: plan
             .files
@@ -122,55 +272,80 @@ fn done(plan: Plan) -> Fixed {
                 after,
             })
             .collect(),
-        fixed: plan.applied,
-        refused: plan.refused,
-        notes: plan.notes,
+        fixed,
+        refused,
+        notes,
     }
 }
 
 /// What makes a finding the same in another text.
 type Key<'a> = (&'a str, Option<String>, Option<&'a str>);
 
+fn key(finding: &MigrationFinding) -> Key<'_> {
+    (
+        finding.rule,
+        finding.relation.as_ref().map(ToString::to_string),
+        finding.object.as_deref(),
+    )
+}
+
 fn counts<'a>(findings: impl Iterator<Item = &'a MigrationFinding>) -> BTreeMap<Key<'a>, usize> {
     let mut counts = BTreeMap::new();
     for finding in findings {
-        let key = (
-            finding.rule,
-            finding.relation.as_ref().map(ToString::to_string),
-            finding.object.as_deref(),
-        );
-        *counts.entry(key).or_default() += 1;
+        *counts.entry(key(finding)).or_default() += 1;
     }
     counts
 }
 
-/// Whether the fixed findings are gone, and nothing came instead.
-fn is_clean(
-    made: &Plan,
-    sources: &Sources,
-    history: &History,
-    findings: &[MigrationFinding],
-    server: &Server,
-    again: &dyn Fn(&Sources, &History) -> Vec<MigrationFinding>,
-) -> bool {
-    let (sources, after) = remade(made, sources, history);
-    if !runs(made, &after, server) {
-        return false;
+/// What the files come to with the plan, when the fixed findings are gone and
+/// nothing came instead; else why not.
+fn tried(made: &Plan, given: Judged<'_>, tolerant: bool) -> Result<Stage, String> {
+    let (sources, after) = remade(made, given.sources, given.history);
+    if let Some(verb) = refuses(made, &after, given.server) {
+        return Err(format!("{verb} could not run where the fix would put it"));
     }
-    let found = again(&sources, &after);
-    let mut allowed = counts(findings.iter());
-    for number in &made.applied {
-        if let Some(finding) = findings.get(*number) {
-            for (key, _) in counts(std::iter::once(finding)) {
-                if let Some(count) = allowed.get_mut(&key) {
-                    *count = count.saturating_sub(1);
-                }
-            }
+    let found = (given.again)(&sources, &after);
+    match came_instead(&found, given.findings, &made.applied, tolerant) {
+        Some(rule) => Err(format!(
+            "the file was checked again with the fix, and {rule} was found in it"
+        )),
+        None => Ok(Stage {
+            sources,
+            history: after,
+            findings: found,
+        }),
+    }
+}
+
+/// The rule of a finding that was not there before, or that should be gone.
+/// Notes are let through, and what only lacks a timeout when `tolerant`.
+fn came_instead(
+    found: &[MigrationFinding],
+    before: &[MigrationFinding],
+    applied: &[usize],
+    tolerant: bool,
+) -> Option<&'static str> {
+    let mut allowed = counts(before.iter());
+    for finding in applied.iter().filter_map(|number| before.get(*number)) {
+        if let Some(count) = allowed.get_mut(&key(finding)) {
+            *count = count.saturating_sub(1);
         }
     }
-    counts(found.iter())
-        .iter()
-        .all(|(key, count)| allowed.get(key).is_some_and(|allowed| count <= allowed))
+    found.iter().find_map(|finding| {
+        if let Some(count) = allowed.get_mut(&key(finding))
+            && *count > 0
+        {
+            *count -= 1;
+            return None;
+        }
+        let settled = tolerant
+            && finding
+                .remedy
+                .as_ref()
+                .and_then(|remedy| remedy.fix.as_ref())
+                .is_some_and(is_edits_only);
+        (finding.level > Level::Note && !settled).then_some(finding.rule)
+    })
 }
 
 /// The history with the texts of the plan.
@@ -228,31 +403,34 @@ fn remade(made: &Plan, sources: &Sources, history: &History) -> (Sources, Histor
     (texts, after)
 }
 
-/// Whether every statement of the files that changed can run where it stands.
-fn runs(made: &Plan, after: &History, server: &Server) -> bool {
-    after
+/// The first statement of the files that changed that cannot run where it
+/// stands.
+fn refuses(made: &Plan, after: &History, server: &Server) -> Option<String> {
+    let changed = after
         .files
         .iter()
-        .filter(|file| made.files.contains_key(&file.path))
-        .all(|file| {
-            file.parts.iter().all(|part| {
-                let wrapped = match part.wrapping {
-                    Wrapping::PerFile | Wrapping::PerRun => true,
-                    Wrapping::OneMessage => part.statements.len() > 1,
-                    Wrapping::None => false,
-                };
-                let mut open = wrapped;
-                part.statements.iter().all(|statement| {
-                    match &statement.action {
-                        Action::Transaction(Transaction::Begin) => open = true,
-                        Action::Transaction(Transaction::Commit | Transaction::Rollback) => {
-                            open = wrapped && part.wrapping == Wrapping::OneMessage;
-                        }
-                        _ => {}
-                    }
-                    let refused = open && refuses_transaction(statement, server).is_some();
-                    !refused && !matches!(statement.action, Action::Unreadable)
-                })
-            })
-        })
+        .filter(|file| made.files.contains_key(&file.path));
+    for part in changed.flat_map(|file| &file.parts) {
+        let wrapped = match part.wrapping {
+            Wrapping::PerFile | Wrapping::PerRun => true,
+            Wrapping::OneMessage => part.statements.len() > 1,
+            Wrapping::None => false,
+        };
+        let mut open = wrapped;
+        for statement in &part.statements {
+            match &statement.action {
+                Action::Transaction(Transaction::Begin) => open = true,
+                Action::Transaction(Transaction::Commit | Transaction::Rollback) => {
+                    open = wrapped && part.wrapping == Wrapping::OneMessage;
+                }
+                _ => {}
+            }
+            if (open && refuses_transaction(statement, server).is_some())
+                || matches!(statement.action, Action::Unreadable)
+            {
+                return Some(statement.verb.to_string());
+            }
+        }
+    }
+    None
 }

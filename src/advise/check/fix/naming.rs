@@ -159,6 +159,59 @@ fn bump_digits(digits: &str) -> Option<String> {
     Some(format!("{next:0width$}"))
 }
 
+/// The file that takes a new migration back, where the one that it comes from
+/// has such a file: tools that go back by files miss it otherwise.
+pub(super) fn down_beside(history: &History, file: &File, path: &str) -> Option<String> {
+    let down = |path: &str| -> Option<String> {
+        match file.framework {
+            Framework::Diesel => Some(format!("{}down.sql", path.strip_suffix("up.sql")?)),
+            _ => Some(format!("{}.down.sql", path.strip_suffix(".up.sql")?)),
+        }
+    };
+    let own = down(&file.path)?;
+    history
+        .given
+        .iter()
+        .any(|given| given.path == own)
+        .then(|| down(path))
+        .flatten()
+}
+
+/// A changeset with that SQL, named behind the one whose head ends the text.
+/// `before` are those that were already named alike.
+pub(super) fn changeset(
+    head: &str,
+    what: &str,
+    before: usize,
+    sql: &str,
+    outside: bool,
+) -> Option<String> {
+    let line = head.trim_end_matches(['\n', '\r']).lines().next_back()?;
+    let name = line
+        .trim_start()
+        .strip_prefix("--")?
+        .trim_start()
+        .strip_prefix("changeset")?
+        .split_whitespace()
+        .next()?;
+    if name.contains('"') || !name.contains(':') {
+        return None;
+    }
+    let number = if before == 0 {
+        String::new()
+    } else {
+        format!("-{}", before + 1)
+    };
+    let outside = if outside {
+        " runInTransaction:false"
+    } else {
+        ""
+    };
+    Some(format!(
+        "\n--changeset {name}-{what}{number}{outside}\n{sql}--rollback empty\n"
+    ))
+}
+
 /// The text of a migration with that SQL.
 pub(super) fn frame(framework: Framework, sql: &str, outside: bool) -> String {
     match (framework, outside) {

@@ -147,6 +147,13 @@ fn one_file(
         plan.notes
             .push("Run atlas migrate hash: atlas.sum holds the sums of the files.".to_owned());
     }
+    if file.framework == Framework::Flyway && !outside.is_empty() {
+        plan.notes.push(
+            "Set flyway.postgresql.transactional.lock=false: the lock that Flyway holds in a \
+             transaction of its own would let CONCURRENTLY wait for ever."
+                .to_owned(),
+        );
+    }
     plan.files.append(&mut work.texts);
     plan.applied.append(&mut work.applied);
 }
@@ -172,7 +179,7 @@ fn apply(
     let mut edits = one.fix.edits.clone();
     let mut added = Vec::new();
     if one.fix.outside_transaction {
-        match way(file, one.part, outside)? {
+        match way(file, one, outside)? {
             Way::Stays => {}
             Way::Marker => {
                 work.marked.insert(one.part.span.start);
@@ -205,9 +212,17 @@ fn apply(
                         text: edit.text.clone(),
                     })
                     .collect();
-                let sql = format!("{};\n", edited(own, &mut moved));
+                let lead = comments_above(text, one.part, span);
+                let comments = text.get(lead..span.start).unwrap_or("");
+                let sql = format!("{comments}{};\n", edited(own, &mut moved));
                 edits = vec![Edit {
-                    span: with_end(text, span),
+                    span: with_end(
+                        text,
+                        Span {
+                            start: lead,
+                            ..span
+                        },
+                    ),
                     text: String::new(),
                 }];
                 if overlaps(&work.edits, &edits) {
@@ -227,13 +242,26 @@ fn apply(
     }
     let mut texts = Texts::new();
     for (sql, what, outside) in added {
+        if file.framework == Framework::Liquibase {
+            let end = one.part.span.end;
+            let before = text.get(..one.part.span.start).unwrap_or("");
+            let taken = work
+                .edits
+                .iter()
+                .filter(|edit| edit.span.start == end && edit.span.end == end);
+            let number = taken.count() + edits.iter().filter(|edit| edit.span.start == end).count();
+            let changeset = naming::changeset(before, what, number, &sql, outside)
+                .ok_or("it takes a second changeset, and the name of its own cannot be read")?;
+            let ended = text.get(..end).is_some_and(|text| text.ends_with('\n'));
+            edits.push(Edit {
+                span: Span::new(file.source, end..end),
+                text: format!("{}{changeset}", if ended { "" } else { "\n" }),
+            });
+            continue;
+        }
         if matches!(
             file.framework,
-            Framework::Drizzle
-                | Framework::Rails
-                | Framework::Alembic
-                | Framework::Django
-                | Framework::Liquibase
+            Framework::Drizzle | Framework::Rails | Framework::Alembic | Framework::Django
         ) {
             return Err(format!(
                 "it takes a second migration, and only {} itself can add one",
@@ -249,6 +277,15 @@ fn apply(
                 (None, "run_in_transaction = false\n".to_owned()),
             );
         }
+        if let Some(down) = naming::down_beside(history, file, &path) {
+            texts.insert(
+                down,
+                (
+                    None,
+                    "-- Nothing: the migration before takes back what both did.\n".to_owned(),
+                ),
+            );
+        }
         texts.insert(path, (None, naming::frame(file.framework, &sql, outside)));
     }
     work.edits.append(&mut edits);
@@ -256,8 +293,9 @@ fn apply(
     Ok(())
 }
 
-/// How a statement of that part can run outside a transaction.
-fn way(file: &File, part: &Part, outside: &BTreeSet<usize>) -> Result<Way, String> {
+/// How the statement can run outside a transaction.
+fn way(file: &File, one: &Wanted<'_>, outside: &BTreeSet<usize>) -> Result<Way, String> {
+    let part = one.part;
     if part
         .statements
         .iter()
@@ -269,7 +307,14 @@ fn way(file: &File, part: &Part, outside: &BTreeSet<usize>) -> Result<Way, Strin
         return Ok(Way::Stays);
     }
     let server = Server::default();
-    let single = part.statements.len() == 1;
+    // Where each such statement needs a file of its own, the first may keep
+    // this one.
+    let single = part.statements.iter().all(|statement| {
+        outside.contains(&statement.span.start) || refuses_transaction(statement, &server).is_some()
+    }) && part
+        .statements
+        .first()
+        .is_some_and(|first| first.span.start == one.statement.span.start);
     let alone = part.statements.iter().all(|statement| {
         outside.contains(&statement.span.start)
             || matches!(statement.action, Action::Set(_))
@@ -297,10 +342,6 @@ fn way(file: &File, part: &Part, outside: &BTreeSet<usize>) -> Result<Way, Strin
         Framework::Prisma | Framework::GolangMigrate | Framework::Supabase if single => {
             Ok(Way::Stays)
         }
-        Framework::Liquibase => Err(
-            "other statements of its changeset need the transaction: give it a changeset of its own"
-                .to_owned(),
-        ),
         _ => Ok(Way::Moves),
     }
 }
@@ -329,8 +370,53 @@ fn mentions(text: &str, word: &str) -> bool {
         .any(|other| other.eq_ignore_ascii_case(word))
 }
 
-/// A statement with its semicolon and the rest of an empty line.
+/// Where the comments begin that stand directly above a statement and speak of
+/// it; those of the framework and of whole files stay.
+fn comments_above(text: &str, part: &Part, span: Span) -> usize {
+    let floor = part
+        .statements
+        .iter()
+        .map(|other| other.span.end)
+        .filter(|end| *end <= span.start)
+        .max()
+        .unwrap_or(part.span.start);
+    let mut at = span.start;
+    while let Some(head) = text.get(floor..at).and_then(|head| head.strip_suffix('\n')) {
+        let start = head
+            .rfind('\n')
+            .map_or(floor, |newline| floor + newline + 1);
+        let line = text.get(start..at).unwrap_or("").trim();
+        if !is_about_statement(line) {
+            break;
+        }
+        at = start;
+    }
+    at
+}
+
+fn is_about_statement(line: &str) -> bool {
+    const OTHERS: &[&str] = &[
+        "+",
+        ">",
+        "migrate:",
+        "changeset",
+        "liquibase",
+        "rollback",
+        "precondition",
+        "atlas:",
+        "no-transaction",
+        "pgadvise: ignore-file",
+    ];
+    line.strip_prefix("--").is_some_and(|comment| {
+        let comment = comment.trim_start();
+        !OTHERS.iter().any(|other| comment.starts_with(other))
+    })
+}
+
+/// A statement with its semicolon, the rest of an empty line, and the empty
+/// line before, where another follows.
 fn with_end(text: &str, span: Span) -> Span {
+    let mut start = span.start;
     let mut end = span.end;
     let rest = text.get(end..).unwrap_or("");
     let blank = rest.len() - rest.trim_start().len();
@@ -341,8 +427,13 @@ fn with_end(text: &str, span: Span) -> Span {
     let line = rest.len() - rest.trim_start_matches([' ', '\t', '\r']).len();
     if rest.get(line..).is_some_and(|rest| rest.starts_with('\n')) {
         end += line + 1;
+        let rest = text.get(end..).unwrap_or("");
+        let before = text.get(..start).unwrap_or("");
+        if before.ends_with("\n\n") && (rest.is_empty() || rest.starts_with('\n')) {
+            start -= 1;
+        }
     }
-    Span { end, ..span }
+    Span { start, end, ..span }
 }
 
 /// Tells the framework that the part beginning there has no transaction.
