@@ -280,6 +280,7 @@ fn migration_fix_puts_the_validation_into_a_second_migration() {
         )),
         [
             "000001_a.up.sql: ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (a) REFERENCES u (a) NOT VALID;\n",
+            "000002_a_validate.down.sql: -- Nothing: the migration before takes back what both did.\n",
             "000002_a_validate.up.sql: ALTER TABLE t VALIDATE CONSTRAINT f;\n"
         ]
     );
@@ -357,7 +358,26 @@ const DEFAULT: &str = "ALTER TABLE orders ALTER COLUMN amount SET DEFAULT 0;\n";
 const COLUMN_AND_INDEX: &str = "ALTER TABLE orders ADD COLUMN note text;\n\n-- Reports filter by amount.\nCREATE INDEX orders_amount ON orders (amount);\n";
 const TWO: &str = "CREATE INDEX orders_amount ON orders (amount);\nCREATE INDEX customers_name ON customers (name);\n";
 /// What the fixes are for.
-const FIXED: &str = "index-built-under-lock,index-dropped-under-lock,foreign-key-validated-at-once,check-constraint-validated-at-once,lock-without-timeout,constraint-never-validated,validated-in-same-transaction,concurrently-inside-transaction,statement-fails";
+const FIXED: &[&str] = &[
+    "--only",
+    "index-built-under-lock",
+    "--only",
+    "index-dropped-under-lock",
+    "--only",
+    "foreign-key-validated-at-once",
+    "--only",
+    "check-constraint-validated-at-once",
+    "--only",
+    "lock-without-timeout",
+    "--only",
+    "constraint-never-validated",
+    "--only",
+    "validated-in-same-transaction",
+    "--only",
+    "concurrently-inside-transaction",
+    "--only",
+    "statement-fails",
+];
 
 /// A history of two migrations as a framework keeps it, in a new folder: its
 /// name, and that of the second.
@@ -422,8 +442,6 @@ fn migration_fix_leaves_a_history_without_what_it_fixes() {
             let asked = [
                 "check",
                 "m",
-                "--only",
-                FIXED,
                 "--framework",
                 framework.name(),
                 "--fail-on",
@@ -431,9 +449,9 @@ fn migration_fix_leaves_a_history_without_what_it_fixes() {
                 "--pg-version",
                 "15",
             ];
-            let (before, exit) = program(&folder, &asked);
+            let (before, exit) = program(&folder, &[&asked[..], FIXED].concat());
             assert_eq!(exit, Some(1), "{framework:?} {change}: {before}");
-            let (after, exit) = program(&folder, &[&asked[..], &["--fix"]].concat());
+            let (after, exit) = program(&folder, &[&asked[..], FIXED, &["--fix"]].concat());
             assert_eq!(exit, Some(0), "{framework:?} {change}: {after}");
             drop(std::fs::remove_dir_all(&folder));
         }
@@ -448,8 +466,11 @@ fn migration_fix_leaves_a_history_without_what_it_fixes() {
 fn migration_fix_writes_what_belongs_to_the_framework() {
     let fixed = |framework: Framework, change: &str| {
         let (folder, path) = project(framework, change);
-        let only = ["check", "m", "--only", FIXED, "--framework"];
-        program(&folder, &[&only[..], &[framework.name(), "--fix"]].concat());
+        let only = ["check", "m", "--framework"];
+        program(
+            &folder,
+            &[&only[..], &[framework.name(), "--fix"], FIXED].concat(),
+        );
         let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
         let text = read(&path);
         let mut others: Vec<(String, String)> = Vec::new();
