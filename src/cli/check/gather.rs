@@ -8,16 +8,17 @@ use std::time::Duration;
 use super::settings::Settings;
 use crate::advise::check::snapshot::sizes;
 use crate::advise::check::workload::{
-    CompareOptions, Workload, WorkloadResult, findings as workload_findings,
+    CompareOptions, QUERY_BREAKS, QUERY_GETS_SLOWER, Workload, WorkloadResult,
+    findings as workload_findings,
 };
-use crate::advise::check::{Checked, MigrationOutcome};
+use crate::advise::check::{Checked, MigrationOutcome, sort};
 use crate::catalog::Catalog;
 use crate::cli::env::Environment;
 use crate::cli::failure::{Failure, Kind};
 use crate::cli::twin;
 use crate::cli::ui::Progress;
 use crate::input;
-use crate::migration::{History, Server};
+use crate::migration::{At, History, Server};
 use crate::pg::workload::{self, Basis, Servers, WorkloadError};
 use crate::report::build;
 use crate::report::check::workload::workload as reported;
@@ -31,7 +32,7 @@ use crate::sql::Statement;
 /// Time for one statement of a migration, or one plan.
 const TIMEOUT: Duration = Duration::from_mins(1);
 /// Rules that a comparison of plans reports under.
-const COMPARED: &[&str] = &["query-breaks", "query-gets-slower"];
+const COMPARED: &[&str] = &[QUERY_BREAKS, QUERY_GETS_SLOWER];
 
 /// A snapshot that was read.
 #[derive(Debug)]
@@ -186,7 +187,27 @@ pub(super) fn compare(
             .into_iter()
             .filter(|finding| !off.contains(&finding.rule)),
     );
-    Some(reported(&result, &queries.workload, sources))
+    // What was planned is better known than what was read.
+    let planned: Vec<(At, String)> = checked
+        .findings
+        .iter()
+        .filter(|finding| finding.rule == QUERY_GETS_SLOWER)
+        .filter_map(|finding| Some((finding.at, finding.object.clone()?)))
+        .collect();
+    checked.findings.retain(|finding| {
+        finding.rule != "index-dropped-that-is-needed"
+            || !finding.evidence.iter().any(|one| one.label == "query")
+            || !planned.iter().any(|(at, index)| {
+                *at == finding.at && Some(index.as_str()) == finding.object.as_deref()
+            })
+    });
+    sort(&mut checked.findings);
+    Some(reported(
+        &result,
+        &queries.workload,
+        sources,
+        matches!(on.0, Basis::Snapshot { .. }),
+    ))
 }
 
 /// Says how far the work is.

@@ -109,7 +109,7 @@ pub(super) fn run(
     };
     settings.set_levels(&mut checked.findings);
     crashed(&checked, &mut problems);
-    let skipped = skipped::skipped(&history, &server, &checked);
+    let skipped = skipped::skipped(&history, &server, &checked, workload.as_ref());
 
     let configured: Vec<Configured<'_>> = settings
         .config
