@@ -27,6 +27,7 @@ mod migration_rules;
 mod migration_state;
 mod migration_trace;
 mod migration_workload;
+mod migration_workload_cli;
 mod pages;
 mod parameters;
 mod plans;

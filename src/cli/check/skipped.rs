@@ -145,7 +145,8 @@ fn of_queries(history: &History, workload: &CheckWorkload, found: &mut Vec<Check
                 "{} of the workload",
                 plural(workload.totals.not_planned, "query", "queries")
             ),
-            why: "the server has no plan for them before the change nor after it".to_owned(),
+            why: "the server refuses to plan what is listed there, before the change and after it"
+                .to_owned(),
             remedy: None,
         });
     }
