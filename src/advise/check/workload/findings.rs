@@ -160,14 +160,14 @@ fn finding(
                     Level::Critical
                 },
                 format!("{BREAKS}{message}"),
-                broken_why(result, change, span, sources),
+                broken_why(result, change, span, sources, &shown),
                 Some(remedy_of_broken(result, change)),
             )
         }
         Outcome::Slower(plans) => {
             evidence.extend(costs(plans));
             let mut why = format!(
-                "the planner's cost of {place} rises from {} to {}",
+                "the planner's cost of {place} ({shown}) rises from {} to {}",
                 number(plans.cost_before),
                 number(plans.cost_after)
             );
@@ -284,6 +284,7 @@ fn broken_why(
     change: &QueryChange,
     span: Span,
     sources: &Sources,
+    shown: &str,
 ) -> String {
     let mut place = span;
     if let Outcome::Broken {
@@ -299,11 +300,13 @@ fn broken_why(
         .and_then(|cause| result.statement(cause))
     {
         Some(statement) => format!(
-            "{place}: the server plans the query up to this {}, and refuses it from then on",
+            "{place} ({shown}): the server plans the query up to this {}, and refuses it from then on",
             statement.verb
         ),
         None => {
-            format!("{place}: the server plans the query before the change, and refuses it after")
+            format!(
+                "{place} ({shown}): the server plans the query before the change, and refuses it after"
+            )
         }
     }
 }
