@@ -272,7 +272,7 @@ fn calls_of_an_export_are_told_in_every_form() {
         "\n  +",
         "Seq Scan on orders",
         "because of DROP INDEX at `m/002_change.sql:4`",
-        "column \"email\" does not exist (line 3, column 33)",
+        "column \"email\" does not exist (line 3, column 32)",
         "#### Dropped indexes",
     ] {
         assert!(markdown.contains(part), "{part} is not in {markdown}");

@@ -440,11 +440,9 @@ fn numbers(query: &CheckWorkloadQuery) -> Vec<String> {
         said.push(text);
     }
     if let Some(calls) = query.calls {
-        said.push(if calls == 1.0 {
-            "1 call".to_owned()
-        } else {
-            format!("{} calls", format::count(calls))
-        });
+        let calls = format::count(calls);
+        let what = if calls == "1" { "call" } else { "calls" };
+        said.push(format!("{calls} {what}"));
     }
     if query.share >= 0.01 {
         said.push(format!(

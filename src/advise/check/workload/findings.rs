@@ -204,11 +204,9 @@ fn finding(
         why.push_str(&cause.what);
     }
     if let Some(calls) = query.calls {
-        why.push_str(&format!(
-            "; called {} {}",
-            number(calls),
-            if calls == 1.0 { "time" } else { "times" }
-        ));
+        let calls = number(calls);
+        let times = if calls == "1" { "time" } else { "times" };
+        why.push_str(&format!("; called {calls} {times}"));
     }
     Some(MigrationFinding {
         rule,
