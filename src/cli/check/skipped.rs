@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::advise::check::{Checked, MigrationOutcome};
 use crate::migration::{Framework, History, Server, Sureness};
+use crate::pg::trace::Trace;
 use crate::report::format::plural;
 use crate::report::model::check::CheckSkipped;
+use crate::source::Sources;
 
 /// Everything that could not be checked, what concerns the whole run first.
 pub(super) fn skipped(history: &History, server: &Server, checked: &Checked) -> Vec<CheckSkipped> {
@@ -84,4 +86,19 @@ pub(super) fn skipped(history: &History, server: &Server, checked: &Checked) -> 
         remedy: None,
     }));
     found
+}
+
+/// Statements that were not run under `--trace`.
+pub(super) fn add_untraced(
+    traced: Option<&Trace>,
+    sources: &Sources,
+    skipped: &mut Vec<CheckSkipped>,
+) {
+    for (span, why) in traced.iter().flat_map(|traced| &traced.skipped) {
+        skipped.push(CheckSkipped {
+            what: format!("the statement at {} on the server", sources.place(*span)),
+            why: why.clone(),
+            remedy: None,
+        });
+    }
 }

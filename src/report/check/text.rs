@@ -290,6 +290,18 @@ impl Writer {
                 report.server.major, report.server.known_by
             );
             self.paragraph("", &version, out)?;
+            if let Some(trace) = &report.trace {
+                let text = format!(
+                    "{} run on {}, {} refused",
+                    plural(trace.statements, "statement", "statements"),
+                    trace.engine,
+                    trace.refused
+                );
+                self.paragraph("", &text, out)?;
+                for note in &trace.notes {
+                    self.paragraph("  ", note, out)?;
+                }
+            }
         }
         Ok(())
     }
