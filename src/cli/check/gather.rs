@@ -1,6 +1,7 @@
 //! What a run has besides the files: the snapshot, the workload, and the
 //! servers on which migrations are tried.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,9 +20,9 @@ use crate::cli::ui::Progress;
 use crate::finding::migration::MigrationFinding;
 use crate::finding::{Evidence, Level, Origin, Value};
 use crate::input;
-use crate::migration::locks::Known;
+use crate::migration::locks::{Effect, Known, Work};
 use crate::migration::state::State;
-use crate::migration::{History, Server};
+use crate::migration::{At, History, Server};
 use crate::pg::trace::{self, Trace};
 use crate::pg::workload::{self, Basis, Servers, WorkloadError};
 use crate::report::build;
@@ -245,8 +246,13 @@ pub(super) fn trace(
 }
 
 /// Adds a finding for each statement that the server refused, in the place of
-/// what the text alone says of it.
-pub(super) fn add_refused(traced: &Trace, history: &History, checked: &mut Checked) {
+/// what the text alone says of it and of those that `ran`.
+pub(super) fn add_refused(
+    traced: &Trace,
+    ran: &BTreeMap<At, Vec<Effect>>,
+    history: &History,
+    checked: &mut Checked,
+) {
     let off = checked
         .outcomes
         .iter()
@@ -256,10 +262,11 @@ pub(super) fn add_refused(traced: &Trace, history: &History, checked: &mut Check
     }
     checked.findings.retain(|finding| {
         finding.rule != REFUSED
-            || !traced
-                .failures
-                .iter()
-                .any(|failure| failure.at == finding.at)
+            || !(ran.contains_key(&finding.at)
+                || traced
+                    .failures
+                    .iter()
+                    .any(|failure| failure.at == finding.at))
     });
     for failure in &traced.failures {
         let verb = statement_at(history, failure.at)
@@ -295,12 +302,40 @@ pub(super) fn add_refused(traced: &Trace, history: &History, checked: &mut Check
 }
 
 /// What was traced, for the report.
-pub(super) fn reported_trace(traced: &Trace) -> CheckTrace {
+pub(super) fn reported_trace(traced: &Trace, sources: &Sources) -> CheckTrace {
     CheckTrace {
         engine: traced.engine.clone(),
         statements: traced.statements,
         refused: traced.failures.len(),
-        disagreements: traced.disagreements.len(),
+        disagreements: traced
+            .disagreements
+            .iter()
+            .filter_map(|one| {
+                let relation = &one.traced.as_ref().or(one.expected.as_ref())?.relation;
+                Some(format!(
+                    "{}: of {relation} the text says {}, and the server did {}",
+                    sources.place(one.span),
+                    locked(one.expected.as_ref()),
+                    locked(one.traced.as_ref()),
+                ))
+            })
+            .collect(),
         notes: traced.notes.clone(),
     }
+}
+
+/// A lock and the work under it, in words.
+fn locked(effect: Option<&Effect>) -> String {
+    let Some(effect) = effect else {
+        return "nothing".to_owned();
+    };
+    let work = match effect.work {
+        Work::None => return effect.mode.name().to_owned(),
+        Work::Scan => "a scan",
+        Work::IndexBuild => "an index build",
+        Work::IndexRebuild => "a rebuild of indexes",
+        Work::Rows => "changes of rows",
+        Work::Rewrite => "a rewrite",
+    };
+    format!("{} and {work}", effect.mode.name())
 }

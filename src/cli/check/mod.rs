@@ -106,7 +106,7 @@ pub(super) fn run(
         state,
     );
     if let Some(traced) = &traced {
-        gather::add_refused(traced, &history, &mut checked);
+        gather::add_refused(traced, &options.traced, &history, &mut checked);
     }
     let workload = match (&queries, &on) {
         (Some(queries), Some(on)) => gather::compare(
@@ -249,7 +249,9 @@ pub(super) fn run(
             .map(|name| (name, stale)),
         rules: &rules,
         workload,
-        trace: traced.as_ref().map(gather::reported_trace),
+        trace: traced
+            .as_ref()
+            .map(|traced| gather::reported_trace(traced, &sources)),
         skipped,
         problems,
         fail_on: settings.least(),

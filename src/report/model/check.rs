@@ -249,8 +249,9 @@ pub struct CheckTrace {
     pub statements: usize,
     /// Statements that the server refused.
     pub refused: usize,
-    /// Relations of which the text says something else than the server did.
-    pub disagreements: usize,
+    /// Where the text alone says something else than the server did, as
+    /// sentences. Findings follow the server.
+    pub disagreements: Vec<String>,
     /// What to know, as sentences.
     pub notes: Vec<String>,
 }
