@@ -226,7 +226,13 @@ impl Run<'_> {
             .into_iter()
             .filter_map(|(oid, (_, relation))| Some((oid, relation?)))
             .collect();
-        self.baseline();
+        // What ran unasked has left its counts.
+        if self.flushed && !self.open {
+            self.cluster
+                .session()?
+                .execute_script("SELECT pg_catalog.pg_stat_force_next_flush()")?;
+            self.baseline();
+        }
         Ok(())
     }
 
