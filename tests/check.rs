@@ -460,7 +460,7 @@ fn entries_of_the_configuration_that_silence_nothing_are_told() {
     let mut some = vec!["--changed", "m/0001_users.sql"];
     some.extend(ONLY);
     let (report, _) = json(folder.path(), &some);
-    assert_eq!(report["problems"], Value::Array(Vec::new()));
+    assert!(!report["problems"].to_string().contains("[[suppress]]"));
 }
 
 #[test]
