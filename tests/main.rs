@@ -23,6 +23,7 @@ mod logs;
 mod migration_files;
 mod migration_fix;
 mod migration_locks;
+mod migration_remedies;
 mod migration_rules;
 mod migration_state;
 mod migration_trace;

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::advise::check::{Checked, MigrationOutcome};
 use crate::migration::{Framework, History, Server, Sureness};
+use crate::pg::trace::Trace;
 use crate::report::format::plural;
 use crate::report::model::check::CheckSkipped;
+use crate::source::{Sources, Span};
 
 /// Everything that could not be checked, what concerns the whole run first.
 pub(super) fn skipped(history: &History, server: &Server, checked: &Checked) -> Vec<CheckSkipped> {
@@ -84,4 +86,28 @@ pub(super) fn skipped(history: &History, server: &Server, checked: &Checked) -> 
         remedy: None,
     }));
     found
+}
+
+/// Statements that were not run under `--trace`, by the reason.
+pub(super) fn add_untraced(
+    traced: Option<&Trace>,
+    sources: &Sources,
+    skipped: &mut Vec<CheckSkipped>,
+) {
+    let mut reasons: BTreeMap<&str, (usize, Span)> = BTreeMap::new();
+    for (span, why) in traced.iter().flat_map(|traced| &traced.skipped) {
+        reasons.entry(why).or_insert((0, *span)).0 += 1;
+    }
+    for (why, (count, first)) in reasons {
+        let place = sources.place(first);
+        skipped.push(CheckSkipped {
+            what: if count == 1 {
+                format!("what the server does at {place}")
+            } else {
+                format!("what the server does at {count} places, first {place}")
+            },
+            why: why.to_owned(),
+            remedy: None,
+        });
+    }
 }

@@ -12,6 +12,7 @@ use crate::report::model::check::{
     BaselineEntry, CHECK_SCHEMA_VERSION, CheckBaseline, CheckEdit, CheckEvidence, CheckFile,
     CheckFinding, CheckLock, CheckOutcome, CheckPlace, CheckRemedy, CheckReport, CheckRule,
     CheckServer, CheckSkipped, CheckStep, CheckSuppressed, CheckSuppressedBy, CheckTotals,
+    CheckTrace,
 };
 use crate::report::model::check_workload::CheckWorkload;
 use crate::report::model::{Level, Problem, Tool};
@@ -40,6 +41,8 @@ pub struct Ingredients<'a> {
     pub rules: &'a [(&'static MigrationMeta, MigrationOutcome)],
     /// What the change does to the queries of a workload.
     pub workload: Option<CheckWorkload>,
+    /// What was seen on a throw-away server.
+    pub trace: Option<CheckTrace>,
     /// What could not be checked.
     pub skipped: Vec<CheckSkipped>,
     /// Trouble.
@@ -146,6 +149,7 @@ pub fn build<'a>(given: &Ingredients<'a>) -> CheckReport<'a> {
             stale: stale.clone(),
         }),
         workload: given.workload.clone(),
+        trace: given.trace.clone(),
         skipped: given.skipped.clone(),
         rules: given
             .rules

@@ -10,6 +10,9 @@ pub(super) fn sentence(finding: &CheckFinding<'_>) -> String {
         text.push_str(": ");
         text.push_str(finding.why);
     }
+    if finding.traced {
+        text.push_str(" (seen under --trace)");
+    }
     if let Some(assumed) = finding.assumed {
         text.push_str(&format!(" (assumed: {assumed})"));
     }

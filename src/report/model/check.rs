@@ -31,6 +31,8 @@ pub struct CheckReport<'a> {
     pub baseline: Option<CheckBaseline<'a>>,
     /// What the change does to the queries of a workload (`--workload`).
     pub workload: Option<CheckWorkload>,
+    /// What was seen on a throw-away server (`--trace`).
+    pub trace: Option<CheckTrace>,
     /// What could not be checked, and why: silence about it is no praise.
     pub skipped: Vec<CheckSkipped>,
     /// Every rule that ran or could not run.
@@ -237,6 +239,22 @@ pub struct BaselineEntry {
     pub fingerprint: String,
     /// The message, for people.
     pub message: String,
+}
+
+/// What was seen on a throw-away server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct CheckTrace {
+    /// `PostgreSQL 17.5 (embedded)`.
+    pub engine: String,
+    /// Statements that were run.
+    pub statements: usize,
+    /// Statements that the server refused.
+    pub refused: usize,
+    /// Where the text alone says something else than the server did, as
+    /// sentences. Findings follow the server.
+    pub disagreements: Vec<String>,
+    /// What to know, as sentences.
+    pub notes: Vec<String>,
 }
 
 /// Something that could not be checked.
