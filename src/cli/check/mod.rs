@@ -175,6 +175,9 @@ pub(super) fn run(
             &settings.rates,
         );
     }
+    if !one_change {
+        problems.extend(unused(&configured, &remaining.used, &checked, &history));
+    }
     problems.extend(other_problems(&history, &remaining.kept, &sources));
 
     // Silenced findings have fingerprints, too: code scanning follows them.
@@ -255,6 +258,7 @@ pub(super) fn run(
         skipped,
         problems,
         fail_on: settings.least(),
+        pages: settings.config.check.rules_url.as_deref(),
         statements: checked.statements,
         replayed: checked.replayed,
     };
@@ -287,6 +291,51 @@ pub(super) fn run(
     } else {
         Exit::Fine
     })
+}
+
+/// Entries of `[[suppress]]` that silence nothing, although their rule looked
+/// at all files.
+fn unused(
+    configured: &[Configured<'_>],
+    used: &[bool],
+    checked: &Checked,
+    history: &History,
+) -> Vec<Problem> {
+    let ran = |rule: &str| {
+        checked
+            .outcomes
+            .iter()
+            .any(|(id, outcome)| *id == rule && matches!(outcome, MigrationOutcome::Ran { .. }))
+    };
+    configured
+        .iter()
+        .zip(used)
+        .filter(|(entry, used)| !**used && ran(entry.rule))
+        .map(|(entry, _)| {
+            let of = entry
+                .relation
+                .map_or_else(String::new, |relation| format!(" on {relation}"));
+            let any = history
+                .files
+                .iter()
+                .any(|file| file.new && (entry.concerns)(&file.path));
+            let what = if any {
+                "silences nothing"
+            } else {
+                "is for no file that was checked"
+            };
+            let failure = Failure::new(
+                Kind::Usage,
+                format!("[[suppress]] of {}{of} {what}", entry.rule),
+            );
+            Problem {
+                severity: Severity::Warning,
+                ..failure
+                    .hint("remove it from pgadvise.toml, or correct its file or relation")
+                    .problem()
+            }
+        })
+        .collect()
 }
 
 /// Rules that crashed are bugs, and told as such.

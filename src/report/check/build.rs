@@ -49,6 +49,8 @@ pub struct Ingredients<'a> {
     pub problems: Vec<Problem>,
     /// The level from which on findings fail the run.
     pub fail_on: Option<Level>,
+    /// Where the pages of rules are published, where the user said so.
+    pub pages: Option<&'a str>,
     /// Statements that were judged.
     pub statements: usize,
     /// Statements that were only replayed.
@@ -60,6 +62,7 @@ pub fn build<'a>(given: &Ingredients<'a>) -> CheckReport<'a> {
     let maker = Maker {
         history: given.history,
         sources: given.sources,
+        pages: given.pages,
     };
     let mut findings = Vec::new();
     let mut suppressed: Vec<CheckSuppressed<'a>> = given
@@ -162,7 +165,7 @@ pub fn build<'a>(given: &Ingredients<'a>) -> CheckReport<'a> {
                     MigrationOutcome::Off => CheckOutcome::Off,
                     MigrationOutcome::Crashed { .. } => CheckOutcome::Crashed,
                 },
-                page: super::page(meta.id),
+                page: super::page(given.pages, meta.id),
                 docs: meta.docs,
             })
             .collect(),
@@ -176,6 +179,7 @@ pub fn build<'a>(given: &Ingredients<'a>) -> CheckReport<'a> {
 struct Maker<'a> {
     history: &'a History,
     sources: &'a Sources,
+    pages: Option<&'a str>,
 }
 
 impl<'a> Maker<'a> {
@@ -201,7 +205,7 @@ impl<'a> Maker<'a> {
                 .as_ref()
                 .map(|remedy| self.remedy(remedy, finding.at.file)),
             fingerprint: fingerprint.to_owned(),
-            page: super::page(finding.rule),
+            page: super::page(self.pages, finding.rule),
         }
     }
 

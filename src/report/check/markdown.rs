@@ -197,12 +197,11 @@ fn head(report: &CheckReport<'_>) -> String {
 
 fn title(finding: &CheckFinding<'_>) -> String {
     format!(
-        "**{}** line {}: {} ([{}]({}))",
+        "**{}** line {}: {} ({})",
         finding.level.name(),
         finding.place.line,
         escape(finding.message),
-        finding.rule,
-        finding.page
+        prose::link(finding),
     )
 }
 

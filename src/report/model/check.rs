@@ -122,8 +122,9 @@ pub struct CheckFinding<'a> {
     pub remedy: Option<CheckRemedy<'a>>,
     /// The same for the same finding in every run, whatever lines move.
     pub fingerprint: String,
-    /// The address of the rule's page.
-    pub page: String,
+    /// The address of the rule's page, where the pages are published;
+    /// `pgadvise rules NAME` prints it anyway.
+    pub page: Option<String>,
 }
 
 /// A lock on a relation, and the work while it is held.
@@ -281,8 +282,8 @@ pub struct CheckRule<'a> {
     pub category: &'a str,
     /// What became of it.
     pub outcome: CheckOutcome,
-    /// The address of its page.
-    pub page: String,
+    /// The address of its page, where the pages are published.
+    pub page: Option<String>,
     /// The page's text, for formats that hold it.
     #[serde(skip)]
     pub docs: &'a str,
