@@ -427,3 +427,58 @@ fn standard_input_is_a_migration() {
     );
     assert_eq!(report["findings"][0]["place"]["file"], "<stdin>");
 }
+
+#[test]
+fn entries_of_the_configuration_that_silence_nothing_are_told() {
+    let folder = folder(&[
+        BEFORE,
+        DROP,
+        (
+            "pgadvise.toml",
+            "[[suppress]]\nrule = \"table-dropped\"\nrelation = \"old\"\nreason = \"a\"\n\
+             [[suppress]]\nrule = \"table-dropped\"\nrelation = \"users\"\nreason = \"b\"\n\
+             [[suppress]]\nrule = \"table-dropped\"\nfile = \"none/**\"\nreason = \"c\"\n\
+             [[suppress]]\nrule = \"table-renamed\"\nreason = \"did not run\"\n",
+        ),
+    ]);
+    let (report, exit) = json(folder.path(), &ONLY);
+    assert_eq!(exit, 0, "a warning is no failure: {report}");
+    let problems: Vec<&str> = report["problems"]
+        .as_array()
+        .expect("problems")
+        .iter()
+        .map(|problem| problem["message"].as_str().expect("a message"))
+        .collect();
+    assert_eq!(
+        problems,
+        [
+            "[[suppress]] of table-dropped on users silences nothing",
+            "[[suppress]] of table-dropped is for no file that was checked",
+        ]
+    );
+    // Of the files that are not judged nothing is known.
+    let mut some = vec!["--changed", "m/0001_users.sql"];
+    some.extend(ONLY);
+    let (report, _) = json(folder.path(), &some);
+    assert!(!report["problems"].to_string().contains("[[suppress]]"));
+}
+
+#[test]
+fn rules_that_need_queries_say_so_when_there_are_none() {
+    let folder = folder(&[BEFORE, DROP]);
+    let (report, _) = json(folder.path(), &["m"]);
+    for name in ["query-breaks", "query-gets-slower"] {
+        let rule = report["rules"]
+            .as_array()
+            .expect("rules")
+            .iter()
+            .find(|rule| rule["name"] == name)
+            .expect("a rule");
+        assert_eq!(rule["outcome"], "skipped", "{rule}");
+    }
+    assert!(
+        report["skipped"].to_string().contains("--workload"),
+        "{}",
+        report["skipped"]
+    );
+}

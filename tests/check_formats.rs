@@ -118,6 +118,13 @@ fn sarif_is_what_code_scanning_takes() {
     assert_eq!(silenced.len(), 1);
     assert_eq!(silenced[0]["suppressions"][0]["kind"], "inSource");
     assert_eq!(run["columnKind"], "unicodeCodePoints");
+    // Pages that are published nowhere have no address; their text is there.
+    for rule in run["tool"]["driver"]["rules"].as_array().expect("rules") {
+        let home = env!("CARGO_PKG_REPOSITORY");
+        assert_eq!(rule["helpUri"].is_null(), home.is_empty(), "{rule}");
+        let help = rule["help"]["markdown"].as_str().expect("a page");
+        assert!(help.contains("When it is wrong"), "{help}");
+    }
     assert_eq!(
         run["artifacts"][0]["location"]["uri"],
         "m/0001_%C3%A9%20a.sql"
@@ -245,4 +252,29 @@ fn annotations_beyond_what_github_shows_are_lines_of_the_log() {
         .filter(|line| line.starts_with("- m/2.sql:"))
         .count();
     assert_eq!((shown, rest), (10, 3), "{said}");
+}
+
+/// Rule pages that a team publishes are linked from every form that can.
+#[test]
+fn pages_are_linked_where_the_configuration_says_they_are() {
+    let folder = hostile();
+    fs::write(
+        folder.path().join("pgadvise.toml"),
+        "[check]\nrules-url = \"https://a.example/{rule}.html\"\n",
+    )
+    .expect("written");
+    let page = "https://a.example/table-dropped.html";
+    let log: Value = serde_json::from_str(&render(folder.path(), "sarif", &[])).expect("JSON");
+    let rules = log["runs"][0]["tool"]["driver"]["rules"]
+        .as_array()
+        .expect("rules");
+    assert!(rules.iter().any(|rule| rule["helpUri"] == page), "{log}");
+    let report: Value = serde_json::from_str(&render(folder.path(), "json", &[])).expect("JSON");
+    assert_eq!(report["findings"][0]["page"], page);
+    let markdown = render(folder.path(), "markdown", &[]);
+    assert!(
+        markdown.contains(&format!("[table-dropped]({page})")),
+        "{markdown}"
+    );
+    assert!(render(folder.path(), "github", &[]).contains(page));
 }

@@ -461,6 +461,7 @@ fn options_that_do_not_fit_together_are_refused() {
             &["rules", "seq-scan-behind-selective-filtre"],
             "did you mean",
         ),
+        (&["rules", "table-droped"], "did you mean table-dropped?"),
         (&["man", "explian"], "did you mean explain?"),
     ] {
         desk.run(args).assert(2, &[], &[says]);
@@ -626,8 +627,20 @@ fn rules_are_listed_and_explained() {
     let desk = Desk::new();
     let rules = pgadvise::rules::ALL;
     assert!(!rules.is_empty());
+    let migrations = pgadvise::rules::migration::ALL;
     let list = desk.run(&["rules"]);
-    list.assert(0, &[], &[]);
+    list.assert(0, &["About queries", "About migrations"], &[]);
+    for rule in migrations {
+        assert!(list.out.contains(rule.meta().id), "{}", rule.meta().id);
+    }
+    desk.run(&["rules", "table-dropped"]).assert(
+        0,
+        &["migrations: ", "pgadvise: ignore table-dropped"],
+        &[],
+    );
+    let only = desk.run(&["rules", "--about", "migrations"]);
+    only.assert(0, &["table-dropped"], &[]);
+    assert!(!only.out.contains("About queries"), "{}", only.out);
     for rule in rules {
         let meta = rule.meta();
         assert!(list.out.contains(meta.id), "{}", meta.id);
@@ -641,9 +654,11 @@ fn rules_are_listed_and_explained() {
         serde_json::from_str(&desk.run(&["rules", "--format", "json"]).out).expect("JSON");
     assert_eq!(
         document["rules"].as_array().map(Vec::len),
-        Some(rules.len())
+        Some(rules.len() + migrations.len())
     );
     assert_eq!(document["rules"][0]["name"], rules[0].meta().id);
+    assert_eq!(document["rules"][0]["about"], "queries");
+    assert_eq!(document["rules"][rules.len()]["about"], "migrations");
 }
 
 #[test]

@@ -172,7 +172,8 @@ fn commands_in_the_docs_are_understood() {
                     && !rule.starts_with('-')
                 {
                     assert!(
-                        pgadvise::rules::find(rule).is_some(),
+                        pgadvise::rules::find(rule).is_some()
+                            || pgadvise::rules::migration::find(rule).is_some(),
                         "{path}: no rule {rule}"
                     );
                 }
@@ -346,5 +347,42 @@ fn pages_on_given_plans_show_what_their_commands_say() {
                 "{path} shows\n{part}\nbut the program says\n{said}"
             );
         }
+    }
+}
+
+/// The page on checks shows what its commands say, run in their order from the
+/// project's folder.
+#[test]
+fn the_page_on_checks_shows_what_its_commands_say() {
+    let page = read("docs/check.md");
+    let commands: Vec<String> = blocks(&page, "sh")
+        .iter()
+        .flat_map(|block| block.lines())
+        .filter(|line| line.contains("fixtures/migrations/shop"))
+        .map(str::to_owned)
+        .collect();
+    let shown = blocks(&page, "text");
+    assert_eq!(commands.len(), shown.len());
+    for (command, shown) in commands.iter().zip(shown) {
+        let output = Command::new(env!("CARGO_BIN_EXE_pgadvise"))
+            .args(command.split_whitespace().skip(1))
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .env("COLUMNS", "100")
+            .env_remove("GITHUB_ACTIONS")
+            .env_remove("GITHUB_STEP_SUMMARY")
+            .output()
+            .expect("the program runs");
+        assert_eq!(output.status.code(), Some(1), "{command}");
+        assert_eq!(shown, String::from_utf8_lossy(&output.stdout), "{command}");
+    }
+}
+
+/// Every tool that runs migrations and is recognised has its line.
+#[test]
+fn the_page_on_checks_names_every_framework() {
+    let page = read("docs/check.md");
+    for framework in pgadvise::migration::Framework::ALL {
+        let name = framework.name();
+        assert!(page.contains(&format!("| `{name}` |")), "{name}");
     }
 }

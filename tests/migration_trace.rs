@@ -2,7 +2,7 @@
 //! text says.
 #![expect(
     clippy::disallowed_methods,
-    reason = "tests look for an installed server"
+    reason = "tests look for an installed server, and read the page that they check"
 )]
 
 use std::fmt::Write as _;
@@ -19,6 +19,10 @@ use pgadvise::pg::twin::cache::EngineWish;
 use pgadvise::pg::workload::{Basis, Servers};
 use pgadvise::source::{Sources, Span, Text};
 use pgadvise::sql::ddl;
+use serde_json::Value;
+
+use crate::support::desk::{Desk, Ended, ended};
+use crate::support::server::{Server, shared};
 
 /// One file of a history.
 struct Given {
@@ -359,4 +363,218 @@ fn the_embedded_server_is_traced_too() {
         .map(|place| trace.effects[place][0].work)
         .collect();
     assert_eq!(work, [Work::Rewrite, Work::Scan]);
+}
+
+/// `check m --trace` on an installed server; `None` where there is none.
+fn check(desk: &Desk, args: &[&str]) -> Option<(Ended, u32)> {
+    let search = Search {
+        pg_bin: std::env::var_os("PGADVISE_TEST_PG_BIN").map(PathBuf::from),
+        path: std::env::var_os("PATH")
+            .map(|path| std::env::split_paths(&path).collect())
+            .unwrap_or_default(),
+    };
+    let server = installed(&search).into_iter().next()?;
+    let major = server.major;
+    let version = major.to_string();
+    let folder = server.bin.display().to_string();
+    let mut all = vec!["check", "--trace", "--pg-bin", &folder];
+    all.extend(["--pg-version", &version]);
+    all.extend(args);
+    let mut command = desk.command(&all);
+    command
+        .env("COLUMNS", "100")
+        .env("XDG_CACHE_HOME", desk.path("cache"))
+        .env_remove("GITHUB_ACTIONS")
+        .env_remove("GITHUB_STEP_SUMMARY");
+    Some((ended(&command.output().expect("the program runs")), major))
+}
+
+fn report(ended: &Ended) -> Value {
+    ended.json_of(&pgadvise::report::check::schema())
+}
+
+/// `RULE LINE TRACED` of each finding in files of that name.
+fn found(report: &Value, file: &str) -> Vec<String> {
+    report["findings"]
+        .as_array()
+        .expect("findings")
+        .iter()
+        .filter(|finding| finding["place"]["file"] == file)
+        .map(|finding| {
+            format!(
+                "{} {} {}",
+                finding["rule"].as_str().expect("a rule"),
+                finding["place"]["line"],
+                finding["traced"]
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn the_command_says_what_the_server_did_and_refused() {
+    let desk = Desk::new();
+    desk.write("m/V1__t.sql", SETUP)
+        .write(
+            "m/V2__a.sql",
+            "ALTER TABLE t ADD COLUMN n float DEFAULT random();\n\
+             DO $$ BEGIN EXECUTE (SELECT 'ALTER TABLE ' || relname || ' ALTER a TYPE bigint' \
+             FROM pg_class WHERE relname = 't'); END $$;\n",
+        )
+        .write(
+            "m/V3__b.sql",
+            "CREATE TABLE made (id int PRIMARY KEY);\nALTER TABLE t DROP COLUMN nope;\n",
+        )
+        .write("m/V4__c.sql", "CREATE INDEX ON made (id);\n");
+    let new = ["V2__a.sql", "V3__b.sql", "V4__c.sql"].map(|name| format!("m/{name}"));
+    let mut args = vec!["m", "--format", "json"];
+    for name in &new {
+        args.extend(["--changed", name]);
+    }
+    for rule in ["statement-fails", "column-default-rewrites-table"] {
+        args.extend(["--only", rule]);
+    }
+    let Some((ended, major)) = check(&desk, &args) else {
+        return;
+    };
+    let said = report(&ended);
+    assert_eq!(ended.code, Some(1), "{}", ended.err);
+    assert_eq!(
+        found(&said, "m/V2__a.sql"),
+        ["column-default-rewrites-table 1 true"]
+    );
+    // Told once, with the server's message; what needs it is no finding.
+    assert_eq!(found(&said, "m/V3__b.sql"), ["statement-fails 2 true"]);
+    assert!(found(&said, "m/V4__c.sql").is_empty());
+    let message = said["findings"]
+        .as_array()
+        .expect("findings")
+        .iter()
+        .find(|finding| finding["rule"] == "statement-fails")
+        .expect("it")["message"]
+        .clone();
+    assert_eq!(
+        message,
+        "ALTER TABLE fails: column \"nope\" of relation \"t\" does not exist"
+    );
+    let skipped = said["skipped"].to_string();
+    assert!(skipped.contains("m/V4__c.sql:1:1"), "{skipped}");
+    let trace = &said["trace"];
+    assert_eq!(trace["refused"], 1, "{trace}");
+    assert_eq!(trace["statements"], 5, "{trace}");
+    assert_eq!(trace["disagreements"].as_array().expect("a list").len(), 0);
+    let engine = trace["engine"].as_str().expect("a name");
+    assert!(
+        engine.starts_with(&format!("PostgreSQL {major}")),
+        "{engine}"
+    );
+    // Every form says that a finding was seen.
+    for format in ["text", "markdown", "sarif", "gitlab", "junit", "github"] {
+        let args: Vec<&str> = args
+            .iter()
+            .map(|word| if *word == "json" { format } else { *word })
+            .collect();
+        let (ended, _) = check(&desk, &args).expect("a server");
+        let plain = ended.out.replace('\\', "").to_lowercase();
+        assert!(
+            plain.contains("seen under --trace"),
+            "{format}: {}",
+            ended.out
+        );
+    }
+}
+
+#[test]
+fn counts_of_what_ran_outside_of_a_transaction_are_not_taken_for_scans() {
+    let Some(trace) = traced(&[
+        old(SETUP),
+        new(Wrapping::None, "CREATE INDEX CONCURRENTLY c ON t (a);"),
+        new(Wrapping::PerFile, "ALTER TABLE t ADD COLUMN x int;"),
+    ]) else {
+        return;
+    };
+    assert!(trace.disagreements.is_empty(), "{:?}", trace.disagreements);
+    assert_eq!(trace.effects[&at(2, 0)][0].work, Work::None);
+}
+
+#[test]
+fn with_a_snapshot_its_schema_is_what_new_files_run_on() {
+    let Some(server) = shared() else { return };
+    server.database("trace_of_snapshot", SETUP);
+    let desk = Desk::new();
+    let conninfo = connection(server, "trace_of_snapshot");
+    desk.run(&["snapshot", "-d", &conninfo, "-o", "t.pgsnap"])
+        .assert(0, &[], &[]);
+    desk.write(
+        "m/V9__a.sql",
+        "ALTER TABLE t ALTER COLUMN a SET NOT NULL;\nALTER TABLE t DROP COLUMN nope;\n",
+    );
+    let args = ["m", "--format", "json", "--snapshot", "t.pgsnap"];
+    let mut args = args.to_vec();
+    for rule in ["statement-fails", "not-null-set-with-scan"] {
+        args.extend(["--only", rule]);
+    }
+    let Some((ended, _)) = check(&desk, &args) else {
+        return;
+    };
+    let said = report(&ended);
+    assert_eq!(
+        found(&said, "m/V9__a.sql"),
+        ["not-null-set-with-scan 1 true", "statement-fails 2 true"],
+        "{}",
+        ended.err
+    );
+}
+
+fn connection(server: &Server, database: &str) -> String {
+    format!(
+        "host={} dbname={database} user=postgres",
+        server.folder().display()
+    )
+}
+
+/// The page's files, command and output.
+#[test]
+fn the_page_shows_what_the_command_says() {
+    let page =
+        std::fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/trace.md"))
+            .expect("the page");
+    let blocks = |language: &str| -> Vec<String> {
+        page.split(&format!("```{language}\n"))
+            .skip(1)
+            .filter_map(|rest| Some(rest.split_once("```")?.0.to_owned()))
+            .collect()
+    };
+    let desk = Desk::new();
+    for file in blocks("sql") {
+        let name = file
+            .lines()
+            .next()
+            .and_then(|line| line.strip_prefix("-- "))
+            .expect("its name");
+        desk.write(name, &file);
+    }
+    let command = blocks("sh").remove(0);
+    let args: Vec<&str> = command
+        .trim()
+        .strip_prefix("pgadvise check ")
+        .expect("check")
+        .split(' ')
+        .filter(|word| *word != "--trace")
+        .collect();
+    let Some((shown, major)) = check(&desk, &args) else {
+        return;
+    };
+    let mut json = args.clone();
+    json.extend(["--format", "json"]);
+    let (json, _) = check(&desk, &json).expect("a server");
+    let engine = report(&json)["trace"]["engine"]
+        .as_str()
+        .expect("its name")
+        .to_owned();
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let said = words(&shown.out)
+        .replace(&words(&engine), "PostgreSQL 17.5 (installed)")
+        .replace(&format!("PostgreSQL {major} ("), "PostgreSQL 17 (");
+    assert_eq!(said, words(&blocks("text").remove(0)));
 }

@@ -1,14 +1,15 @@
 //! `pgadvise rules`: what each rule does, needs, and when it is wrong.
 
-use super::args::{RulesArgs, RulesFormat};
+use super::args::{RulesAbout, RulesArgs, RulesFormat};
 use super::failure::{Failure, Kind};
 use super::ui::Ui;
 use super::{Exit, written};
 use crate::advise::suppress::nearest;
-use crate::report::model::{self, Missing, RuleList, RulePage};
+use crate::finding::Level;
+use crate::report::model::{self, Missing, RuleAbout, RuleList, RulePage};
 use crate::report::prose::{self, Palette, paint};
 use crate::report::{Options, table};
-use crate::rule::Meta;
+use crate::rule::migration::MigrationNeed;
 use crate::rules::{ALL, migration};
 
 /// Columns that a page fills at most.
@@ -22,67 +23,148 @@ pub(super) fn names() -> Vec<&'static str> {
         .collect()
 }
 
+/// What is said of a rule, of either kind.
+struct Entry {
+    about: RuleAbout,
+    id: &'static str,
+    summary: &'static str,
+    level: Level,
+    category: Option<&'static str>,
+    on: bool,
+    /// Name, and what the user can give.
+    needs: Vec<(&'static str, &'static str)>,
+    since: &'static str,
+    docs: &'static str,
+}
+
+/// The rules, those about queries first.
+fn entries() -> Vec<Entry> {
+    let queries = ALL.iter().map(|rule| {
+        let meta = rule.meta();
+        Entry {
+            about: RuleAbout::Queries,
+            id: meta.id,
+            summary: meta.summary,
+            level: meta.level,
+            category: None,
+            on: true,
+            needs: meta
+                .needs
+                .iter()
+                .map(|need| (need.name(), need.remedy()))
+                .collect(),
+            since: meta.since,
+            docs: meta.docs,
+        }
+    });
+    let migrations = migration::ALL.iter().map(|rule| {
+        let meta = rule.meta();
+        Entry {
+            about: RuleAbout::Migrations,
+            id: meta.id,
+            summary: meta.summary,
+            level: meta.level,
+            category: Some(meta.category.name()),
+            on: meta.on,
+            needs: meta
+                .needs
+                .iter()
+                .map(|need| match need {
+                    MigrationNeed::Sizes => ("sizes", need.remedy()),
+                    MigrationNeed::Workload => ("workload", need.remedy()),
+                })
+                .collect(),
+            since: meta.since,
+            docs: meta.docs,
+        }
+    });
+    queries.chain(migrations).collect()
+}
+
 /// Runs the command.
 pub(super) fn run(args: &RulesArgs, ui: &Ui) -> Result<Exit, Failure> {
-    let chosen: Vec<&'static Meta> = match &args.name {
-        None => ALL.iter().map(|rule| rule.meta()).collect(),
-        Some(name) => vec![find(name)?],
-    };
+    let mut chosen = entries();
+    if let Some(name) = &args.name {
+        chosen.retain(|entry| entry.id == name);
+        if chosen.is_empty() {
+            return Err(unknown(name));
+        }
+    }
+    if let Some(about) = args.about {
+        let about = match about {
+            RulesAbout::Queries => RuleAbout::Queries,
+            RulesAbout::Migrations => RuleAbout::Migrations,
+        };
+        chosen.retain(|entry| entry.about == about);
+    }
     let text = match (args.format, chosen.as_slice()) {
-        (RulesFormat::Json, metas) => json(metas)?,
-        (RulesFormat::Text, [meta]) if args.name.is_some() => page(meta, &ui.options()),
-        (RulesFormat::Text, metas) => list(metas, &ui.options()),
+        (RulesFormat::Json, entries) => json(entries)?,
+        (RulesFormat::Text, [entry]) if args.name.is_some() => page(entry, &ui.options()),
+        (RulesFormat::Text, entries) => list(entries, &ui.options()),
     };
     Ui::write(text.as_bytes()).map(written)
 }
 
-fn find(name: &str) -> Result<&'static Meta, Failure> {
-    ALL.iter()
-        .map(|rule| rule.meta())
-        .find(|meta| meta.id == name)
-        .ok_or_else(|| {
-            let failure = Failure::new(Kind::Usage, format!("there is no rule {name}"));
-            match nearest(name, &names()) {
-                Some(near) => failure.hint(format!("did you mean {near}?")),
-                None => failure.hint("pgadvise rules lists them"),
-            }
-        })
+fn unknown(name: &str) -> Failure {
+    let failure = Failure::new(Kind::Usage, format!("there is no rule {name}"));
+    match nearest(name, &names()) {
+        Some(near) => failure.hint(format!("did you mean {near}?")),
+        None => failure.hint("pgadvise rules lists them"),
+    }
 }
 
-fn list(metas: &[&Meta], options: &Options) -> String {
+/// A table for each kind.
+fn list(entries: &[Entry], options: &Options) -> String {
     let palette = Palette::new(options.color);
-    let rows: Vec<Vec<String>> = metas
-        .iter()
-        .map(|meta| {
-            vec![
-                meta.id.to_owned(),
-                meta.level.name().to_owned(),
-                meta.summary.to_owned(),
-            ]
-        })
-        .collect();
     let mut text = String::new();
-    let lines = table::plain(
-        &["rule", "level", "what it finds"],
-        &rows,
-        &[],
-        options.width,
-    );
-    for (at, line) in lines.iter().enumerate() {
-        let style = if at == 0 {
-            palette.dim
-        } else {
-            anstyle::Style::new()
-        };
-        text.push_str(&paint(style, line));
+    for (about, title) in [
+        (
+            RuleAbout::Queries,
+            "About queries and plans (pgadvise explain)",
+        ),
+        (RuleAbout::Migrations, "About migrations (pgadvise check)"),
+    ] {
+        let rows: Vec<Vec<String>> = entries
+            .iter()
+            .filter(|entry| entry.about == about)
+            .map(|entry| {
+                let level = if entry.on {
+                    entry.level.name().to_owned()
+                } else {
+                    format!("{}, off", entry.level.name())
+                };
+                vec![entry.id.to_owned(), level, entry.summary.to_owned()]
+            })
+            .collect();
+        if rows.is_empty() {
+            continue;
+        }
+        text.push_str(&format!("{}\n", paint(palette.heading, title)));
+        let lines = table::plain(
+            &["rule", "level", "what it finds"],
+            &rows,
+            &[],
+            options.width,
+        );
+        for (at, line) in lines.iter().enumerate() {
+            let style = if at == 0 {
+                palette.dim
+            } else {
+                anstyle::Style::new()
+            };
+            text.push_str(&paint(style, line));
+            text.push('\n');
+        }
         text.push('\n');
     }
-    text.push('\n');
     text.push_str("pgadvise rules NAME says more of one: what it needs, and when it is wrong\n");
+    if entries.iter().any(|entry| !entry.on) {
+        text.push_str("off: runs when --enable NAME or [rules] of pgadvise.toml asks for it\n");
+    }
     text
 }
 
-fn page(meta: &Meta, options: &Options) -> String {
+fn page(meta: &Entry, options: &Options) -> String {
     let palette = Palette::new(options.color);
     let width = options.width.min(PAGE_WIDTH);
     let mut text = format!("{}\n", paint(palette.heading, meta.id));
@@ -90,19 +172,36 @@ fn page(meta: &Meta, options: &Options) -> String {
         text.push_str(&format!("{line}\n"));
     }
     text.push('\n');
+    let about = match (meta.about, meta.category) {
+        (RuleAbout::Migrations, Some(category)) => format!("migrations: {category}"),
+        (RuleAbout::Migrations, None) => "migrations".to_owned(),
+        (RuleAbout::Queries, _) => "queries".to_owned(),
+    };
     let facts = [
+        ("about", about),
         ("level", meta.level.name().to_owned()),
+        (
+            "runs",
+            if meta.on {
+                String::new()
+            } else {
+                format!(
+                    "only with --enable {}, or in [rules] of pgadvise.toml",
+                    meta.id
+                )
+            },
+        ),
         (
             "needs",
             meta.needs
                 .iter()
-                .map(|need| need.remedy())
+                .map(|(_, remedy)| *remedy)
                 .collect::<Vec<_>>()
                 .join("; "),
         ),
         ("since", meta.since.to_owned()),
     ];
-    for (label, fact) in facts {
+    for (label, fact) in facts.into_iter().filter(|(_, fact)| !fact.is_empty()) {
         for (at, line) in prose::wrap(&fact, width.saturating_sub(8))
             .iter()
             .enumerate()
@@ -123,7 +222,7 @@ fn page(meta: &Meta, options: &Options) -> String {
 }
 
 /// A rule's page, without the blank that begins each line of a doc comment.
-fn docs(meta: &Meta) -> String {
+fn docs(meta: &Entry) -> String {
     meta.docs
         .lines()
         .map(|line| line.strip_prefix(' ').unwrap_or(line))
@@ -180,7 +279,7 @@ fn markdown(source: &str, width: usize, palette: Palette) -> String {
     text
 }
 
-fn json(metas: &[&Meta]) -> Result<String, Failure> {
+fn json(metas: &[Entry]) -> Result<String, Failure> {
     let list = RuleList {
         schema_version: model::SCHEMA_VERSION,
         rules: metas
@@ -188,13 +287,16 @@ fn json(metas: &[&Meta]) -> Result<String, Failure> {
             .map(|meta| RulePage {
                 name: meta.id.to_owned(),
                 summary: meta.summary.to_owned(),
+                about: meta.about,
+                category: meta.category.map(str::to_owned),
+                on: meta.on,
                 level: meta.level.into(),
                 needs: meta
                     .needs
                     .iter()
-                    .map(|need| Missing {
-                        need: need.name().to_owned(),
-                        remedy: need.remedy().to_owned(),
+                    .map(|(need, remedy)| Missing {
+                        need: (*need).to_owned(),
+                        remedy: (*remedy).to_owned(),
                     })
                     .collect(),
                 since: meta.since.to_owned(),
@@ -226,7 +328,13 @@ mod tests {
         let Some(first) = names().first().copied() else {
             return;
         };
-        let failure = find(&format!("{first}x")).expect_err("no such rule");
-        assert_eq!(failure.hints, [format!("did you mean {first}?")]);
+        assert_eq!(
+            unknown(&format!("{first}x")).hints,
+            [format!("did you mean {first}?")]
+        );
+        assert_eq!(
+            unknown("table-droped").hints,
+            ["did you mean table-dropped?"]
+        );
     }
 }

@@ -344,9 +344,12 @@ impl MigrationSink {
         self.findings
     }
 
-    /// What was reported so far; the sink is empty then.
-    pub fn take(&mut self) -> Vec<MigrationFinding> {
-        std::mem::take(&mut self.findings)
+    /// Moves what was reported so far to the others, and says how many those
+    /// are; the sink is empty then.
+    pub fn give(&mut self, findings: &mut Vec<MigrationFinding>) -> usize {
+        let count = self.findings.len();
+        findings.append(&mut self.findings);
+        count
     }
 }
 

@@ -5,7 +5,7 @@
     reason = "tests read the files of the project"
 )]
 
-mod dump;
+pub(crate) mod dump;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

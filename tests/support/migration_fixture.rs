@@ -48,9 +48,12 @@ pub(crate) struct Section {
     pub(crate) title: String,
     /// It is an example of what must be found.
     pub(crate) bad: bool,
-    history: String,
-    sql: String,
-    options: String,
+    /// Its block `history`.
+    pub(crate) history: String,
+    /// Its block `sql`.
+    pub(crate) sql: String,
+    /// Its block `options`.
+    pub(crate) options: String,
     /// What the rule alone must report; `None` when the block is missing.
     pub(crate) expected: Option<Vec<Expected>>,
     /// What all rules that are on must report together.

@@ -110,7 +110,7 @@ pub fn statement_at(history: &History, at: At) -> Option<&Statement> {
 }
 
 /// Puts findings in the order of files and places.
-fn sort(findings: &mut [MigrationFinding]) {
+pub fn sort(findings: &mut [MigrationFinding]) {
     findings.sort_by(|a, b| {
         (a.at.file, a.span, a.rule, &a.message).cmp(&(b.at.file, b.span, b.rule, &b.message))
     });

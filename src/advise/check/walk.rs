@@ -388,6 +388,9 @@ impl<'a> Walk<'a> {
 }
 
 /// Asks every rule that runs; one that panics is left out from then on.
+///
+/// All are asked under one guard, as there are many rules and statements: after
+/// a panic the rules behind the one that panicked are asked under another.
 fn ask(
     rules: &mut [Running<'_>],
     findings: &mut Vec<MigrationFinding>,
@@ -395,18 +398,24 @@ fn ask(
     span: Span,
     question: impl Fn(&dyn MigrationRule, &mut MigrationSink),
 ) {
-    for running in rules {
-        if running.outcome.is_some() {
-            continue;
-        }
-        running.sink.move_to(at, span);
-        let rule = running.rule;
-        let sink = &mut running.sink;
-        if let Err(message) = quietly(|| question(rule, sink)) {
+    let mut asked = 0;
+    while asked < rules.len() {
+        let ended = quietly(|| {
+            for running in rules.iter_mut().skip(asked) {
+                if running.outcome.is_none() {
+                    running.sink.move_to(at, span);
+                    question(running.rule, &mut running.sink);
+                    running.found += running.sink.give(findings);
+                }
+                asked += 1;
+            }
+        });
+        if let Err(message) = ended
+            && let Some(running) = rules.get_mut(asked)
+        {
             running.outcome = Some(MigrationOutcome::Crashed { message });
+            running.found += running.sink.give(findings);
+            asked += 1;
         }
-        let found = running.sink.take();
-        running.found += found.len();
-        findings.extend(found);
     }
 }

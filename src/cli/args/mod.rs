@@ -628,9 +628,21 @@ pub enum LogFormat {
 pub struct RulesArgs {
     /// The rule to explain; all are listed without
     pub name: Option<String>,
+    /// List only rules about this
+    #[arg(long, value_name = "WHAT", conflicts_with = "name")]
+    pub about: Option<RulesAbout>,
     /// The form of the answer
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: RulesFormat,
+}
+
+/// What rules are about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RulesAbout {
+    /// Queries and plans: `pgadvise explain`
+    Queries,
+    /// Migrations: `pgadvise check`
+    Migrations,
 }
 
 /// When to use colours.

@@ -1,6 +1,7 @@
 //! What a run has besides the files: the snapshot, the workload, and the
 //! servers on which migrations are tried.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,21 +9,29 @@ use std::time::Duration;
 use super::settings::Settings;
 use crate::advise::check::snapshot::sizes;
 use crate::advise::check::workload::{
-    CompareOptions, Workload, WorkloadResult, findings as workload_findings,
+    CompareOptions, QUERY_BREAKS, QUERY_GETS_SLOWER, Workload, WorkloadResult,
+    findings as workload_findings,
 };
-use crate::advise::check::{Checked, MigrationOutcome};
+use crate::advise::check::{Checked, MigrationOutcome, sort, statement_at};
 use crate::catalog::Catalog;
 use crate::cli::env::Environment;
 use crate::cli::failure::{Failure, Kind};
 use crate::cli::twin;
 use crate::cli::ui::Progress;
+use crate::finding::migration::MigrationFinding;
+use crate::finding::{Evidence, Level, Origin, Value};
 use crate::input;
-use crate::migration::{History, Server};
+use crate::migration::locks::{Effect, Known, Work};
+use crate::migration::state::State;
+use crate::migration::{At, History, Server};
+use crate::pg::trace::{self, Trace};
 use crate::pg::workload::{self, Basis, Servers, WorkloadError};
 use crate::report::build;
 use crate::report::check::workload::workload as reported;
+use crate::report::model::check::CheckTrace;
 use crate::report::model::check_workload::CheckWorkload;
 use crate::report::model::{Problem, Severity};
+use crate::rule::migration::Context;
 use crate::snapshot::Snapshot;
 use crate::snapshot::file::content_hash;
 use crate::source::Sources;
@@ -31,7 +40,10 @@ use crate::sql::Statement;
 /// Time for one statement of a migration, or one plan.
 const TIMEOUT: Duration = Duration::from_mins(1);
 /// Rules that a comparison of plans reports under.
-const COMPARED: &[&str] = &["query-breaks", "query-gets-slower"];
+const COMPARED: &[&str] = &[QUERY_BREAKS, QUERY_GETS_SLOWER];
+
+/// The rule that statements which a server refuses are reported under.
+const REFUSED: &str = "statement-fails";
 
 /// A snapshot that was read.
 #[derive(Debug)]
@@ -186,7 +198,27 @@ pub(super) fn compare(
             .into_iter()
             .filter(|finding| !off.contains(&finding.rule)),
     );
-    Some(reported(&result, &queries.workload, sources))
+    // What was planned is better known than what was read.
+    let planned: Vec<(At, String)> = checked
+        .findings
+        .iter()
+        .filter(|finding| finding.rule == QUERY_GETS_SLOWER)
+        .filter_map(|finding| Some((finding.at, finding.object.clone()?)))
+        .collect();
+    checked.findings.retain(|finding| {
+        finding.rule != "index-dropped-that-is-needed"
+            || !finding.evidence.iter().any(|one| one.label == "query")
+            || !planned.iter().any(|(at, index)| {
+                *at == finding.at && Some(index.as_str()) == finding.object.as_deref()
+            })
+    });
+    sort(&mut checked.findings);
+    Some(reported(
+        &result,
+        &queries.workload,
+        sources,
+        matches!(on.0, Basis::Snapshot { .. }),
+    ))
 }
 
 /// Says how far the work is.
@@ -196,4 +228,135 @@ pub(super) fn say(progress: &Progress, what: &str, done: usize, all: usize) {
     } else {
         what.to_owned()
     });
+}
+
+/// Runs the new files on a throw-away server. Where that cannot be done, what
+/// the text says stands.
+pub(super) fn trace(
+    context: &Context<'_>,
+    before: &State,
+    on: &(Basis, Servers),
+    problems: &mut Vec<Problem>,
+    progress: &Progress,
+) -> Option<Trace> {
+    let traced = trace::trace(
+        context.history,
+        context.sources,
+        before,
+        context.server,
+        &on.0,
+        &on.1,
+        &mut |what, done, all| say(progress, what, done, all),
+    );
+    match traced {
+        Ok(traced) => {
+            for problem in &traced.problems {
+                problems.push(build::problem(problem, Severity::Warning, context.sources));
+            }
+            Some(traced)
+        }
+        Err(error) => {
+            problems.push(
+                Failure::new(Kind::Database, error)
+                    .hint("name the folder of initdb and postgres with --pg-bin; findings are those of the text alone")
+                    .problem(),
+            );
+            None
+        }
+    }
+}
+
+/// Adds a finding for each statement that the server refused, in the place of
+/// what the text alone says of it and of those that `ran`.
+pub(super) fn add_refused(
+    traced: &Trace,
+    ran: &BTreeMap<At, Vec<Effect>>,
+    history: &History,
+    checked: &mut Checked,
+) {
+    let off = checked
+        .outcomes
+        .iter()
+        .any(|(rule, outcome)| *rule == REFUSED && *outcome == MigrationOutcome::Off);
+    if off {
+        return;
+    }
+    checked.findings.retain(|finding| {
+        finding.rule != REFUSED
+            || !(ran.contains_key(&finding.at)
+                || traced
+                    .failures
+                    .iter()
+                    .any(|failure| failure.at == finding.at))
+    });
+    for failure in &traced.failures {
+        let verb = statement_at(history, failure.at)
+            .map_or_else(String::new, |statement| statement.verb.clone());
+        let hint = failure
+            .hint
+            .as_ref()
+            .map_or_else(String::new, |hint| format!(" ({hint})"));
+        checked.findings.push(MigrationFinding {
+            rule: REFUSED,
+            level: Level::Critical,
+            at: failure.at,
+            span: failure.span,
+            relation: None,
+            object: None,
+            message: format!("{verb} fails: {}", failure.message),
+            why: format!(
+                "{} refused it{hint}; {}",
+                traced.engine, failure.consequence
+            ),
+            evidence: vec![Evidence::new(
+                "SQLSTATE",
+                Value::Text(failure.sqlstate.clone()),
+                Origin::Sql(failure.span),
+            )],
+            effect: None,
+            known: Known::Traced,
+            assumed: None,
+            remedy: None,
+        });
+    }
+    sort(&mut checked.findings);
+}
+
+/// What was traced, for the report.
+pub(super) fn reported_trace(traced: &Trace, sources: &Sources) -> CheckTrace {
+    CheckTrace {
+        engine: traced.engine.clone(),
+        statements: traced.statements,
+        refused: traced.failures.len(),
+        disagreements: traced
+            .disagreements
+            .iter()
+            .filter_map(|one| {
+                let relation = &one.traced.as_ref().or(one.expected.as_ref())?.relation;
+                Some(format!(
+                    "{}: of {relation} the text says {}, and the server did {}",
+                    sources.place(one.span),
+                    locked(one.expected.as_ref()),
+                    locked(one.traced.as_ref()),
+                ))
+            })
+            .collect(),
+        notes: traced.notes.clone(),
+    }
+}
+
+/// A lock and the work under it, in words.
+fn locked(effect: Option<&Effect>) -> String {
+    let Some(effect) = effect else {
+        return "nothing".to_owned();
+    };
+    let work = match effect.work {
+        Work::None => return effect.mode.name().to_owned(),
+        Work::Scan => "a scan",
+        Work::IndexBuild => "an index build",
+        Work::IndexRebuild => "a rebuild of indexes",
+        Work::Rows => "changes of rows",
+        Work::Rewrite => "a rewrite",
+    };
+    format!("{} and {work}", effect.mode.name())
 }

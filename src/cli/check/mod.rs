@@ -59,7 +59,6 @@ pub(super) fn run(
     let server = settings.server(taken.as_ref().map(Taken::version));
     let queries = Queries::read(&settings.workload, &mut sources, &mut problems);
     let sources = sources;
-    unserved(args, &mut problems);
     progress.say("checking migrations");
 
     let mut state = State::empty();
@@ -87,14 +86,28 @@ pub(super) fn run(
             .map(|queries| queries.statements.as_slice()),
     };
     let before = (args.fix || args.diff).then(|| state.clone());
+    let mut options = settings.options.clone();
+    let mut traced = None;
+    if args.trace
+        && let Some(on) = &on
+    {
+        traced = gather::trace(&context, &state, on, &mut problems, &progress);
+        if let Some(traced) = &mut traced {
+            options.traced = std::mem::take(&mut traced.effects);
+        }
+        progress.say("checking migrations");
+    }
     let mut checked = check(
         CheckInput {
             context,
             rules: ALL,
-            options: &settings.options,
+            options: &options,
         },
         state,
     );
+    if let Some(traced) = &traced {
+        gather::add_refused(traced, &options.traced, &history, &mut checked);
+    }
     let workload = match (&queries, &on) {
         (Some(queries), Some(on)) => gather::compare(
             queries,
@@ -109,7 +122,8 @@ pub(super) fn run(
     };
     settings.set_levels(&mut checked.findings);
     crashed(&checked, &mut problems);
-    let skipped = skipped::skipped(&history, &server, &checked);
+    let mut skipped = skipped::skipped(&history, &server, &checked, workload.as_ref());
+    skipped::add_untraced(traced.as_ref(), &sources, &mut skipped);
 
     let configured: Vec<Configured<'_>> = settings
         .config
@@ -160,6 +174,9 @@ pub(super) fn run(
             &duration::sizes(&taken.sizes),
             &settings.rates,
         );
+    }
+    if !one_change {
+        problems.extend(unused(&configured, &remaining.used, &checked, &history));
     }
     problems.extend(other_problems(&history, &remaining.kept, &sources));
 
@@ -235,9 +252,13 @@ pub(super) fn run(
             .map(|name| (name, stale)),
         rules: &rules,
         workload,
+        trace: traced
+            .as_ref()
+            .map(|traced| gather::reported_trace(traced, &sources)),
         skipped,
         problems,
         fail_on: settings.least(),
+        pages: settings.config.check.rules_url.as_deref(),
         statements: checked.statements,
         replayed: checked.replayed,
     };
@@ -272,12 +293,49 @@ pub(super) fn run(
     })
 }
 
-/// What is asked for and cannot be done.
-fn unserved(args: &CheckArgs, problems: &mut Vec<Problem>) {
-    if args.trace {
-        problems
-            .push(Failure::new(Kind::Usage, "--trace cannot be done by this program").problem());
-    }
+/// Entries of `[[suppress]]` that silence nothing, although their rule looked
+/// at all files.
+fn unused(
+    configured: &[Configured<'_>],
+    used: &[bool],
+    checked: &Checked,
+    history: &History,
+) -> Vec<Problem> {
+    let ran = |rule: &str| {
+        checked
+            .outcomes
+            .iter()
+            .any(|(id, outcome)| *id == rule && matches!(outcome, MigrationOutcome::Ran { .. }))
+    };
+    configured
+        .iter()
+        .zip(used)
+        .filter(|(entry, used)| !**used && ran(entry.rule))
+        .map(|(entry, _)| {
+            let of = entry
+                .relation
+                .map_or_else(String::new, |relation| format!(" on {relation}"));
+            let any = history
+                .files
+                .iter()
+                .any(|file| file.new && (entry.concerns)(&file.path));
+            let what = if any {
+                "silences nothing"
+            } else {
+                "is for no file that was checked"
+            };
+            let failure = Failure::new(
+                Kind::Usage,
+                format!("[[suppress]] of {}{of} {what}", entry.rule),
+            );
+            Problem {
+                severity: Severity::Warning,
+                ..failure
+                    .hint("remove it from pgadvise.toml, or correct its file or relation")
+                    .problem()
+            }
+        })
+        .collect()
 }
 
 /// Rules that crashed are bugs, and told as such.

@@ -21,6 +21,7 @@ const CHECK: &[&str] = &[
     "write-rate",
     "index-rate",
     "change-rate",
+    "rules-url",
 ];
 /// Keys of `[[paths]]`.
 const PATHS: &[&str] = &["file", "rules"];
@@ -50,6 +51,8 @@ pub struct CheckConfig {
     pub index_rate: Option<f64>,
     /// `change-rate`: rows changed by UPDATE or DELETE in a second.
     pub change_rate: Option<f64>,
+    /// `rules-url`: where the pages of rules are published.
+    pub rules_url: Option<String>,
 }
 
 /// One `[[paths]]`: levels of rules in some files.
@@ -102,6 +105,7 @@ impl Reader<'_> {
                 "write-rate" => check.write_rate = Some(self.rate("write-rate", value)?),
                 "index-rate" => check.index_rate = Some(self.rate("index-rate", value)?),
                 "change-rate" => check.change_rate = Some(self.rate("change-rate", value)?),
+                "rules-url" => check.rules_url = Some(self.address("rules-url", value)?),
                 _ => {
                     return Err(self.unknown(key.get_ref(), key.span().start, "[check]", CHECK));
                 }
@@ -130,6 +134,20 @@ impl Reader<'_> {
             .ok()
             .filter(|major| (13..=18).contains(major))
             .ok_or_else(|| self.value("pg-version", value, "a major version from 13 to 18"))
+    }
+
+    /// An address that can stand in every form of the report.
+    fn address(&self, key: &str, value: &Spanned<DeValue<'_>>) -> Result<String, ConfigError> {
+        value
+            .get_ref()
+            .as_str()
+            .filter(|text| text.starts_with("https://") || text.starts_with("http://"))
+            .filter(|text| {
+                text.bytes()
+                    .all(|byte| byte.is_ascii_graphic() && !b"<>\"'()[]`|\\^".contains(&byte))
+            })
+            .map(str::to_owned)
+            .ok_or_else(|| self.value(key, value, "an address that begins with https://"))
     }
 
     fn rate(&self, key: &str, value: &Spanned<DeValue<'_>>) -> Result<f64, ConfigError> {

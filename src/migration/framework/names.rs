@@ -443,10 +443,12 @@ mod tests {
 
     #[test]
     fn natural_order_takes_folders_one_by_one() {
+        // A file stands before the folder of its name: what it begins, the
+        // folder goes on with.
         let sorted = [
+            "a.sql",
             "a/v1.2/x.sql",
             "a/v1.10/x.sql",
-            "a.sql",
             "b/1.sql",
             "b/2_x.up.sql",
             "b/2_x.down.sql",

@@ -262,14 +262,14 @@ fn at_time_zone(tokens: &[Token]) -> Option<(String, u8)> {
     if tokens.contains(&Token::Other) {
         return None;
     }
-    let at = tokens
-        .iter()
-        .position(|token| *token == Token::Word("at".to_owned(), false))?;
+    // A column may be called `at`, too.
+    let found =
+        (0..tokens.len()).any(|at| is(at, "at") && is(at + 1, "time") && is(at + 2, "zone"));
     let plain = tokens.iter().all(|token| {
         !matches!(token, Token::Word(word, false)
             if word != "at" && OPERATORS.contains(&word.as_str()))
     });
-    (plain && is(at + 1, "time") && is(at + 2, "zone")).then(|| ("timezone".to_owned(), 2))
+    (plain && found).then(|| ("timezone".to_owned(), 2))
 }
 
 fn named(tokens: &[Token]) -> Option<(String, u8)> {

@@ -10,6 +10,7 @@
 
 mod observe;
 mod run;
+mod told;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

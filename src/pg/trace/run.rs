@@ -3,6 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::observe::{self, Relation, Seen};
+use super::told::{
+    FRESH, GOES_ON, TRANSACTION_LOST, effect, is_about_existence, is_risky, is_watched, names,
+    subject, wants_more,
+};
 use super::{Disagreement, Failure, Objects, Trace};
 use crate::catalog::ident::quote;
 use crate::migration::locks::{Effect, Known, LockMode, Work, effects, refuses_transaction};
@@ -12,18 +16,8 @@ use crate::pg::Error;
 use crate::pg::cluster::{Cluster, ClusterKind};
 use crate::pg::twin::{Progress, TwinError};
 use crate::pg::workload::{database, replay};
-use crate::source::Sources;
-use crate::sql::ddl::{Action, AlterKind, Statement, Transaction};
-
-/// What each part begins with: a runner opens a session of its own.
-const FRESH: [&str; 4] = [
-    "RESET SESSION AUTHORIZATION",
-    "RESET ROLE",
-    "RESET ALL",
-    "SET client_min_messages = error",
-];
-const TRANSACTION_LOST: &str = "the rest of its transaction was not run";
-const GOES_ON: &str = "the statements after it were run";
+use crate::source::{Sources, Span};
+use crate::sql::ddl::{Action, Statement, Transaction};
 
 struct Run<'a> {
     cluster: &'a mut dyn Cluster,
@@ -43,6 +37,10 @@ struct Run<'a> {
     failed: bool,
     /// Scans that were counted before the open transaction.
     flushed: bool,
+    /// Statements that ran in the open transaction.
+    pending: Vec<Span>,
+    /// Names in statements that did not run, or whose transaction was lost.
+    lost: BTreeSet<String>,
 }
 
 /// Runs all new files.
@@ -68,16 +66,22 @@ pub(super) fn run(
         open: false,
         failed: false,
         flushed: server.major >= 15,
+        pending: Vec::new(),
+        lost: BTreeSet::new(),
     };
     run.look_at_all()?;
     let count = history.files.len();
     for (number, file) in history.files.iter().enumerate() {
         progress("tracing migrations", number, count);
-        if file.new && file.database != wanted {
-            if let Some(part) = file.parts.first() {
+        if file.database != wanted {
+            if let Some(part) = file.parts.first().filter(|_| file.new) {
+                let span = part
+                    .statements
+                    .first()
+                    .map_or(part.span, |statement| statement.span);
                 run.trace.skipped.push((
-                    part.span,
-                    "it is for another database than the first new file".to_owned(),
+                    span,
+                    "the file is for another database than the first new file".to_owned(),
                 ));
             }
             continue;
@@ -146,6 +150,7 @@ impl Run<'_> {
             }
             self.open = wraps;
             self.failed = false;
+            self.pending.clear();
         }
         for (index, statement) in part.statements.iter().enumerate() {
             let place = At {
@@ -167,6 +172,7 @@ impl Run<'_> {
     fn end_transaction(&mut self) -> Result<(), TwinError> {
         let open = std::mem::take(&mut self.open);
         self.failed = false;
+        let ran = std::mem::take(&mut self.pending);
         self.held.clear();
         if !open {
             return Ok(());
@@ -181,6 +187,9 @@ impl Run<'_> {
             Some(Err(error @ Error::Lost { .. })) => Err(error.into()),
             Some(Err(error)) => {
                 // A deferred constraint.
+                for span in ran {
+                    self.lose(span);
+                }
                 self.trace.notes.push(format!(
                     "the server refused the COMMIT of a migration: {error}"
                 ));
@@ -211,12 +220,34 @@ impl Run<'_> {
             .into_iter()
             .filter_map(|(oid, (_, relation))| Some((oid, relation?)))
             .collect();
-        self.baseline();
+        // What ran unasked has left its counts.
+        if self.flushed && !self.open {
+            self.cluster
+                .session()?
+                .execute_script("SELECT pg_catalog.pg_stat_force_next_flush()")?;
+            self.baseline();
+        }
         Ok(())
     }
 
     fn skip(&mut self, statement: &Statement, why: impl Into<String>) {
         self.trace.skipped.push((statement.span, why.into()));
+        self.lose(statement.span);
+    }
+
+    /// Remembers the names in a statement that had no effect.
+    fn lose(&mut self, span: Span) {
+        self.lost.extend(names(self.sources.slice(span)));
+    }
+
+    /// The server misses, or has still, what a statement that had no effect
+    /// makes or drops.
+    fn is_consequence(&self, error: &Error) -> bool {
+        let Error::Refused(refusal) = error else {
+            return false;
+        };
+        is_about_existence(&refusal.sqlstate)
+            && subject(&refusal.message).is_some_and(|name| self.lost.contains(&name))
     }
 
     fn statement(&mut self, statement: &Statement, at: At) -> Result<(), TwinError> {
@@ -224,6 +255,7 @@ impl Run<'_> {
             return self.control(statement, *what, at);
         }
         if self.failed {
+            self.lose(statement.span);
             return Ok(());
         }
         if statement.templated {
@@ -289,6 +321,9 @@ impl Run<'_> {
             }
             return match outcome {
                 Ok(_) => {
+                    if self.open {
+                        self.pending.push(statement.span);
+                    }
                     match answer {
                         Some(rows) => self.observed(statement, at, &observe::read(&rows)),
                         None if alone => self.look_at_all()?,
@@ -382,6 +417,27 @@ impl Run<'_> {
 
     fn fail(&mut self, statement: &Statement, at: At, error: &Error, consequence: &'static str) {
         let sql = self.sources.slice(statement.span);
+        let follows = self.is_consequence(error);
+        for span in std::mem::take(&mut self.pending) {
+            self.lose(span);
+        }
+        let mut lost = names(sql);
+        if let Error::Refused(refusal) = error
+            && is_about_existence(&refusal.sqlstate)
+            && !follows
+        {
+            // Nobody makes it: who needs it next fails by himself.
+            let missing = subject(&refusal.message);
+            lost.retain(|name| Some(name) != missing.as_ref());
+        }
+        self.lost.extend(lost);
+        if follows {
+            self.trace.skipped.push((
+                statement.span,
+                "it needs what a statement that was refused or left out would have done".to_owned(),
+            ));
+            return;
+        }
         let sqlstate = match error {
             Error::Refused(refusal) => refusal.sqlstate.clone(),
             Error::PermissionDenied { .. } => "42501".to_owned(),
@@ -429,15 +485,18 @@ impl Run<'_> {
             Transaction::Begin => {
                 self.open = true;
                 self.held.clear();
+                self.pending.clear();
             }
             Transaction::Commit => {
                 self.open = false;
                 self.held.clear();
+                self.pending.clear();
                 self.baseline();
             }
             Transaction::Rollback | Transaction::Prepare => {
                 self.open = false;
                 self.held.clear();
+                self.pending.clear();
                 self.look_at_all()?;
             }
             Transaction::RollbackToSavepoint => {
@@ -663,7 +722,22 @@ impl Run<'_> {
             Action::Alter(alter) if alter.commands.len() == 1 => Some(0),
             _ => None,
         };
+        // Where a statement before it had no effect, the text and the server
+        // speak of different schemas.
+        let doubtful = merged
+            .keys()
+            .copied()
+            .chain(traced.keys())
+            .any(|relation| self.lost.contains(&relation.name.to_lowercase()));
+        if doubtful
+            && merged
+                .keys()
+                .any(|relation| !traced.contains_key(*relation))
+        {
+            return;
+        }
         let mut found = Vec::new();
+        let mut disagreements = Vec::new();
         for (relation, (mode, work)) in &traced {
             if merged.get(relation) == Some(&(*mode, *work)) {
                 found.extend(
@@ -678,7 +752,7 @@ impl Run<'_> {
                 continue;
             }
             let new = effect(relation.clone(), *mode, *work, commands);
-            self.trace.disagreements.push(Disagreement {
+            disagreements.push(Disagreement {
                 at,
                 span: statement.span,
                 expected: merged
@@ -686,11 +760,30 @@ impl Run<'_> {
                     .map(|(mode, work)| effect(relation.clone(), *mode, *work, None)),
                 traced: Some(new.clone()),
             });
-            found.push(new);
+            if merged
+                .get(relation)
+                .is_some_and(|(most, claimed)| mode <= most && work <= claimed)
+            {
+                // Less than the text says: each command did no more than that.
+                found.extend(
+                    expected
+                        .iter()
+                        .filter(|one| one.relation == *relation)
+                        .map(|one| Effect {
+                            mode: one.mode.min(*mode),
+                            work: one.work.min(*work),
+                            why: None,
+                            known: Known::Traced,
+                            ..one.clone()
+                        }),
+                );
+            } else {
+                found.push(new);
+            }
         }
         for (relation, (mode, work)) in merged {
             if !traced.contains_key(relation) && relation.schema != "pg_temp" {
-                self.trace.disagreements.push(Disagreement {
+                disagreements.push(Disagreement {
                     at,
                     span: statement.span,
                     expected: Some(effect(relation.clone(), mode, work, None)),
@@ -698,75 +791,9 @@ impl Run<'_> {
                 });
             }
         }
-        self.trace.effects.insert(at, found);
-    }
-}
-
-fn effect(relation: Qualified, mode: LockMode, work: Work, command: Option<usize>) -> Effect {
-    Effect {
-        relation,
-        mode,
-        work,
-        known: Known::Traced,
-        why: None,
-        command,
-    }
-}
-
-/// Statements after which the server is asked: those that can lock or make a
-/// relation.
-fn is_watched(action: &Action) -> bool {
-    !matches!(
-        action,
-        Action::Set(_)
-            | Action::Grant { .. }
-            | Action::CreateFunction(_)
-            | Action::CreateSchema { .. }
-            | Action::CreateType(_)
-            | Action::CreateDomain(_)
-            | Action::AlterType(_)
-            | Action::CreateExtension { .. }
-            | Action::AlterOther { .. }
-            | Action::Other { .. }
-    )
-}
-
-/// Statements that need what a throw-away server may lack: roles, rights,
-/// extensions.
-fn is_risky(action: &Action) -> bool {
-    match action {
-        Action::Grant { .. }
-        | Action::CreateExtension { .. }
-        | Action::AlterOther { .. }
-        | Action::Other { .. }
-        | Action::CreatePolicy { .. }
-        | Action::AlterPolicy { .. }
-        | Action::CreateFunction(_)
-        | Action::Comment { .. }
-        | Action::Publication { .. }
-        | Action::Set(_) => true,
-        Action::Alter(alter) => alter
-            .commands
-            .iter()
-            .any(|command| matches!(command.kind, AlterKind::OwnerTo)),
-        _ => false,
-    }
-}
-
-/// The server refuses because it is not the user's: a right, an extension or a
-/// language that is missing.
-fn wants_more(error: &Error, action: &Action) -> bool {
-    match error {
-        Error::PermissionDenied { .. } => true,
-        Error::Refused(refusal) => {
-            (matches!(action, Action::CreateExtension { .. })
-                && matches!(
-                    refusal.sqlstate.as_str(),
-                    "0A000" | "58P01" | "22023" | "55000"
-                ))
-                || (refusal.message.starts_with("language \"") && refusal.sqlstate == "42704")
-                || (refusal.message.starts_with("extension \"") && refusal.sqlstate == "42704")
+        if !doubtful {
+            self.trace.disagreements.append(&mut disagreements);
         }
-        _ => false,
+        self.trace.effects.insert(at, found);
     }
 }

@@ -2,18 +2,22 @@
 //!
 //! An empty table is read from end to end whatever indexes it has. So every
 //! table is taken to have a million rows, and its indexes what a million rows
-//! need; columns have no statistics, and PostgreSQL takes its own defaults for
-//! them. What an index is good for shows then; how long a query takes does not.
+//! need. Each value of a foreign key is taken to be in ten rows: PostgreSQL's
+//! own default of 200 different values would make indexes on them look useless.
+//! Other columns have no statistics, and PostgreSQL takes its defaults for them.
+//! What an index is good for shows then; how long a query takes does not.
 
-use crate::catalog::{Catalog, Relation};
+use crate::catalog::{Catalog, ConstraintKind, Relation};
 use crate::pg::Session;
 use crate::pg::snapshot::SnapshotOptions;
 use crate::pg::twin::TwinError;
 use crate::pg::twin::sizes::estimate_index;
-use crate::snapshot::{IndexMeta, RelationKind, Size, Snapshot};
+use crate::snapshot::{IndexMeta, RelationKind, Size, Snapshot, Statistics};
 
 /// Rows that every table is taken to have.
 pub(super) const ROWS: f64 = 1_000_000.0;
+/// Rows in which each value of a foreign key is taken to be.
+const ROWS_OF_A_KEY: f64 = 10.0;
 /// Bytes of a row besides its columns: its header and its pointer.
 const ROW: f64 = 28.0;
 /// Bytes of a page that hold rows.
@@ -23,8 +27,8 @@ const UNKNOWN_WIDTH: f64 = 32.0;
 
 /// What is assumed.
 pub(super) fn sentence() -> String {
-    "no sizes are known (no --snapshot): every table is taken to have 1,000,000 rows, and columns \
-     PostgreSQL's own defaults for what is not known"
+    "no sizes are known (no --snapshot): every table is taken to have 1,000,000 rows, each value of \
+     a foreign key to be in 10 of them, and for the rest PostgreSQL's own defaults are taken"
         .to_owned()
 }
 
@@ -53,6 +57,11 @@ fn set_sizes(snapshot: &mut Snapshot, catalog: &Catalog) {
         let Some(known) = catalog.relation(Some(&relation.schema), &relation.name) else {
             continue;
         };
+        for column in &mut relation.columns {
+            if let Some(key) = foreign_key(known, &column.name) {
+                column.statistics = vec![key];
+            }
+        }
         let blocks = blocks(known);
         relation.size = Some(size(blocks, ROWS));
         let mut sized = known.clone();
@@ -87,6 +96,28 @@ fn size(blocks: u64, tuples: f64) -> Size {
         all_visible: pages,
         all_frozen: None,
     }
+}
+
+/// What is assumed of a column that is a foreign key by itself, and not unique.
+fn foreign_key(relation: &Relation, column: &str) -> Option<Statistics> {
+    let alone = |columns: &[String]| matches!(columns, [only] if only == column);
+    let is_key = relation.constraints.iter().any(|constraint| {
+        matches!(constraint.kind, ConstraintKind::ForeignKey { .. }) && alone(&constraint.columns)
+    });
+    let is_unique = relation.constraints.iter().any(|constraint| {
+        matches!(
+            constraint.kind,
+            ConstraintKind::PrimaryKey | ConstraintKind::Unique
+        ) && alone(&constraint.columns)
+    });
+    let known = relation.columns.iter().find(|known| known.name == column)?;
+    (is_key && !is_unique).then(|| Statistics {
+        inherited: false,
+        null_fraction: 0.0,
+        width: width(&known.base_type) as i32,
+        distinct: (-1.0 / ROWS_OF_A_KEY) as f32,
+        slots: Vec::new(),
+    })
 }
 
 /// Blocks of a table with so many rows.

@@ -10,6 +10,7 @@
 
 mod assume;
 pub(super) mod replay;
+mod values;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use super::twin::cache::{self, EngineWish, OpenOptions, OpenTwin};
 use super::twin::planner::TwinPlanner;
 use super::twin::{Loaded, Progress, TwinError, lay, load};
+use crate::advise::check::statement_at;
 use crate::advise::check::workload::{
     CompareOptions, NewStatement, Workload, WorkloadResult, compare as compare_plans,
 };
@@ -26,7 +28,7 @@ use crate::pg::cluster::programs::Search;
 use crate::pg::cluster::{Cluster, private};
 use crate::snapshot::{FORMAT, Origin, Snapshot};
 use crate::source::{Problem, Sources};
-use crate::sql::ddl::Action;
+use crate::sql::ddl::{Action, AlterTypeKind};
 use crate::verify::PlanError;
 
 /// The version that is taken where nobody says one: that of the embedded
@@ -148,6 +150,8 @@ pub fn compare(
         }
     };
     progress("planning the workload", 0, 1);
+    let values = new_values(history, &change);
+    let mut planner = values::WithValues::new(&mut planner, values);
     let mut result = compare_plans(&mut planner, workload, change, options)?;
     if matches!(basis, Basis::History { .. }) {
         let version = result.engine.version_num;
@@ -161,6 +165,15 @@ pub fn compare(
             version / 10_000,
             version % 10_000
         );
+    }
+    let planned_by = result.engine.version_num / 10_000;
+    if let Basis::History { major: Some(major) } = basis
+        && u32::from(*major) != planned_by
+    {
+        assumptions.push(format!(
+            "PostgreSQL {planned_by} plans, and the database is PostgreSQL {major}: plans and \
+             costs can differ between major versions"
+        ));
     }
     result.assumptions = assumptions;
     result.problems = problems;
@@ -229,6 +242,20 @@ fn new_statements(history: &History, sources: &Sources) -> Vec<NewStatement> {
         }
     }
     statements
+}
+
+/// The statements that add values to enums.
+fn new_values(history: &History, change: &[NewStatement]) -> Vec<String> {
+    change
+        .iter()
+        .filter(|statement| {
+            statement_at(history, statement.at).is_some_and(|found| {
+                matches!(&found.action, Action::AlterType(change)
+                    if matches!(change.kind, AlterTypeKind::AddValue { .. }))
+            })
+        })
+        .map(|statement| statement.sql.clone())
+        .collect()
 }
 
 /// A planner on the schema that the older files make.

@@ -106,7 +106,12 @@ impl Replay<'_> {
         let runs: Vec<&Statement> = part
             .statements
             .iter()
-            .filter(|statement| is_run(statement, self.sources))
+            .filter(|statement| {
+                // A message is a transaction by itself, and the session has to
+                // know that none is open behind it.
+                is_run(statement, self.sources)
+                    && !matches!(statement.action, Action::Transaction(_))
+            })
             .collect();
         let mut script = String::new();
         for statement in &runs {
@@ -121,12 +126,10 @@ impl Replay<'_> {
             Err(error @ Error::Lost { .. }) => return Err(error.into()),
             Err(_) => {}
         }
-        // Nothing of the message is left then, unless it said COMMIT itself.
+        // Nothing of the message is left then, unless a body in it said COMMIT.
         self.session()?.execute_script("ROLLBACK")?;
         for statement in runs {
-            if !matches!(statement.action, Action::Transaction(_)) {
-                self.statement(statement)?;
-            }
+            self.statement(statement)?;
         }
         Ok(())
     }

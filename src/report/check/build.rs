@@ -12,6 +12,7 @@ use crate::report::model::check::{
     BaselineEntry, CHECK_SCHEMA_VERSION, CheckBaseline, CheckEdit, CheckEvidence, CheckFile,
     CheckFinding, CheckLock, CheckOutcome, CheckPlace, CheckRemedy, CheckReport, CheckRule,
     CheckServer, CheckSkipped, CheckStep, CheckSuppressed, CheckSuppressedBy, CheckTotals,
+    CheckTrace,
 };
 use crate::report::model::check_workload::CheckWorkload;
 use crate::report::model::{Level, Problem, Tool};
@@ -40,12 +41,16 @@ pub struct Ingredients<'a> {
     pub rules: &'a [(&'static MigrationMeta, MigrationOutcome)],
     /// What the change does to the queries of a workload.
     pub workload: Option<CheckWorkload>,
+    /// What was seen on a throw-away server.
+    pub trace: Option<CheckTrace>,
     /// What could not be checked.
     pub skipped: Vec<CheckSkipped>,
     /// Trouble.
     pub problems: Vec<Problem>,
     /// The level from which on findings fail the run.
     pub fail_on: Option<Level>,
+    /// Where the pages of rules are published, where the user said so.
+    pub pages: Option<&'a str>,
     /// Statements that were judged.
     pub statements: usize,
     /// Statements that were only replayed.
@@ -57,6 +62,7 @@ pub fn build<'a>(given: &Ingredients<'a>) -> CheckReport<'a> {
     let maker = Maker {
         history: given.history,
         sources: given.sources,
+        pages: given.pages,
     };
     let mut findings = Vec::new();
     let mut suppressed: Vec<CheckSuppressed<'a>> = given
@@ -143,6 +149,7 @@ pub fn build<'a>(given: &Ingredients<'a>) -> CheckReport<'a> {
             stale: stale.clone(),
         }),
         workload: given.workload.clone(),
+        trace: given.trace.clone(),
         skipped: given.skipped.clone(),
         notes: super::notes::notes(given.history),
         rules: given
@@ -159,7 +166,7 @@ pub fn build<'a>(given: &Ingredients<'a>) -> CheckReport<'a> {
                     MigrationOutcome::Off => CheckOutcome::Off,
                     MigrationOutcome::Crashed { .. } => CheckOutcome::Crashed,
                 },
-                page: super::page(meta.id),
+                page: super::page(given.pages, meta.id),
                 docs: meta.docs,
             })
             .collect(),
@@ -173,6 +180,7 @@ pub fn build<'a>(given: &Ingredients<'a>) -> CheckReport<'a> {
 struct Maker<'a> {
     history: &'a History,
     sources: &'a Sources,
+    pages: Option<&'a str>,
 }
 
 impl<'a> Maker<'a> {
@@ -198,7 +206,7 @@ impl<'a> Maker<'a> {
                 .as_ref()
                 .map(|remedy| self.remedy(remedy, finding.at.file)),
             fingerprint: fingerprint.to_owned(),
-            page: super::page(finding.rule),
+            page: super::page(self.pages, finding.rule),
         }
     }
 

@@ -184,17 +184,24 @@ fn head(report: &CheckReport<'_>) -> String {
         text.push_str(&format!("; {} in the baseline", totals.baseline));
     }
     text.push_str(".\n\n");
+    if let Some(trace) = &report.trace {
+        text.push_str(&format!(
+            "{} run on {}, {} refused.\n\n",
+            plural(trace.statements, "statement", "statements"),
+            escape(&trace.engine),
+            trace.refused
+        ));
+    }
     text
 }
 
 fn title(finding: &CheckFinding<'_>) -> String {
     format!(
-        "**{}** line {}: {} ([{}]({}))",
+        "**{}** line {}: {} ({})",
         finding.level.name(),
         finding.place.line,
         escape(finding.message),
-        finding.rule,
-        finding.page
+        prose::link(finding),
     )
 }
 
@@ -226,6 +233,8 @@ fn long(finding: &CheckFinding<'_>) -> String {
             ""
         };
         body.push_str(&format!("Lock: {}{relation}{work}{traced}.\n\n", lock.mode));
+    } else if finding.traced {
+        body.push_str("Seen under \\-\\-trace.\n\n");
     }
     if let Some(assumed) = finding.assumed {
         body.push_str(&format!("Assumed: {}.\n\n", escape(assumed)));

@@ -23,14 +23,20 @@ pub use build::build;
 pub use json::schema;
 pub use markdown::MARKER;
 
-/// Where the program is at home.
-pub const INFORMATION: &str = "https://github.com/pgadvise/pgadvise";
-/// Where the pages of rules are.
-pub const PAGES: &str = "https://github.com/pgadvise/pgadvise/blob/main/docs/rules";
+/// Where the program is at home: `repository` of the package, which may have
+/// none. An address that leads nowhere would be worse than no address.
+pub const INFORMATION: &str = env!("CARGO_PKG_REPOSITORY");
 
-/// The address of a rule's page.
-pub fn page(rule: &str) -> String {
-    format!("{PAGES}/{rule}.md")
+/// The address of a rule's page, where the pages are published: under `pages`,
+/// or in the package's repository. `{rule}` in it stands for the rule's name;
+/// without, `/RULE.md` is appended.
+pub fn page(pages: Option<&str>, rule: &str) -> Option<String> {
+    match pages {
+        Some(pages) if pages.contains("{rule}") => Some(pages.replace("{rule}", rule)),
+        Some(pages) => Some(format!("{}/{rule}.md", pages.trim_end_matches('/'))),
+        None if INFORMATION.is_empty() => None,
+        None => Some(format!("{INFORMATION}/blob/main/docs/rules/{rule}.md")),
+    }
 }
 
 /// A format.
@@ -53,4 +59,22 @@ pub fn format(name: &str) -> Option<Render> {
         .iter()
         .find(|(known, _)| *known == name)
         .map(|(_, render)| *render)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_are_where_they_are_said_to_be() {
+        assert_eq!(
+            page(Some("https://a.example/rules/"), "x").as_deref(),
+            Some("https://a.example/rules/x.md")
+        );
+        assert_eq!(
+            page(Some("https://a.example/r?name={rule}#top"), "x").as_deref(),
+            Some("https://a.example/r?name=x#top")
+        );
+        assert_eq!(page(None, "x").is_some(), !INFORMATION.is_empty());
+    }
 }

@@ -10,6 +10,9 @@ pub(super) fn sentence(finding: &CheckFinding<'_>) -> String {
         text.push_str(": ");
         text.push_str(finding.why);
     }
+    if finding.traced {
+        text.push_str(" (seen under --trace)");
+    }
     if let Some(assumed) = finding.assumed {
         text.push_str(&format!(" (assumed: {assumed})"));
     }
@@ -31,7 +34,10 @@ pub(super) fn plain(finding: &CheckFinding<'_>) -> String {
             text.push_str(&format!("\n{note}"));
         }
     }
-    text.push_str(&format!("\n{}", finding.page));
+    match &finding.page {
+        Some(page) => text.push_str(&format!("\n{page}")),
+        None => text.push_str(&format!("\npgadvise rules {}", finding.rule)),
+    }
     text
 }
 
@@ -41,8 +47,16 @@ pub(super) fn markdown(finding: &CheckFinding<'_>) -> String {
     if let Some(remedy) = &finding.remedy {
         text.push_str(&self::remedy(remedy));
     }
-    text.push_str(&format!("[{}]({})\n", finding.rule, finding.page));
+    text.push_str(&format!("{}\n", link(finding)));
     text
+}
+
+/// The rule's name, leading to its page where there is one.
+pub(super) fn link(finding: &CheckFinding<'_>) -> String {
+    match &finding.page {
+        Some(page) => format!("[{}]({page})", finding.rule),
+        None => format!("`{}`", finding.rule),
+    }
 }
 
 /// The safe way as Markdown.

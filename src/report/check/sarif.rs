@@ -55,7 +55,7 @@ pub(super) fn render(
                     name: &report.tool.name,
                     version: &report.tool.version,
                     semantic_version: &report.tool.version,
-                    information_uri: INFORMATION,
+                    information_uri: Some(INFORMATION).filter(|address| !address.is_empty()),
                     rules: rules.into_iter().map(descriptor).collect(),
                 },
             },
@@ -204,10 +204,16 @@ fn descriptor<'a>(rule: &'a CheckRule<'a>) -> ReportingDescriptor<'a> {
             text: Cow::Borrowed(rule.summary),
         },
         help: Help {
-            text: format!("{}\n{}", docs.trim(), rule.page),
-            markdown: format!("{}\n\n[{}]({})", docs.trim(), rule.name, rule.page),
+            text: match &rule.page {
+                Some(page) => format!("{}\n{page}", docs.trim()),
+                None => docs.trim().to_owned(),
+            },
+            markdown: match &rule.page {
+                Some(page) => format!("{}\n\n[{}]({page})", docs.trim(), rule.name),
+                None => docs.trim().to_owned(),
+            },
         },
-        help_uri: &rule.page,
+        help_uri: rule.page.as_deref(),
         default_configuration: Configuration {
             level: level(rule.level),
         },

@@ -12,6 +12,8 @@ use crate::report::render::Options;
 
 /// Columns that prose fills at most.
 const PROSE: usize = 100;
+/// How many differences between the text and the server are shown.
+const DISAGREEMENTS: usize = 10;
 
 /// Writes the report for a terminal.
 pub(super) fn render(
@@ -94,6 +96,8 @@ impl Writer {
                 text.push_str(" (seen under --trace)");
             }
             self.paragraph("  ", &text, out)?;
+        } else if finding.traced {
+            self.paragraph("  ", "seen under --trace", out)?;
         }
         if let Some(assumed) = finding.assumed {
             self.paragraph("  ", &format!("assumed: {assumed}"), out)?;
@@ -292,6 +296,29 @@ impl Writer {
             self.paragraph("", &version, out)?;
             for note in &report.notes {
                 self.paragraph("", note, out)?;
+            }
+            if let Some(trace) = &report.trace {
+                let text = format!(
+                    "{} run on {}, {} refused",
+                    plural(trace.statements, "statement", "statements"),
+                    trace.engine,
+                    trace.refused
+                );
+                self.paragraph("", &text, out)?;
+                for note in &trace.notes {
+                    self.paragraph("  ", note, out)?;
+                }
+                for one in trace.disagreements.iter().take(DISAGREEMENTS) {
+                    self.paragraph("  ", one, out)?;
+                }
+                let more = trace.disagreements.len().saturating_sub(DISAGREEMENTS);
+                if more > 0 {
+                    self.paragraph(
+                        "  ",
+                        &format!("{more} more of the kind are in the JSON"),
+                        out,
+                    )?;
+                }
             }
         }
         Ok(())

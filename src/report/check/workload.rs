@@ -14,21 +14,31 @@ use crate::report::model::check_workload::{
     CheckWorkload, CheckWorkloadCause, CheckWorkloadIndex, CheckWorkloadLine, CheckWorkloadOutcome,
     CheckWorkloadQuery, CheckWorkloadStatement, CheckWorkloadTotals,
 };
+use crate::report::prose::wrap;
 use crate::source::{Sources, Span};
 
 /// Lines of two plans that are shown of one query.
 const MOST_LINES: usize = 24;
 /// Queries of one kind that are shown one by one.
 const MOST_SHOWN: usize = 10;
+/// Columns that prose fills at most.
+const PROSE: usize = 96;
 /// Characters of a query's text that are shown.
 const MOST_SQL: usize = 240;
 
-/// The comparison as the report has it.
-pub fn workload(result: &WorkloadResult, workload: &Workload, sources: &Sources) -> CheckWorkload {
+/// The comparison as the report has it. `sized` says that sizes are known, not
+/// assumed.
+pub fn workload(
+    result: &WorkloadResult,
+    workload: &Workload,
+    sources: &Sources,
+    sized: bool,
+) -> CheckWorkload {
     let maker = Maker {
         result,
         workload,
         sources,
+        sized,
     };
     let counts = result.counts();
     let mut queries: Vec<(f64, CheckWorkloadQuery)> = result
@@ -81,6 +91,7 @@ struct Maker<'a> {
     result: &'a WorkloadResult,
     workload: &'a Workload,
     sources: &'a Sources,
+    sized: bool,
 }
 
 impl Maker<'_> {
@@ -178,26 +189,57 @@ impl Maker<'_> {
 
     fn index(&self, index: &IndexChange, dropped: bool) -> CheckWorkloadIndex {
         let (used, moved) = (index.used_by.len(), index.moved.len());
-        let queries = |number| plural(number, "query", "queries");
-        let says = match (used, dropped) {
-            (0, true) => "no query of the workload uses it".to_owned(),
-            (0, false) => "no query of the workload would use it".to_owned(),
-            (_, true) if moved == 0 => format!(
-                "{} of the workload {} it, and none becomes slower without it",
-                queries(used),
-                if used == 1 { "uses" } else { "use" }
-            ),
-            (_, true) => format!(
-                "{} of the workload {} it, and {moved} of them {} slower without it",
-                queries(used),
-                if used == 1 { "uses" } else { "use" },
-                if moved == 1 { "becomes" } else { "become" }
-            ),
-            (_, false) => format!(
-                "{} of the workload would use it, and {moved} of them {} faster",
-                queries(used),
-                if moved == 1 { "becomes" } else { "become" }
-            ),
+        let broken = index
+            .used_by
+            .iter()
+            .filter_map(|at| self.result.queries.get(*at))
+            .filter(|query| matches!(query.outcome, Outcome::Broken { .. }))
+            .count();
+        let would = if dropped { "" } else { "would " };
+        let says = if used == 0 {
+            let says = if dropped { "uses" } else { "would use" };
+            // Other sizes can make another plan, so this is no leave to drop it.
+            let at_sizes = if self.sized {
+                ""
+            } else {
+                " at the assumed sizes"
+            };
+            format!("no query of the workload {says} it{at_sizes}")
+        } else {
+            let mut becomes = Vec::new();
+            if moved > 0 {
+                becomes.push(format!(
+                    "{moved} {} {}",
+                    if moved == 1 { "becomes" } else { "become" },
+                    if dropped {
+                        "slower without it"
+                    } else {
+                        "faster"
+                    }
+                ));
+            }
+            if broken > 0 {
+                becomes.push(format!(
+                    "{broken} {} by the change",
+                    if broken == 1 { "breaks" } else { "break" }
+                ));
+            }
+            if becomes.is_empty() {
+                becomes.push(format!(
+                    "none becomes {}",
+                    if dropped {
+                        "slower without it"
+                    } else {
+                        "faster"
+                    }
+                ));
+            }
+            format!(
+                "{} of the workload {would}{} it: {}",
+                plural(used, "query", "queries"),
+                if used == 1 && dropped { "uses" } else { "use" },
+                becomes.join(", ")
+            )
         };
         CheckWorkloadIndex {
             name: index.name.clone(),
@@ -295,6 +337,37 @@ pub fn summary(workload: &CheckWorkload) -> String {
     )
 }
 
+/// What was read besides, in one line; nothing where there is nothing to say.
+fn read_besides(workload: &CheckWorkload) -> Option<String> {
+    let totals = &workload.totals;
+    let mut said = Vec::new();
+    if totals.repeated > 0 {
+        said.push(format!(
+            "{} met again with other values",
+            plural(totals.repeated, "was", "were")
+        ));
+    }
+    if totals.utility > 0 {
+        said.push(format!(
+            "{} no plan (BEGIN, SET, …)",
+            plural(totals.utility, "statement has", "statements have")
+        ));
+    }
+    if totals.own > 0 {
+        said.push(format!(
+            "{} of the system's catalogues or of pgadvise left out",
+            plural(totals.own, "query", "queries")
+        ));
+    }
+    (!said.is_empty()).then(|| {
+        format!(
+            "read from {}: {}",
+            plural(totals.files, "file", "files"),
+            said.join(", ")
+        )
+    })
+}
+
 fn heading(outcome: CheckWorkloadOutcome) -> &'static str {
     match outcome {
         CheckWorkloadOutcome::Broken => "Queries that break",
@@ -361,11 +434,15 @@ fn numbers(query: &CheckWorkloadQuery) -> Vec<String> {
         let mut text = format!("cost {} → {}", format::cost(before), format::cost(after));
         if before > 0.0 && after > before {
             text.push_str(&format!(" ({})", format::factor(after / before)));
+        } else if before > after {
+            text.push_str(&format!(" ({} less)", format::share(1.0 - after / before)));
         }
         said.push(text);
     }
     if let Some(calls) = query.calls {
-        said.push(format!("{} calls", format::count(calls)));
+        let calls = format::count(calls);
+        let what = if calls == "1" { "call" } else { "calls" };
+        said.push(format!("{calls} {what}"));
     }
     if query.share >= 0.01 {
         said.push(format!(
@@ -385,9 +462,17 @@ pub fn text(
     clean: &dyn Fn(&str) -> String,
 ) -> io::Result<()> {
     writeln!(out, "{}", summary(workload))?;
+    if let Some(besides) = read_besides(workload) {
+        writeln!(out, "  {besides}")?;
+    }
     writeln!(out, "  planned by {}", clean(&workload.engine.description))?;
     for assumption in &workload.assumptions {
-        writeln!(out, "  assumed: {}", clean(assumption))?;
+        for (at, line) in wrap(&format!("assumed: {}", clean(assumption)), PROSE)
+            .iter()
+            .enumerate()
+        {
+            writeln!(out, "  {}{line}", if at == 0 { "" } else { "  " })?;
+        }
     }
     for note in workload.engine.notes.iter().filter(|_| detailed) {
         writeln!(out, "  note: {}", clean(note))?;
@@ -474,7 +559,7 @@ pub fn text(
             )?;
         }
     }
-    writeln!(out)
+    Ok(())
 }
 
 /// Writes the section as Markdown. `clean` makes a text from elsewhere plain
@@ -488,6 +573,9 @@ pub fn markdown(
     writeln!(out, "### Queries\n\n{}\n", clean(&summary(workload)))?;
     for assumption in &workload.assumptions {
         writeln!(out, "- assumed: {}", clean(assumption))?;
+    }
+    if let Some(besides) = read_besides(workload) {
+        writeln!(out, "- {}", clean(&besides))?;
     }
     writeln!(
         out,
@@ -503,7 +591,21 @@ pub fn markdown(
         for query in queries {
             writeln!(out, "- `{}`", at(query.place.as_ref()).replace('`', "'"))?;
             let mut said = Vec::new();
-            said.extend(query.message.as_deref().map(clean));
+            if let Some(message) = &query.message {
+                let place = query
+                    .error_place
+                    .as_ref()
+                    .map_or_else(String::new, |place| {
+                        format!(" (line {}, column {})", place.line, place.column)
+                    });
+                said.push(format!("{}{place}", clean(message)));
+            }
+            said.extend(
+                query
+                    .hint
+                    .iter()
+                    .map(|hint| format!("hint: {}", clean(hint))),
+            );
             said.extend(numbers(query).iter().map(|text| clean(text)));
             if !said.is_empty() {
                 writeln!(out, "  {}  ", said.join(", "))?;
@@ -551,7 +653,30 @@ pub fn markdown(
         }
         writeln!(out)?;
     }
+    let refused: Vec<_> = refused(workload).collect();
+    if !refused.is_empty() {
+        writeln!(out, "#### Statements that were not applied\n")?;
+        for statement in refused {
+            writeln!(
+                out,
+                "- `{}` {}: {}",
+                at(statement.place.as_ref()).replace('`', "'"),
+                clean(&statement.statement),
+                clean(&statement.message)
+            )?;
+        }
+        writeln!(out)?;
+    }
     Ok(())
+}
+
+/// Statements of the change that the server refused: plans after the change are
+/// without them.
+pub fn refused(workload: &CheckWorkload) -> impl Iterator<Item = &CheckWorkloadStatement> {
+    workload
+        .not_applied
+        .iter()
+        .filter(|statement| statement.status == "refused")
 }
 
 /// A fence that no run of backquotes in the text ends.

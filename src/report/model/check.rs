@@ -31,6 +31,8 @@ pub struct CheckReport<'a> {
     pub baseline: Option<CheckBaseline<'a>>,
     /// What the change does to the queries of a workload (`--workload`).
     pub workload: Option<CheckWorkload>,
+    /// What was seen on a throw-away server (`--trace`).
+    pub trace: Option<CheckTrace>,
     /// What could not be checked, and why: silence about it is no praise.
     pub skipped: Vec<CheckSkipped>,
     /// What was taken for granted and what else is worth a word: which tool
@@ -123,8 +125,9 @@ pub struct CheckFinding<'a> {
     pub remedy: Option<CheckRemedy<'a>>,
     /// The same for the same finding in every run, whatever lines move.
     pub fingerprint: String,
-    /// The address of the rule's page.
-    pub page: String,
+    /// The address of the rule's page, where the pages are published;
+    /// `pgadvise rules NAME` prints it anyway.
+    pub page: Option<String>,
 }
 
 /// A lock on a relation, and the work while it is held.
@@ -241,6 +244,22 @@ pub struct BaselineEntry {
     pub message: String,
 }
 
+/// What was seen on a throw-away server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct CheckTrace {
+    /// `PostgreSQL 17.5 (embedded)`.
+    pub engine: String,
+    /// Statements that were run.
+    pub statements: usize,
+    /// Statements that the server refused.
+    pub refused: usize,
+    /// Where the text alone says something else than the server did, as
+    /// sentences. Findings follow the server.
+    pub disagreements: Vec<String>,
+    /// What to know, as sentences.
+    pub notes: Vec<String>,
+}
+
 /// Something that could not be checked.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 pub struct CheckSkipped {
@@ -266,8 +285,8 @@ pub struct CheckRule<'a> {
     pub category: &'a str,
     /// What became of it.
     pub outcome: CheckOutcome,
-    /// The address of its page.
-    pub page: String,
+    /// The address of its page, where the pages are published.
+    pub page: Option<String>,
     /// The page's text, for formats that hold it.
     #[serde(skip)]
     pub docs: &'a str,

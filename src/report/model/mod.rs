@@ -590,8 +590,18 @@ pub struct Problem {
 pub struct RuleList {
     /// The version of this format.
     pub schema_version: u32,
-    /// The rules, by name.
+    /// The rules, by what they are about, and by name.
     pub rules: Vec<RulePage>,
+}
+
+/// What a rule is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RuleAbout {
+    /// Queries and their plans.
+    Queries,
+    /// Migrations.
+    Migrations,
 }
 
 /// What there is to know about a rule.
@@ -601,6 +611,13 @@ pub struct RulePage {
     pub name: String,
     /// One line.
     pub summary: String,
+    /// What it is about.
+    pub about: RuleAbout,
+    /// What sort of trouble, where it is about migrations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub category: Option<String>,
+    /// Whether it runs unless it is switched off.
+    pub on: bool,
     /// Its usual level; a finding may be of another.
     pub level: Level,
     /// What it needs.

@@ -55,7 +55,8 @@ pub struct Driver<'a> {
     pub name: &'a str,
     pub version: &'a str,
     pub semantic_version: &'a str,
-    pub information_uri: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub information_uri: Option<&'static str>,
     pub rules: Vec<ReportingDescriptor<'a>>,
 }
 
@@ -65,7 +66,8 @@ pub struct ReportingDescriptor<'a> {
     pub id: &'a str,
     pub short_description: Message<'a>,
     pub help: Help,
-    pub help_uri: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help_uri: Option<&'a str>,
     pub default_configuration: Configuration,
     pub properties: RuleProperties<'a>,
 }

@@ -297,8 +297,10 @@ fn queries(
         let queries = show::plural(many as f64, "query", "queries");
         sink.report(
             format!(
-                "{} is dropped, and {queries} of the workload compare {first} of {}",
-                index.name, table.name
+                "{} is dropped, and {queries} of the workload {} {first} of {}",
+                index.name,
+                if many == 1 { "compares" } else { "compare" },
+                table.name
             ),
             format!(
                 "no index is left that begins with {first}, so that {} reads the whole table{}",

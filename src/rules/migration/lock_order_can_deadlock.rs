@@ -65,6 +65,17 @@ impl MigrationRule for LockOrderCanDeadlock {
             }
             // Nothing can come between once the table is locked against
             // writes.
+            // The statement that first locks it is the one to move.
+            if step
+                .transaction
+                .holds(&effect.relation)
+                .is_some_and(|(held, _)| {
+                    held.mode != LockMode::RowExclusive
+                        && held.mode.conflicts(LockMode::RowExclusive)
+                })
+            {
+                continue;
+            }
             let mut earlier = step
                 .transaction
                 .earlier

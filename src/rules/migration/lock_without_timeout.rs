@@ -4,20 +4,22 @@ use super::support::walk::{self, Place};
 use super::support::{evidence, lock};
 use crate::catalog::RelationKind;
 use crate::declare_migration_rule;
-use crate::finding::Edit;
 use crate::finding::migration::{Fix, Remedy};
-use crate::migration::locks::Effect;
-use crate::migration::{Sureness, Wrapping};
-use crate::rule::migration::{FileEnd, MigrationRule, MigrationSink};
+use crate::finding::{Edit, Level};
+use crate::migration::locks::{Effect, Work};
+use crate::migration::{At, Sureness, Wrapping};
+use crate::rule::migration::{End, FileEnd, MigrationRule, MigrationSink};
 use crate::source::Span;
 
 declare_migration_rule! {
     /// ## What it does
     ///
-    /// Finds the first statement of a file that takes a lock which blocks writes
-    /// or reads of a table that was there before the change, where no
-    /// `lock_timeout` is set. One finding a file; none for files that only create
-    /// tables.
+    /// Finds the first statement of a change that takes a lock which blocks
+    /// writes or reads of a table that was there before the change, where no
+    /// `lock_timeout` is set. One finding a change, however many files and
+    /// statements it has; none for changes that only create tables. It is a note
+    /// where all its locks are brief, as for a new column, and a warning where
+    /// rows are read or written under one of them.
     ///
     /// ## Why it matters
     ///
@@ -30,7 +32,7 @@ declare_migration_rule! {
     /// ## When it is wrong
     ///
     /// When the tool, the role or the database sets `lock_timeout` for
-    /// migrations: switch the rule off then.
+    /// migrations, which the files do not show: switch the rule off then.
     ///
     /// ## References
     ///
@@ -48,46 +50,124 @@ declare_migration_rule! {
 
 impl MigrationRule for LockWithoutTimeout {
     fn file(&self, end: &FileEnd<'_>, sink: &mut MigrationSink) {
-        if end.locked.is_empty() {
+        if end.context.one_change {
             return;
         }
-        let places = walk::statements(end.number, end.file);
-        for (at, span, effects) in end.locked {
-            let (Some(place), Some(statement)) =
-                (walk::find(&places, *at), walk::statement(&places, *at))
-            else {
+        let waits = waits(
+            end,
+            end.locked
+                .iter()
+                .map(|(at, span, effects)| (*at, *span, effects)),
+        );
+        report(&waits, sink);
+    }
+
+    fn end(&self, end: &End<'_>, sink: &mut MigrationSink) {
+        if !end.context.one_change {
+            return;
+        }
+        let mut found = Vec::new();
+        let mut rest = end.locked;
+        while let Some((number, ..)) = rest.first() {
+            let length = rest.iter().take_while(|(file, ..)| file == number).count();
+            let (here, next) = rest.split_at(length);
+            rest = next;
+            let Some(file) = end.context.history.files.get(*number) else {
                 continue;
             };
+            let file = FileEnd {
+                context: end.context,
+                file,
+                number: *number,
+                after: end.after,
+                locked: &[],
+            };
+            let here = here
+                .iter()
+                .map(|(_, at, span, effects)| (*at, *span, effects));
+            found.extend(waits(&file, here));
+        }
+        report(&found, sink);
+    }
+}
+
+/// A statement that waits for a lock without a timeout.
+struct Wait<'a> {
+    at: At,
+    span: Span,
+    verb: &'a str,
+    effect: &'a Effect,
+    remedy: Remedy,
+    /// It also reads, writes or indexes rows under the lock.
+    works: bool,
+}
+
+/// The statements of a file that wait so, in order.
+fn waits<'a>(
+    end: &FileEnd<'a>,
+    locked: impl Iterator<Item = (At, Span, &'a Vec<Effect>)>,
+) -> Vec<Wait<'a>> {
+    let places = walk::statements(end.number, end.file);
+    locked
+        .filter_map(|(at, span, effects)| {
+            let place = walk::find(&places, at)?;
+            let statement = walk::statement(&places, at)?;
             if place.lock_timeout || walk::references_from_new_table(end, statement, effects) {
-                continue;
+                return None;
             }
-            let strongest = effects
+            let effect = effects
                 .iter()
                 .filter(|effect| effect.mode.blocks_writes() && is_table(end, effect))
-                .max_by_key(|effect| effect.mode);
-            let Some(effect) = strongest else {
-                continue;
-            };
-            sink.report(
-                format!(
-                    "{} waits for {} on {} without a lock_timeout",
-                    statement.verb,
-                    effect.mode.name(),
-                    effect.relation
-                ),
-                format!(
-                    "while it waits for whoever uses {} now, {} until it gets its lock",
-                    effect.relation,
-                    lock::queues(effect.mode)
-                ),
-                evidence::lock_at(*span, effect),
-            )
-            .at(*at, *span)
-            .effect(effect)
-            .remedy(remedy(&places, place));
-            return;
-        }
-    }
+                .max_by_key(|effect| effect.mode)?;
+            Some(Wait {
+                at,
+                span,
+                verb: &statement.verb,
+                effect,
+                remedy: remedy(&places, place),
+                works: effects
+                    .iter()
+                    .any(|effect| effect.mode.blocks_writes() && effect.work != Work::None),
+            })
+        })
+        .collect()
+}
+
+/// One finding, at the first; a warning where any of them keeps its lock for
+/// as long as it works.
+fn report(waits: &[Wait<'_>], sink: &mut MigrationSink) {
+    let Some(first) = waits.first() else {
+        return;
+    };
+    let effect = first.effect;
+    let more = match waits.len() - 1 {
+        0 => String::new(),
+        1 => "; so does one more statement of the change".to_owned(),
+        more => format!("; so do {more} more statements of the change"),
+    };
+    let level = if waits.iter().any(|wait| wait.works) {
+        Level::Warning
+    } else {
+        Level::Note
+    };
+    sink.report(
+        format!(
+            "{} waits for {} on {} without a lock_timeout",
+            first.verb,
+            effect.mode.name(),
+            effect.relation
+        ),
+        format!(
+            "while it waits for whoever uses {} now, {} until it gets its lock{more}",
+            effect.relation,
+            lock::queues(effect.mode)
+        ),
+        evidence::lock_at(first.span, effect),
+    )
+    .level(level)
+    .at(first.at, first.span)
+    .effect(effect)
+    .remedy(first.remedy.clone());
 }
 
 /// Tables and materialised views; a view or sequence that waits stops little.
@@ -109,7 +189,8 @@ fn remedy(places: &[Place<'_>], place: &Place<'_>) -> Remedy {
     };
     let remedy = Remedy::new("give up early, and try again")
         .then(sql)
-        .note("Let the tool that runs the migrations try again when the timeout strikes.");
+        .note("Let the tool that runs the migrations try again when the timeout strikes.")
+        .note("Where the tool, the role or the database sets lock_timeout, switch this rule off.");
     // Behind BEGIN, where the file has one.
     let first = if explicit {
         places

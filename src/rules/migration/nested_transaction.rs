@@ -2,7 +2,9 @@
 
 use super::support::evidence;
 use crate::declare_migration_rule;
+use crate::finding::Level;
 use crate::finding::migration::Remedy;
+use crate::migration::locks::refuses_transaction;
 use crate::migration::{Sureness, Wrapping};
 use crate::rule::migration::{MigrationRule, MigrationSink, Step};
 use crate::sql::ddl::{Action, Transaction};
@@ -69,9 +71,24 @@ impl MigrationRule for NestedTransaction {
             ),
             _ => return,
         };
-        sink.report(message, why, evidence::statement(step)).remedy(
-            Remedy::new("leave BEGIN and COMMIT to the runner")
-                .note("Or mark the file as one that runs without a transaction."),
-        );
+        // Ended on purpose, for what cannot run inside a transaction: it works,
+        // but is not taken back as a whole.
+        let deliberate = !matches!(control, Transaction::Begin)
+            && step
+                .rest()
+                .iter()
+                .take_while(|next| !matches!(next.action, Action::Transaction(_)))
+                .any(|next| refuses_transaction(next, step.context.server).is_some());
+        let level = if deliberate {
+            Level::Note
+        } else {
+            Level::Warning
+        };
+        sink.report(message, why, evidence::statement(step))
+            .level(level)
+            .remedy(
+                Remedy::new("leave BEGIN and COMMIT to the runner")
+                    .note("Or mark the file as one that runs without a transaction."),
+            );
     }
 }

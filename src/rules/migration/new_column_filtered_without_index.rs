@@ -99,14 +99,21 @@ impl MigrationRule for NewColumnFilteredWithoutIndex {
             let draft = sink
                 .report(
                     format!(
-                        "{column} is new in {name}, {} compare it, and no index begins with it",
+                        "{column} is new in {name}, {} it, and no index begins with it",
                         show::plural(
                             numbers.len() as f64,
-                            "query of the workload",
-                            "queries of the workload"
+                            "query of the workload compares",
+                            "queries of the workload compare"
                         )
                     ),
-                    format!("they read the whole table{size}"),
+                    format!(
+                        "{} the whole table{size}",
+                        if numbers.len() == 1 {
+                            "it reads"
+                        } else {
+                            "they read"
+                        }
+                    ),
                     Evidence::new(
                         "query",
                         Value::Text(

@@ -3,7 +3,7 @@
 use crate::declare_migration_rule;
 use crate::finding::migration::Remedy;
 use crate::finding::{Evidence, Origin, Value};
-use crate::migration::{At, Direction};
+use crate::migration::{At, Direction, Sureness, Wrapping};
 use crate::rule::migration::{FileEnd, MigrationRule, MigrationSink};
 use crate::sql::ddl::{Action, Transaction};
 
@@ -40,6 +40,12 @@ impl MigrationRule for TransactionLeftOpen {
     fn file(&self, end: &FileEnd<'_>, sink: &mut MigrationSink) {
         for (part_number, part) in end.file.parts.iter().enumerate() {
             if part.direction == Direction::Down {
+                continue;
+            }
+            // The COMMIT of a runner that wraps the file ends it.
+            if matches!(part.wrapping, Wrapping::PerFile | Wrapping::PerRun)
+                && part.sureness == Sureness::Known
+            {
                 continue;
             }
             let mut open = None;

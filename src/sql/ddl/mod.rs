@@ -13,6 +13,7 @@ mod dml;
 mod expression;
 mod index;
 mod object;
+mod others;
 mod piece;
 mod reader;
 mod setting;
@@ -22,12 +23,14 @@ mod tree;
 mod type_name;
 mod types;
 
+pub use others::{
+    AlterDomain, AlterDomainKind, AlterType, AlterTypeKind, Body, CreateDomain, CreateFunction,
+    CreateTrigger, CreateView, Dml, DmlKind, Setting, Transaction,
+};
 pub use types::{
-    Action, Alter, AlterDomain, AlterDomainKind, AlterKind, AlterType, AlterTypeKind, Body,
-    ColumnDefinition, Command, Constraint, ConstraintKind, CreateDomain, CreateFunction,
-    CreateIndex, CreateTable, CreateTrigger, CreateType, CreateView, Dml, DmlKind, Drop,
-    Expression, Generated, IndexKey, Name, ObjectKind, PartitionBy, PartitionOf, Persistence,
-    Place, Setting, Statement, Transaction, TypeName, TypeShape, Which,
+    Action, Alter, AlterKind, ColumnDefinition, Command, Constraint, ConstraintKind, CreateIndex,
+    CreateTable, CreateType, Drop, Expression, Generated, IndexKey, Name, ObjectKind, PartitionBy,
+    PartitionOf, Persistence, Place, Statement, TypeName, TypeShape, Which,
 };
 
 use crate::source::{Problem, SourceId};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Outcome, Plans, QueryChange, Workload, WorkloadResult};
+use super::{Applied, NewStatement, Outcome, Plans, QueryChange, Workload, WorkloadResult};
 use crate::finding::migration::{MigrationFinding, Remedy};
 use crate::finding::{Evidence, Level, Origin, Value};
 use crate::migration::locks::Known;
@@ -154,16 +154,20 @@ fn finding(
             ));
             (
                 QUERY_BREAKS,
-                Level::Critical,
+                if refused_behind(result, change).is_some() {
+                    Level::Warning
+                } else {
+                    Level::Critical
+                },
                 format!("{BREAKS}{message}"),
-                format!("the server plans {place} before the change, and refuses it after"),
-                Some(remedy_of_broken()),
+                broken_why(result, change, span, sources, &shown),
+                Some(remedy_of_broken(result, change)),
             )
         }
         Outcome::Slower(plans) => {
             evidence.extend(costs(plans));
             let mut why = format!(
-                "the planner's cost of {place} rises from {} to {}",
+                "the planner's cost of {place} ({shown}) rises from {} to {}",
                 number(plans.cost_before),
                 number(plans.cost_after)
             );
@@ -172,7 +176,7 @@ fn finding(
             }
             (
                 QUERY_GETS_SLOWER,
-                level(change, plans),
+                level(change, plans, query.calls.is_some()),
                 match change.cause.as_ref().and_then(|cause| cause.index.as_ref()) {
                     Some(index) => format!(
                         "a query of the workload needs {index} and costs {} without it",
@@ -194,9 +198,15 @@ fn finding(
         Some(statement) => (statement.at, statement.span),
         None => (last_new(history), span),
     };
-    if let Some(cause) = cause {
+    // What breaks says itself which statement did it.
+    if let (Some(cause), Outcome::Slower(_)) = (cause, &change.outcome) {
         why.push_str("; ");
         why.push_str(&cause.what);
+    }
+    if let Some(calls) = query.calls {
+        let calls = number(calls);
+        let times = if calls == "1" { "time" } else { "times" };
+        why.push_str(&format!("; called {calls} {times}"));
     }
     Some(MigrationFinding {
         rule,
@@ -217,7 +227,10 @@ fn finding(
         evidence,
         effect: None,
         known: Known::Traced,
-        assumed: result.assumptions.first().cloned(),
+        // What breaks does so at any size.
+        assumed: matches!(change.outcome, Outcome::Slower(_))
+            .then(|| result.assumptions.first().cloned())
+            .flatten(),
         remedy,
     })
 }
@@ -262,10 +275,63 @@ fn costs(plans: &Plans) -> [Evidence; 2] {
     ]
 }
 
+/// Why a query that breaks does: where the server stumbles, and from which
+/// statement on.
+fn broken_why(
+    result: &WorkloadResult,
+    change: &QueryChange,
+    span: Span,
+    sources: &Sources,
+    shown: &str,
+) -> String {
+    let mut place = span;
+    if let Outcome::Broken {
+        position: Some(at), ..
+    } = &change.outcome
+    {
+        place.start = (span.start + at).min(span.end);
+    }
+    let place = sources.place(place);
+    match change
+        .cause
+        .as_ref()
+        .and_then(|cause| result.statement(cause))
+    {
+        Some(statement) => format!(
+            "{place} ({shown}): the server plans the query up to this {}, and refuses it from then on",
+            statement.verb
+        ),
+        None => {
+            format!(
+                "{place} ({shown}): the server plans the query before the change, and refuses it after"
+            )
+        }
+    }
+}
+
+/// A statement behind the cause that the throw-away server refused: it may be
+/// the one that makes the query possible again.
+fn refused_behind<'a>(
+    result: &'a WorkloadResult,
+    change: &QueryChange,
+) -> Option<&'a NewStatement> {
+    let cause = change.cause.as_ref().map_or(0, |cause| cause.statement);
+    result
+        .statements
+        .iter()
+        .skip(cause)
+        .find(|(_, applied)| matches!(applied, Applied::Refused { .. }))
+        .map(|(statement, _)| statement)
+}
+
 /// Critical is what makes one query much slower, or the whole workload
-/// noticeably.
-fn level(change: &QueryChange, plans: &Plans) -> Level {
-    let added = change.share * (plans.factor() - 1.0);
+/// noticeably, where it is known how often each query runs.
+fn level(change: &QueryChange, plans: &Plans, counted: bool) -> Level {
+    let added = if counted {
+        change.share * (plans.factor() - 1.0)
+    } else {
+        0.0
+    };
     if (plans.factor() >= CRITICAL_FACTOR && plans.cost_after >= CRITICAL_COST)
         || added >= CRITICAL_SHARE
     {
@@ -275,12 +341,20 @@ fn level(change: &QueryChange, plans: &Plans) -> Level {
     }
 }
 
-fn remedy_of_broken() -> Remedy {
-    Remedy::new("release the program that no longer sends the query before this change")
-            .note(
-                "While a release is rolled out, old and new programs run side by side: a change \
-                 that only adds, then the program, then the change that takes away, breaks neither.",
-            )
+fn remedy_of_broken(result: &WorkloadResult, change: &QueryChange) -> Remedy {
+    let remedy =
+        Remedy::new("release the program that no longer sends the query before this change").note(
+            "While a release is rolled out, old and new programs run side by side: a change \
+             that only adds, then the program, then the change that takes away, breaks neither.",
+        );
+    match refused_behind(result, change) {
+        Some(statement) => remedy.note(format!(
+            "The throw-away server refused a later statement of the change ({}): where that makes \
+             the query possible again, nothing breaks.",
+            statement.verb
+        )),
+        None => remedy,
+    }
 }
 
 fn remedy_of_slower(change: &QueryChange) -> Option<Remedy> {

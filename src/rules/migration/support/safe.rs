@@ -87,7 +87,8 @@ pub(crate) fn not_null(
             ))
             .then_apart(format!("ALTER TABLE {table} VALIDATE CONSTRAINT {name}"));
     } else {
-        let name = quote(&names::object(table_name, &columns, "not_null"));
+        // Not the name that newer servers give to NOT NULL itself.
+        let name = quote(&names::object(table_name, &columns, "not_null_check"));
         remedy = remedy
             .then(format!(
                 "ALTER TABLE {table} ADD CONSTRAINT {name} CHECK ({quoted} IS NOT NULL) NOT VALID"
