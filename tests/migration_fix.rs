@@ -445,7 +445,7 @@ fn migration_fix_leaves_a_history_without_what_it_fixes() {
                 "--framework",
                 framework.name(),
                 "--fail-on",
-                "warning",
+                "note",
                 "--pg-version",
                 "15",
             ];
