@@ -428,7 +428,7 @@ fn refuses(made: &Plan, after: &History, server: &Server) -> Option<String> {
             if (open && refuses_transaction(statement, server).is_some())
                 || matches!(statement.action, Action::Unreadable)
             {
-                return Some(statement.verb.to_string());
+                return Some(statement.verb.clone());
             }
         }
     }
