@@ -274,7 +274,7 @@ impl<'a> Walk<'a> {
         } else {
             self.replayed += 1;
         }
-        self.control(part, statement);
+        self.control(statement);
         if let Action::Do(body) = &statement.action {
             for (number, inner) in body.statements.iter().enumerate() {
                 let at = At {
@@ -289,7 +289,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Follows BEGIN, COMMIT and the timeouts.
-    fn control(&mut self, part: &Part, statement: &Statement) {
+    fn control(&mut self, statement: &Statement) {
         match &statement.action {
             Action::Transaction(Transaction::Begin) => {
                 self.transaction.open = true;
@@ -306,7 +306,6 @@ impl<'a> Walk<'a> {
             Action::Set(setting) => self.setting(setting),
             _ => {}
         }
-        let _ = part;
     }
 
     fn setting(&mut self, setting: &Setting) {

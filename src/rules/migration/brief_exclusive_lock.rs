@@ -1,11 +1,7 @@
 //! Brief changes under ACCESS EXCLUSIVE.
 
-use std::collections::BTreeSet;
-
-use super::support::{evidence, lock, walk};
+use super::support::brief;
 use crate::declare_migration_rule;
-use crate::finding::migration::Remedy;
-use crate::migration::state::Qualified;
 use crate::rule::migration::{FileEnd, MigrationRule, MigrationSink};
 use crate::sql::ddl::{Action, AlterKind, Name, ObjectKind, Statement};
 
@@ -42,49 +38,7 @@ declare_migration_rule! {
 
 impl MigrationRule for BriefExclusiveLock {
     fn file(&self, end: &FileEnd<'_>, sink: &mut MigrationSink) {
-        if end.locked.is_empty() {
-            return;
-        }
-        let places = walk::statements(end.number, end.file);
-        let mut seen: BTreeSet<&Qualified> = BTreeSet::new();
-        for (at, span, effects) in end.locked {
-            let (Some(place), Some(statement)) =
-                (walk::find(&places, *at), walk::statement(&places, *at))
-            else {
-                continue;
-            };
-            let Some(table) = changed(statement).filter(|_| !place.lock_timeout) else {
-                continue;
-            };
-            let table = end.after.qualify(table);
-            let Some(effect) = effects
-                .iter()
-                .filter(|effect| effect.relation == table && effect.mode.blocks_writes())
-                .max_by_key(|effect| effect.mode)
-            else {
-                continue;
-            };
-            // One finding a file and table says it.
-            if !seen.insert(&effect.relation) {
-                continue;
-            }
-            sink.report(
-                format!(
-                    "{} takes {} on {}, and no lock_timeout is set",
-                    statement.verb,
-                    effect.mode.name(),
-                    effect.relation
-                ),
-                lock::why_brief(effect),
-                evidence::lock_at(*span, effect),
-            )
-            .at(*at, *span)
-            .effect(effect)
-            .remedy(
-                Remedy::new("bound the wait, and try again when the timeout strikes")
-                    .then(lock::SET_TIMEOUT),
-            );
-        }
+        brief::report(end, sink, changed);
     }
 }
 

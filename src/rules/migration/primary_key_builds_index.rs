@@ -85,7 +85,7 @@ impl MigrationRule for PrimaryKeyBuildsIndex {
                 continue;
             }
             let remedy = if altered.is_partitioned() {
-                partitioned(step, &altered, constraint, name.clone())
+                partitions::unique(step, &altered, constraint, name.clone())
             } else {
                 safe::outside(
                     step,
@@ -124,32 +124,6 @@ impl MigrationRule for PrimaryKeyBuildsIndex {
             .remedy(remedy);
         }
     }
-}
-
-/// The unique index of a partitioned table, partition by partition.
-fn partitioned(
-    step: &Step<'_>,
-    altered: &Altered<'_, '_>,
-    constraint: &Constraint,
-    name: String,
-) -> Remedy {
-    let remedy = partitions::build(
-        Remedy::new("build the unique index partition by partition, CONCURRENTLY"),
-        step,
-        &partitions::Wanted {
-            name,
-            unique: true,
-            table: altered.sql.clone(),
-            tail: format!(" ({})", safe::columns(&constraint.columns)),
-            columns: constraint.columns.clone(),
-            state: altered.state,
-        },
-    )
-    .note(
-        "A partitioned table cannot make an index its constraint (USING INDEX): the unique index \
-         alone keeps the rows unique.",
-    );
-    safe::outside(step, remedy)
 }
 
 /// Its columns that are known not to be NOT NULL.

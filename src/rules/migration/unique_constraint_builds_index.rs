@@ -7,7 +7,7 @@ use crate::finding::Level;
 use crate::finding::migration::Remedy;
 use crate::migration::locks::Work;
 use crate::rule::migration::{MigrationRule, MigrationSink, Step};
-use crate::sql::ddl::{Constraint, ConstraintKind};
+use crate::sql::ddl::ConstraintKind;
 
 declare_migration_rule! {
     /// ## What it does
@@ -60,7 +60,7 @@ impl MigrationRule for UniqueConstraintBuildsIndex {
                 continue;
             }
             let remedy = if altered.is_partitioned() {
-                partitioned(step, &altered, constraint, name.clone())
+                partitions::unique(step, &altered, constraint, name.clone())
             } else {
                 safe::outside(
                     step,
@@ -91,30 +91,4 @@ impl MigrationRule for UniqueConstraintBuildsIndex {
             .remedy(remedy);
         }
     }
-}
-
-/// The unique index of a partitioned table, partition by partition.
-fn partitioned(
-    step: &Step<'_>,
-    altered: &Altered<'_, '_>,
-    constraint: &Constraint,
-    name: String,
-) -> Remedy {
-    let remedy = partitions::build(
-        Remedy::new("build the unique index partition by partition, CONCURRENTLY"),
-        step,
-        &partitions::Wanted {
-            name,
-            unique: true,
-            table: altered.sql.clone(),
-            tail: format!(" ({})", safe::columns(&constraint.columns)),
-            columns: constraint.columns.clone(),
-            state: altered.state,
-        },
-    )
-    .note(
-        "A partitioned table cannot make an index its constraint (USING INDEX): the unique index \
-         alone keeps the rows unique.",
-    );
-    safe::outside(step, remedy)
 }

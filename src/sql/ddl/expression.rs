@@ -5,34 +5,12 @@ use super::text;
 use super::tree::{Node, SyntaxKind};
 use super::type_name::{self, is_type};
 use super::{Expression, Name};
+pub(super) use crate::sql::walk::is_expression;
 
 /// So many columns of an expression are told apart; a table has no more.
 const MAX_COLUMNS: usize = 1_600;
 /// A name has catalogue, schema, table and column.
 const MAX_PARTS: usize = 4;
-
-/// Nodes that stand for an expression.
-pub(super) fn is_expression(kind: SyntaxKind) -> bool {
-    matches!(
-        kind,
-        SyntaxKind::CALL_EXPR
-            | SyntaxKind::CAST_EXPR
-            | SyntaxKind::COLLATE
-            | SyntaxKind::ARRAY_EXPR
-            | SyntaxKind::LITERAL
-            | SyntaxKind::NAME_REF
-            | SyntaxKind::BIN_EXPR
-            | SyntaxKind::CASE_EXPR
-            | SyntaxKind::FIELD_EXPR
-            | SyntaxKind::INDEX_EXPR
-            | SyntaxKind::SLICE_EXPR
-            | SyntaxKind::BETWEEN_EXPR
-            | SyntaxKind::PAREN_EXPR
-            | SyntaxKind::TUPLE_EXPR
-            | SyntaxKind::PREFIX_EXPR
-            | SyntaxKind::POSTFIX_EXPR
-    )
-}
 
 /// The first expression directly in a node.
 pub(super) fn first(node: Node<'_>) -> Option<Node<'_>> {

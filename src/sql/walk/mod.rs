@@ -19,7 +19,7 @@ use super::{Clause, OffsetMap, Query, Select, SelectId, SelectRole};
 use crate::catalog::Catalog;
 use crate::source::{Problem, SourceId, Span};
 use names::Level;
-pub(super) use tree::folded;
+pub(super) use tree::{folded, is_expression};
 
 /// Expressions nested deeper than this are not looked into.
 const MAX_EXPRESSION_DEPTH: usize = 400;

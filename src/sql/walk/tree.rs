@@ -27,7 +27,7 @@ pub(super) fn is_select(kind: SyntaxKind) -> bool {
 }
 
 /// Nodes that stand for an expression.
-pub(super) fn is_expression(kind: SyntaxKind) -> bool {
+pub(in crate::sql) fn is_expression(kind: SyntaxKind) -> bool {
     matches!(
         kind,
         SyntaxKind::CALL_EXPR

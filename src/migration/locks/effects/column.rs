@@ -198,9 +198,8 @@ pub(super) fn set_type(
             TypeChange::Rewrite(why) => (Work::Rewrite, Some(why.clone())),
             kept => {
                 let other = *kept == TypeChange::OtherOperators;
-                let same = from.is_some_and(|from| from == to || from.text == to.text) && !collated;
                 table.map_or((Work::None, None), |table| {
-                    kept_rows(table, column, other, collated, same)
+                    kept_rows(table, column, other, collated)
                 })
             }
         };
@@ -224,7 +223,6 @@ fn kept_rows(
     column: &str,
     other_operators: bool,
     collated: bool,
-    same: bool,
 ) -> (Work, Option<String>) {
     for index in &table.indexes {
         let keyed = index
@@ -255,7 +253,6 @@ fn kept_rows(
             Some(format!("the index {} is built anew: {why}", index.name)),
         );
     }
-    let _ = same;
     for constraint in &table.constraints {
         if let Constrains::Check { expression } = &constraint.kind
             && constraint.validated

@@ -3,6 +3,7 @@
 pub(crate) mod add_column;
 pub(crate) mod altered;
 pub(crate) mod around;
+pub(crate) mod brief;
 pub(crate) mod definitions;
 pub(crate) mod directives;
 pub(crate) mod evidence;

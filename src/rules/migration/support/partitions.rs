@@ -4,8 +4,10 @@ use crate::catalog::ident::quote;
 use crate::finding::migration::Remedy;
 use crate::migration::state::{Qualified, Table};
 use crate::rule::migration::Step;
+use crate::sql::ddl::Constraint;
 
-use super::names;
+use super::altered::Altered;
+use super::{names, safe};
 
 /// Partitions whose statements are written out.
 const WRITTEN: usize = 20;
@@ -24,6 +26,32 @@ pub(crate) struct Wanted<'a> {
     pub(crate) columns: Vec<String>,
     /// What is known of the table.
     pub(crate) state: Option<&'a Table>,
+}
+
+/// The unique index of a partitioned table, partition by partition.
+pub(crate) fn unique(
+    step: &Step<'_>,
+    altered: &Altered<'_, '_>,
+    constraint: &Constraint,
+    name: String,
+) -> Remedy {
+    let remedy = build(
+        Remedy::new("build the unique index partition by partition, CONCURRENTLY"),
+        step,
+        &Wanted {
+            name,
+            unique: true,
+            table: altered.sql.clone(),
+            tail: format!(" ({})", safe::columns(&constraint.columns)),
+            columns: constraint.columns.clone(),
+            state: altered.state,
+        },
+    )
+    .note(
+        "A partitioned table cannot make an index its constraint (USING INDEX): the unique index \
+         alone keeps the rows unique.",
+    );
+    safe::outside(step, remedy)
 }
 
 /// The steps: the index on the table alone, one on each partition, attached.
