@@ -102,7 +102,7 @@ impl MigrationRule for PartitionDetachedUnderLock {
                 lock::why_brief(effect),
             )
             .span(command.span)
-            .relation(&altered.table)
+            .relation(altered.table)
             .object(partition.name.name.clone())
             .remedy(remedy);
         }
