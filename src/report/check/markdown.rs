@@ -219,20 +219,15 @@ fn long(finding: &CheckFinding<'_>) -> String {
         ));
     }
     if let Some(lock) = &finding.lock {
-        let relation = finding
-            .relation
-            .as_deref()
-            .map_or_else(String::new, |relation| format!(" on {}", escape(relation)));
-        let work = match lock.work {
-            "none" => String::new(),
-            work => format!(", held for: {}", work.replace('_', " ")),
-        };
         let traced = if finding.traced {
             " (seen under \\-\\-trace)"
         } else {
             ""
         };
-        body.push_str(&format!("Lock: {}{relation}{work}{traced}.\n\n", lock.mode));
+        body.push_str(&format!(
+            "Lock: {}{traced}.\n\n",
+            escape(&prose::held(finding, lock))
+        ));
     } else if finding.traced {
         body.push_str("Seen under \\-\\-trace.\n\n");
     }
