@@ -197,11 +197,7 @@ fn done<'a>(
         statements += one.statements;
         replayed += one.replayed;
     }
-    // Without any file there is a database all the same.
-    if ended.is_empty() {
-        ended.push((Vec::new(), state));
-    }
-    ask_at_end(input, &mut rules, &ended, &mut findings);
+    ask_at_end(input, &mut rules, &ended, databases, &mut findings);
     for finding in &mut findings {
         if let Some(level) = input.options.choice.levels.get(finding.rule) {
             finding.level = *level;
@@ -228,7 +224,8 @@ fn done<'a>(
                 (running.rule.meta().id, outcome)
             })
             .collect(),
-        after: ended.pop().map(|(_, after)| after).unwrap_or_default(),
+        // Without any file the schema is what it was.
+        after: ended.pop().map_or(state, |(_, after)| after),
         statements,
         replayed,
     }
@@ -240,14 +237,16 @@ fn ask_at_end(
     input: CheckInput<'_>,
     rules: &mut [Running<'_>],
     ended: &[(Vec<Locked>, State)],
+    databases: &[Range<usize>],
     findings: &mut Vec<MigrationFinding>,
 ) {
     let ask_some = |rules: &mut [Running<'_>]| {
         let mut findings = Vec::new();
-        for (locked, after) in ended {
+        for ((locked, after), files) in ended.iter().zip(databases) {
             let end = End {
                 context: input.context,
                 after,
+                files: (files.start, files.end),
                 locked,
             };
             ask(rules, &mut findings, NOWHERE, no_span(), |rule, sink| {
