@@ -526,3 +526,107 @@ fn ask(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::advise::check::CheckOptions;
+    use crate::migration::assemble::{Assembling, Given, assemble};
+    use crate::migration::{Framework, Server};
+    use crate::rules::migration::ALL;
+    use crate::source::{Sources, Text};
+
+    /// Migrations of goose with down parts, which change a table of an earlier
+    /// file each.
+    fn text(number: usize) -> String {
+        let table = number / 6;
+        let (up, down) = match number % 6 {
+            0 => (
+                format!("create table t{table} (id int primary key, a varchar(9), b int);"),
+                format!("drop table t{table};"),
+            ),
+            1 => (
+                format!("alter table t{table} add c int references t0 (id);"),
+                format!("alter table t{table} drop c;"),
+            ),
+            2 => (
+                format!("create index i{table} on t{table} (a); drop index if exists i{number};"),
+                format!("drop index i{table};"),
+            ),
+            3 => (
+                format!("alter table t{table} alter a type text, alter b set not null;"),
+                format!("alter table t{table} alter a type varchar(9);"),
+            ),
+            4 => (
+                format!("drop index i{table}; update t{table} set b = 1;"),
+                String::new(),
+            ),
+            _ => (
+                format!("alter table t{table} rename b to d; begin; lock table t0; rollback;"),
+                format!("alter table t{table} rename d to b;"),
+            ),
+        };
+        format!("-- +goose Up\n{up}\n-- +goose Down\n{down}\n")
+    }
+
+    #[test]
+    fn any_number_of_threads_finds_the_same() {
+        for databases in [1, 2] {
+            let mut sources = Sources::default();
+            let given: Vec<Given> = (0..600)
+                .map(|number| {
+                    let path = format!("m{}/{number:05}_x.sql", number % databases);
+                    Given {
+                        source: sources.add(Text::new(&path, text(number))),
+                        path,
+                        ..Given::default()
+                    }
+                })
+                .collect();
+            let mut seen = Vec::new();
+            for threads in [1, 2, 5] {
+                let mut history = assemble(
+                    &sources,
+                    &given,
+                    &Assembling {
+                        framework: Some(Framework::Goose),
+                        threads,
+                        ..Assembling::default()
+                    },
+                );
+                for file in history.files.iter_mut().take(20) {
+                    file.new = false;
+                }
+                let server = Server {
+                    major: 17,
+                    ..Server::default()
+                };
+                let checked = check(
+                    CheckInput {
+                        context: Context {
+                            history: &history,
+                            sources: &sources,
+                            server: &server,
+                            one_change: false,
+                            sized: false,
+                            workload: None,
+                        },
+                        rules: ALL,
+                        options: &CheckOptions::default(),
+                    },
+                    State::empty(),
+                );
+                assert!(checked.findings.len() > 500);
+                assert!(checked.replayed > 20);
+                seen.push((
+                    checked.findings,
+                    checked.outcomes,
+                    checked.statements,
+                    checked.replayed,
+                    format!("{:?}", checked.after.tables()),
+                ));
+            }
+            assert!(seen.windows(2).all(|pair| pair[0] == pair[1]));
+        }
+    }
+}
