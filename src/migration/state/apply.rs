@@ -29,6 +29,8 @@ impl State {
                         table.triggers.push(TriggerState {
                             name: create.name.clone(),
                             enabled: true,
+                            row: create.row,
+                            function: create.function.clone(),
                         });
                     }
                 }

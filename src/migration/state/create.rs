@@ -36,6 +36,11 @@ impl State {
             .partition_by
             .as_ref()
             .map(|by| (by.strategy.clone(), by.keys.clone()));
+        if create.of_type.is_some() {
+            // The columns are the type's, which are not known.
+            table.of_type.clone_from(&create.of_type);
+            table.columns_known = false;
+        }
         if let Some(reads) = &create.query {
             table.columns_known = false;
             table.filled = Some(at);

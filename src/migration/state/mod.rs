@@ -10,6 +10,7 @@ mod apply;
 mod catalogue;
 mod constrain;
 mod create;
+mod depend;
 mod index;
 mod inherit;
 mod map;

@@ -576,7 +576,11 @@ impl Run<'_> {
         seen: &Seen,
         traced: &mut BTreeMap<Qualified, (LockMode, Work)>,
     ) {
-        let truncates = matches!(statement.action, Action::Truncate { .. });
+        // A relation that is emptied gets a new file, and nothing is written.
+        let truncates = matches!(
+            statement.action,
+            Action::Truncate { .. } | Action::Refresh { no_data: true, .. }
+        );
         let own = match &statement.action {
             Action::Alter(alter) => Some(self.state.qualify(&alter.relation.name)),
             _ => None,
@@ -616,6 +620,13 @@ impl Run<'_> {
             let Some(name) = self.known.get(&table).map(|table| &table.name) else {
                 continue;
             };
+            if !traced.contains_key(name) && work == Work::IndexRebuild {
+                // An index is moved by itself, and its table left alone.
+                if let Some((_, most)) = traced.get_mut(&now.name) {
+                    *most = Work::Rewrite;
+                }
+                continue;
+            }
             let Some((mode, most)) = traced.get_mut(name) else {
                 continue;
             };

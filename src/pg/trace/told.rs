@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::migration::locks::{Effect, Known, LockMode, Work};
 use crate::migration::state::Qualified;
 use crate::pg::Error;
-use crate::sql::ddl::{Action, AlterKind};
+use crate::sql::ddl::{Action, AlterKind, AlterTypeKind, ObjectKind};
 
 /// What each part begins with: a runner opens a session of its own.
 pub(super) const FRESH: [&str; 4] = [
@@ -70,7 +70,20 @@ pub(super) fn effect(
 /// Statements after which the server is asked: those that can lock or make a
 /// relation.
 pub(super) fn is_watched(action: &Action) -> bool {
-    !matches!(
+    match action {
+        Action::AlterType(alter) => matches!(alter.kind, AlterTypeKind::Attributes { .. }),
+        Action::AlterOther { kind, .. } => {
+            matches!(
+                kind,
+                ObjectKind::Trigger | ObjectKind::Rule | ObjectKind::Policy
+            )
+        }
+        action => !locks_nothing(action),
+    }
+}
+
+fn locks_nothing(action: &Action) -> bool {
+    matches!(
         action,
         Action::Set(_)
             | Action::Grant { .. }
@@ -78,10 +91,7 @@ pub(super) fn is_watched(action: &Action) -> bool {
             | Action::CreateSchema { .. }
             | Action::CreateType(_)
             | Action::CreateDomain(_)
-            | Action::AlterType(_)
             | Action::CreateExtension { .. }
-            | Action::AlterOther { .. }
-            | Action::Other { .. }
     )
 }
 

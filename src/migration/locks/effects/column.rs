@@ -80,11 +80,13 @@ fn added(sink: &Sink<'_>, column: &ColumnDefinition) -> (Work, Option<String>) {
             _ => {}
         }
     }
-    if column.not_null && !has_value && column.generated.is_none() {
-        more(
-            Work::Scan,
-            "NOT NULL without a default fails when there are rows",
-        );
+    if column.not_null && !has_value {
+        let why = if column.generated.is_some() {
+            "its values are computed for every row, to find NULL"
+        } else {
+            "NOT NULL without a default fails when there are rows"
+        };
+        more(Work::Scan, why);
     }
     work
 }

@@ -31,7 +31,16 @@ pub(super) fn drop(sink: &mut Sink<'_>, drop: &Drop) {
         ObjectKind::Trigger | ObjectKind::Rule | ObjectKind::Policy => {
             if let Some(table) = &drop.on {
                 let relation = sink.qualify(&table.name);
-                let all = if drop.object == ObjectKind::Trigger {
+                let rows = sink.state.known(&relation).is_none_or(|table| {
+                    table.triggers.iter().all(|trigger| {
+                        trigger.row
+                            || drop
+                                .names
+                                .iter()
+                                .all(|place| place.name.name != trigger.name)
+                    })
+                });
+                let all = if drop.object == ObjectKind::Trigger && rows {
                     sink.partitions(&relation)
                 } else {
                     vec![relation]
@@ -54,6 +63,21 @@ pub(super) fn drop(sink: &mut Sink<'_>, drop: &Drop) {
                 .map(|table| table.name.clone())
                 .collect();
             relations(sink, gone, true);
+        }
+        ObjectKind::Function if drop.cascade => {
+            for place in &drop.names {
+                function(sink, &place.name);
+            }
+        }
+        ObjectKind::Sequence if drop.cascade => {
+            for place in &drop.names {
+                let sequence = sink.qualify(&place.name);
+                let users = sink.state.defaults_of_sequence(&sequence);
+                for (user, _) in users {
+                    let why = Some(format!("a default of it uses {sequence}"));
+                    sink.add(&user, LockMode::AccessExclusive, Work::None, why);
+                }
+            }
         }
         ObjectKind::Type | ObjectKind::Domain if drop.cascade => {
             let users: Vec<Qualified> = sink
@@ -111,8 +135,10 @@ fn relations(sink: &mut Sink<'_>, gone: Vec<Qualified>, cascade: bool) {
                 continue;
             };
             for constraint in &table.constraints {
+                // What a partition has of its parent's key ends at the parent.
                 if let Constrains::ForeignKey { table: to, .. } = &constraint.kind
                     && *to != one
+                    && constraint.inherited == 0
                 {
                     sink.add(
                         to,
@@ -163,6 +189,22 @@ fn relations(sink: &mut Sink<'_>, gone: Vec<Qualified>, cascade: bool) {
                 );
             }
         }
+    }
+}
+
+/// DROP FUNCTION … CASCADE drops triggers that call it, and defaults, CHECKs
+/// and indexes that use it.
+fn function(sink: &mut Sink<'_>, name: &Name) {
+    let users: Vec<Qualified> = sink
+        .state
+        .tables()
+        .into_iter()
+        .filter(|table| sink.state.uses_function(table, name))
+        .map(|table| table.name.clone())
+        .collect();
+    for user in users {
+        let why = Some(format!("what uses {name}() is dropped"));
+        sink.add(&user, LockMode::AccessExclusive, Work::None, why);
     }
 }
 
