@@ -15,7 +15,7 @@ use crate::migration::{At, Direction, History, Part, Server, Wrapping};
 use crate::pg::Error;
 use crate::pg::cluster::{Cluster, ClusterKind};
 use crate::pg::twin::{Progress, TwinError};
-use crate::pg::workload::{database, replay};
+use crate::pg::workload::replay;
 use crate::source::{Sources, Span};
 use crate::sql::ddl::{Action, Statement, Transaction};
 
@@ -41,19 +41,25 @@ struct Run<'a> {
     pending: Vec<Span>,
     /// Names in statements that did not run, or whose transaction was lost.
     lost: BTreeSet<String>,
+    /// The state before the open transaction, which a failure brings back.
+    saved: Option<State>,
 }
 
-/// Runs all new files.
+/// Runs all new files of one database.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is another part of what is run and of where"
+)]
 pub(super) fn run(
     cluster: &mut dyn Cluster,
     history: &History,
+    database: Option<&str>,
     sources: &Sources,
     before: State,
     server: &Server,
     trace: &mut Trace,
     progress: Progress<'_>,
 ) -> Result<(), TwinError> {
-    let wanted = database(history).map(str::to_owned);
     let mut run = Run {
         question: observe::locked(server.major),
         cluster,
@@ -68,22 +74,13 @@ pub(super) fn run(
         flushed: server.major >= 15,
         pending: Vec::new(),
         lost: BTreeSet::new(),
+        saved: None,
     };
     run.look_at_all()?;
     let count = history.files.len();
     for (number, file) in history.files.iter().enumerate() {
         progress("tracing migrations", number, count);
-        if file.database != wanted {
-            if let Some(part) = file.parts.first().filter(|_| file.new) {
-                let span = part
-                    .statements
-                    .first()
-                    .map_or(part.span, |statement| statement.span);
-                run.trace.skipped.push((
-                    span,
-                    "the file is for another database than the first new file".to_owned(),
-                ));
-            }
+        if file.database.as_deref() != database {
             continue;
         }
         for (at, part) in file.parts.iter().enumerate() {
@@ -151,6 +148,7 @@ impl Run<'_> {
             self.open = wraps;
             self.failed = false;
             self.pending.clear();
+            self.saved = wraps.then(|| self.state.clone());
         }
         for (index, statement) in part.statements.iter().enumerate() {
             let place = At {
@@ -159,8 +157,10 @@ impl Run<'_> {
                 statement: index,
                 inner: 0,
             };
-            self.statement(statement, place)?;
-            self.apply(statement, place);
+            // The state follows the server: what did not run changes nothing.
+            if self.statement(statement, place)? {
+                self.apply(statement, place);
+            }
         }
         if part.wrapping != Wrapping::PerRun {
             self.end_transaction()?;
@@ -173,6 +173,7 @@ impl Run<'_> {
         let open = std::mem::take(&mut self.open);
         self.failed = false;
         let ran = std::mem::take(&mut self.pending);
+        let saved = self.saved.take();
         self.held.clear();
         if !open {
             return Ok(());
@@ -189,6 +190,9 @@ impl Run<'_> {
                 // A deferred constraint.
                 for span in ran {
                     self.lose(span);
+                }
+                if let Some(saved) = saved {
+                    self.state = saved;
                 }
                 self.trace.notes.push(format!(
                     "the server refused the COMMIT of a migration: {error}"
@@ -250,21 +254,22 @@ impl Run<'_> {
             && subject(&refusal.message).is_some_and(|name| self.lost.contains(&name))
     }
 
-    fn statement(&mut self, statement: &Statement, at: At) -> Result<(), TwinError> {
+    /// Runs one statement; whether it did what it says.
+    fn statement(&mut self, statement: &Statement, at: At) -> Result<bool, TwinError> {
         if let Action::Transaction(what) = &statement.action {
             return self.control(statement, *what, at);
         }
         if self.failed {
             self.lose(statement.span);
-            return Ok(());
+            return Ok(false);
         }
         if statement.templated {
             self.skip(statement, "pieces of a template stand in it");
-            return Ok(());
+            return Ok(false);
         }
         if !replay::is_run(statement, self.sources) {
             self.skip(statement, "the data of a COPY is not loaded");
-            return Ok(());
+            return Ok(false);
         }
         let alone = !self.open && refuses_transaction(statement, self.server).is_some();
         let watched = is_watched(&statement.action) && !alone;
@@ -295,7 +300,7 @@ impl Run<'_> {
         for _ in 0..4 {
             let mut outcomes = self.cluster.session()?.pipeline_rows(&script)?;
             if outcomes.len() <= main {
-                return Ok(());
+                return Ok(false);
             }
             let answer = if watched && outcomes.len() > main + 1 {
                 outcomes.remove(main + 1).ok()
@@ -326,7 +331,11 @@ impl Run<'_> {
                     }
                     match answer {
                         Some(rows) => self.observed(statement, at, &observe::read(&rows)),
-                        None if alone => self.look_at_all()?,
+                        None if alone => {
+                            let before = std::mem::take(&mut self.known);
+                            self.look_at_all()?;
+                            self.compare_objects(at, &before);
+                        }
                         None => {}
                     }
                     if own {
@@ -334,15 +343,40 @@ impl Run<'_> {
                         self.baseline();
                         if let Some(Err(error)) = committed {
                             self.fail(statement, at, &error, GOES_ON);
+                            return Ok(false);
                         }
                     }
-                    Ok(())
+                    Ok(true)
                 }
-                Err(error) => self.refused(statement, at, &error, risky),
+                Err(error) => {
+                    self.refused(statement, at, &error, risky)?;
+                    // An extension is there from the start.
+                    Ok(replay::is_there(&error) && !self.failed)
+                }
             };
         }
         self.skip(statement, "a role that it needs cannot be made");
-        Ok(())
+        Ok(false)
+    }
+
+    /// What a statement that could not be watched has made and dropped.
+    fn compare_objects(&mut self, at: At, before: &BTreeMap<u32, Relation>) {
+        let names = |these: &BTreeMap<u32, Relation>, those: &BTreeMap<u32, Relation>| {
+            let mut names: Vec<String> = these
+                .iter()
+                .filter(|(oid, one)| one.is_told() && !those.contains_key(oid))
+                .map(|(_, one)| one.name.to_string())
+                .collect();
+            names.sort();
+            names
+        };
+        let objects = Objects {
+            created: names(&self.known, before),
+            dropped: names(before, &self.known),
+        };
+        if !objects.created.is_empty() || !objects.dropped.is_empty() {
+            self.trace.objects.insert(at, objects);
+        }
     }
 
     /// Takes back a statement in the open transaction.
@@ -387,6 +421,7 @@ impl Run<'_> {
             let consequence = if self.open { TRANSACTION_LOST } else { GOES_ON };
             self.failed = self.open;
             self.open = false;
+            self.take_back();
             self.fail(statement, at, error, consequence);
             return Ok(());
         }
@@ -408,11 +443,19 @@ impl Run<'_> {
             self.cluster.session()?.execute_script("ROLLBACK")?;
             self.open = false;
             self.failed = true;
+            self.take_back();
             self.look_at_all()?;
         }
         self.held.clear();
         self.fail(statement, at, error, consequence);
         Ok(())
+    }
+
+    /// What a lost transaction did to the state.
+    fn take_back(&mut self) {
+        if let Some(saved) = self.saved.take() {
+            self.state = saved;
+        }
     }
 
     fn fail(&mut self, statement: &Statement, at: At, error: &Error, consequence: &'static str) {
@@ -459,7 +502,7 @@ impl Run<'_> {
         statement: &Statement,
         what: Transaction,
         at: At,
-    ) -> Result<(), TwinError> {
+    ) -> Result<bool, TwinError> {
         let ends = matches!(
             what,
             Transaction::Commit | Transaction::Rollback | Transaction::Prepare
@@ -468,7 +511,7 @@ impl Run<'_> {
             if ends {
                 self.failed = false;
             }
-            return Ok(());
+            return Ok(false);
         }
         let sql = self.sources.slice(statement.span);
         let outcome = self
@@ -479,10 +522,14 @@ impl Run<'_> {
             .next()
             .unwrap_or(Ok(()));
         if let Err(error) = outcome {
-            return self.refused(statement, at, &error, false);
+            self.refused(statement, at, &error, false)?;
+            return Ok(false);
         }
         match what {
             Transaction::Begin => {
+                if !self.open {
+                    self.saved = Some(self.state.clone());
+                }
                 self.open = true;
                 self.held.clear();
                 self.pending.clear();
@@ -505,7 +552,10 @@ impl Run<'_> {
             }
             _ => {}
         }
-        Ok(())
+        if !self.open {
+            self.saved = None;
+        }
+        Ok(true)
     }
 
     /// What a statement did, by what is seen after it.
@@ -792,8 +842,18 @@ impl Run<'_> {
                 found.push(new);
             }
         }
+        // What rows set off, as foreign keys and triggers do, depends on them;
+        // here there are few or none.
+        let by_rows = |mode: LockMode| {
+            matches!(statement.action, Action::Dml(_)) && mode <= LockMode::RowExclusive
+        };
+        disagreements.retain(|one| {
+            one.traced
+                .as_ref()
+                .is_none_or(|effect| one.expected.is_some() || !by_rows(effect.mode))
+        });
         for (relation, (mode, work)) in merged {
-            if !traced.contains_key(relation) && relation.schema != "pg_temp" {
+            if !traced.contains_key(relation) && relation.schema != "pg_temp" && !by_rows(mode) {
                 disagreements.push(Disagreement {
                     at,
                     span: statement.span,

@@ -315,7 +315,14 @@ fn make(
     progress: Progress<'_>,
 ) -> Result<(Loaded, Snapshot), TwinError> {
     let begun = load::begin(cluster, empty, progress)?;
-    replay::replay(cluster, history, sources, problems, progress)?;
+    replay::replay(
+        cluster,
+        history,
+        database(history),
+        sources,
+        problems,
+        progress,
+    )?;
     progress("giving tables their sizes", 0, 1);
     let snapshot = assume::snapshot(cluster.session()?)?;
     let mut loaded = load::adopt(cluster, &snapshot, progress)?;
