@@ -283,9 +283,8 @@ impl<'a> Walk<'a> {
                 };
                 self.statement(file, part, at, inner, Some(statement));
             }
-        } else {
-            self.state.apply(statement, at);
         }
+        self.state.apply(statement, at);
     }
 
     /// Follows BEGIN, COMMIT and the timeouts.

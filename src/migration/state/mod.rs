@@ -28,6 +28,7 @@ pub use table::{
     SequenceState, Table, TriggerState,
 };
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{At, Server};
@@ -62,6 +63,9 @@ pub struct State {
     temporary: Vec<Qualified>,
     /// Sizes of relations whose time has not come yet.
     sizes: Option<Arc<catalogue::Sizes>>,
+    /// Tables that were there before, by the tables that their foreign keys
+    /// reference and that are not there yet.
+    awaited: Arc<HashMap<Qualified, Vec<Qualified>>>,
     points: Vec<Point>,
     changed_settings: Option<Changed>,
     in_transaction: bool,

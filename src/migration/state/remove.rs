@@ -52,6 +52,18 @@ impl State {
                         table.triggers.retain(|trigger| trigger.name != name.name);
                     }
                 }
+                ObjectKind::Policy | ObjectKind::Rule => {
+                    if let Some(table) = drop.on.as_ref().and_then(|on| self.resolve(&on.name))
+                        && let Some(table) = self.edit(&table)
+                    {
+                        let list = if drop.object == ObjectKind::Policy {
+                            &mut table.policies
+                        } else {
+                            &mut table.rules
+                        };
+                        list.retain(|one| *one != name.name);
+                    }
+                }
                 _ => {}
             }
         }

@@ -67,6 +67,10 @@ pub struct Table {
     pub indexes: Vec<IndexState>,
     /// Triggers by name.
     pub triggers: Vec<TriggerState>,
+    /// Policies by name.
+    pub policies: Vec<String>,
+    /// Rewrite rules by name.
+    pub rules: Vec<String>,
     /// Partitioned table (of a partition), or parents of inheritance.
     pub parents: Vec<Qualified>,
     /// `FOR VALUES …` or `DEFAULT`, of a partition.
@@ -108,6 +112,8 @@ impl Table {
             constraints: Vec::new(),
             indexes: Vec::new(),
             triggers: Vec::new(),
+            policies: Vec::new(),
+            rules: Vec::new(),
             parents: Vec::new(),
             partition_bound: None,
             partition_by: None,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::observe::{self, Relation, Seen};
 use super::told::{
-    FRESH, GOES_ON, TRANSACTION_LOST, effect, is_about_existence, is_risky, is_watched, names,
+    FRESH, GOES_ON, TRANSACTION_LOST, effect, is_about_existence, is_risky, is_unsettling, is_watched, names,
     subject, wants_more,
 };
 use super::{Disagreement, Failure, Objects, Trace};
@@ -41,6 +41,11 @@ struct Run<'a> {
     pending: Vec<Span>,
     /// Names in statements that did not run, or whose transaction was lost.
     lost: BTreeSet<String>,
+    /// What is sent ahead of the next statement: the beginning of a session
+    /// and of its transaction.
+    ahead: Vec<&'static str>,
+    /// A statement may have changed settings or the role of the session.
+    unsettled: bool,
     /// The state before the open transaction, which a failure brings back.
     saved: Option<State>,
 }
@@ -74,6 +79,8 @@ pub(super) fn run(
         flushed: server.major >= 15,
         pending: Vec::new(),
         lost: BTreeSet::new(),
+        ahead: Vec::new(),
+        unsettled: true,
         saved: None,
     };
     run.look_at_all()?;
@@ -138,12 +145,12 @@ impl Run<'_> {
         let goes_on = part.wrapping == Wrapping::PerRun && (self.open || self.failed);
         if !goes_on {
             self.end_transaction()?;
-            let mut begin: Vec<&str> = FRESH.to_vec();
-            if wraps {
-                begin.push("BEGIN");
+            self.ahead.clear();
+            if std::mem::take(&mut self.unsettled) {
+                self.ahead.extend(FRESH);
             }
-            for outcome in self.cluster.session()?.pipeline(&begin)? {
-                outcome?;
+            if wraps {
+                self.ahead.push("BEGIN");
             }
             self.open = wraps;
             self.failed = false;
@@ -168,6 +175,17 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Sends what is to go ahead of the next statement.
+    fn begin(&mut self) -> Result<(), TwinError> {
+        let ahead = std::mem::take(&mut self.ahead);
+        if !ahead.is_empty() {
+            for outcome in self.cluster.session()?.pipeline(&ahead)? {
+                outcome?;
+            }
+        }
+        Ok(())
+    }
+
     /// COMMIT of the runner's transaction, or the end of a failed one.
     fn end_transaction(&mut self) -> Result<(), TwinError> {
         let open = std::mem::take(&mut self.open);
@@ -176,6 +194,10 @@ impl Run<'_> {
         let saved = self.saved.take();
         self.held.clear();
         if !open {
+            return Ok(());
+        }
+        if self.ahead.pop_if(|last| *last == "BEGIN").is_some() {
+            // Nothing was run in it.
             return Ok(());
         }
         let ended = self
@@ -277,7 +299,8 @@ impl Run<'_> {
         let sources = self.sources;
         let sql = sources.slice(statement.span);
         let question = self.question.clone();
-        let mut script: Vec<&str> = Vec::new();
+        let mut script: Vec<&str> = std::mem::take(&mut self.ahead);
+        self.unsettled |= is_unsettling(&statement.action);
         let own = !self.open && !alone && watched;
         if own {
             script.push("BEGIN");
@@ -513,6 +536,7 @@ impl Run<'_> {
             }
             return Ok(false);
         }
+        self.begin()?;
         let sql = self.sources.slice(statement.span);
         let outcome = self
             .cluster
@@ -845,7 +869,8 @@ impl Run<'_> {
         // What rows set off, as foreign keys and triggers do, depends on them;
         // here there are few or none.
         let by_rows = |mode: LockMode| {
-            matches!(statement.action, Action::Dml(_)) && mode <= LockMode::RowExclusive
+            matches!(statement.action, Action::Dml(_) | Action::CreateFunction(_))
+                && mode <= LockMode::RowExclusive
         };
         disagreements.retain(|one| {
             one.traced

@@ -78,6 +78,8 @@ pub(super) fn is_watched(action: &Action) -> bool {
                 ObjectKind::Trigger | ObjectKind::Rule | ObjectKind::Policy
             )
         }
+        // A body in SQL is analysed, and what it names is locked by that.
+        Action::CreateFunction(function) => function.body.language == "sql",
         action => !locks_nothing(action),
     }
 }
@@ -87,7 +89,6 @@ fn locks_nothing(action: &Action) -> bool {
         action,
         Action::Set(_)
             | Action::Grant { .. }
-            | Action::CreateFunction(_)
             | Action::CreateSchema { .. }
             | Action::CreateType(_)
             | Action::CreateDomain(_)
@@ -133,4 +134,29 @@ pub(super) fn wants_more(error: &Error, action: &Action) -> bool {
         }
         _ => false,
     }
+}
+
+/// Statements after which the session's settings or role may be others. All
+/// that could run code of the user's are among them, but for the triggers of
+/// tables.
+pub(super) fn is_unsettling(action: &Action) -> bool {
+    !matches!(
+        action,
+        Action::CreateTable(_)
+            | Action::Alter(_)
+            | Action::CreateIndex(_)
+            | Action::Drop(_)
+            | Action::CreateType(_)
+            | Action::AlterType(_)
+            | Action::CreateDomain(_)
+            | Action::CreateView(_)
+            | Action::CreateFunction(_)
+            | Action::CreateTrigger(_)
+            | Action::CreatePolicy { .. }
+            | Action::CreateSequence { .. }
+            | Action::CreateSchema { .. }
+            | Action::Comment { .. }
+            | Action::Grant { .. }
+            | Action::Truncate { .. }
+    )
 }

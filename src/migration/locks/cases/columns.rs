@@ -471,4 +471,12 @@ pub(super) static CASES: &[Case] = &[
         &[],
     )
     .since(17),
+    Case::new(
+        "add-column-references-default-null",
+        "ADD COLUMN … REFERENCES, with DEFAULT NULL",
+        two!(),
+        "ALTER TABLE child ADD COLUMN n int DEFAULT NULL REFERENCES parent (id)",
+        &[("child", AccessExclusive), ("parent", ShareRowExclusive)],
+        &[("child", Scan)],
+    ),
 ];

@@ -218,4 +218,12 @@ pub(super) static CASES: &[Case] = &[
         &[("m", AccessExclusive)],
         &[],
     ),
+    Case::new(
+        "rename-missing-index",
+        "ALTER INDEX IF EXISTS … RENAME TO, of one that does not exist",
+        t!(),
+        "ALTER INDEX IF EXISTS i RENAME TO j",
+        &[],
+        &[],
+    ),
 ];

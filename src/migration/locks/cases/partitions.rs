@@ -360,4 +360,14 @@ pub(super) static CASES: &[Case] = &[
         &[("p", ShareUpdateExclusive), ("p1", ShareUpdateExclusive), ("p2", ShareUpdateExclusive)],
         &[],
     ),
+    Case::new(
+        "attach-list-proven",
+        "ATTACH PARTITION of a list with a validated CHECK of its value",
+        "CREATE TABLE q (k text NOT NULL, a int) PARTITION BY LIST (k); \
+         CREATE TABLE n (k text NOT NULL, a int, CHECK (k = 'x'::text)); \
+         INSERT INTO n VALUES ('x', 1);",
+        "ALTER TABLE q ATTACH PARTITION n FOR VALUES IN ('x')",
+        &[("q", ShareUpdateExclusive), ("n", AccessExclusive)],
+        &[],
+    ),
 ];

@@ -41,7 +41,8 @@ pub(super) fn alter(sink: &mut Sink<'_>, alter: &Alter) {
     if alter.object == ObjectKind::Sequence {
         return;
     }
-    if alter.if_exists && !sink.state.is_partial() && known.is_none() && !is_index {
+    let there = known.is_some() || sink.state.index(name).is_some();
+    if alter.if_exists && !sink.state.is_partial() && !there {
         return;
     }
     for (number, command) in alter.commands.iter().enumerate() {

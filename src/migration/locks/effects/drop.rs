@@ -31,6 +31,9 @@ pub(super) fn drop(sink: &mut Sink<'_>, drop: &Drop) {
         ObjectKind::Trigger | ObjectKind::Rule | ObjectKind::Policy => {
             if let Some(table) = &drop.on {
                 let relation = sink.qualify(&table.name);
+                if drop.if_exists && is_unattached(sink, &relation, drop) {
+                    return;
+                }
                 let rows = sink.state.known(&relation).is_none_or(|table| {
                     table.triggers.iter().all(|trigger| {
                         trigger.row
@@ -88,6 +91,9 @@ pub(super) fn drop(sink: &mut Sink<'_>, drop: &Drop) {
                     table.columns.iter().any(|column| {
                         column.type_name.as_ref().is_some_and(|type_name| {
                             drop.names.iter().any(|place| {
+                                if let Some(known) = sink.state.resolve_type(&place.name) {
+                                    return column.is_of_type(&known);
+                                }
                                 place.name.name == type_name.base.name
                                     && (place.name.schema.is_none()
                                         || type_name.base.schema.is_none()
@@ -109,6 +115,24 @@ pub(super) fn drop(sink: &mut Sink<'_>, drop: &Drop) {
         }
         _ => {}
     }
+}
+
+/// The table has no such trigger, policy or rule, as its history says: then it
+/// is not even locked.
+fn is_unattached(sink: &Sink<'_>, relation: &Qualified, drop: &Drop) -> bool {
+    let Some(table) = sink.state.known(relation) else {
+        return !sink.state.is_partial();
+    };
+    !sink.state.is_partial()
+        && table.created.is_some()
+        && drop.names.iter().all(|place| match drop.object {
+            ObjectKind::Trigger => table
+                .triggers
+                .iter()
+                .all(|trigger| trigger.name != place.name.name),
+            ObjectKind::Policy => table.policies.iter().all(|one| *one != place.name.name),
+            _ => table.rules.iter().all(|one| *one != place.name.name),
+        })
 }
 
 /// The history knows all relations, and not this one.

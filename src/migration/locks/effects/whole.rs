@@ -283,6 +283,10 @@ pub(super) fn users_of_domain(sink: &mut Sink<'_>, domain: &Name) {
 
 /// Tables `OF` a composite type follow its attributes.
 pub(super) fn typed_tables(sink: &mut Sink<'_>, name: &Name, retyped: bool) {
+    let name = match sink.state.resolve_type(name) {
+        Some(known) => Name::qualified(known.schema, known.name),
+        None => name.clone(),
+    };
     let typed: Vec<Qualified> = sink
         .state
         .tables()
