@@ -1,7 +1,7 @@
 //! Findings of `check` as texts for formats that have one field for them.
 
 use crate::report::markdown;
-use crate::report::model::check::{CheckFinding, CheckRemedy, CheckStep};
+use crate::report::model::check::{CheckFinding, CheckLock, CheckRemedy, CheckStep};
 
 /// The message with what it would do here, as one line.
 pub(super) fn sentence(finding: &CheckFinding<'_>) -> String {
@@ -19,9 +19,29 @@ pub(super) fn sentence(finding: &CheckFinding<'_>) -> String {
     text
 }
 
+/// Which lock it is, and what is done while it is held, in plain words.
+pub(super) fn held(finding: &CheckFinding<'_>, lock: &CheckLock<'_>) -> String {
+    let on = finding
+        .relation
+        .as_ref()
+        .map_or_else(String::new, |relation| format!(" on {relation}"));
+    let work = match lock.work {
+        "scan" => ", held while the table is read",
+        "index_build" => ", held while the index is built",
+        "index_rebuild" => ", held while its indexes are built anew",
+        "rows" => ", held while its rows are changed",
+        "rewrite" => ", held while the table is rewritten",
+        _ => "",
+    };
+    format!("{}{on}{work}", lock.mode)
+}
+
 /// The whole finding as plain text of several lines.
 pub(super) fn plain(finding: &CheckFinding<'_>) -> String {
     let mut text = sentence(finding);
+    if let Some(lock) = &finding.lock {
+        text.push_str(&format!("\nlock: {}", held(finding, lock)));
+    }
     if let Some(remedy) = &finding.remedy {
         text.push_str(&format!("\ninstead: {}", remedy.title));
         for (at, step) in remedy.steps.iter().enumerate() {
@@ -44,6 +64,12 @@ pub(super) fn plain(finding: &CheckFinding<'_>) -> String {
 /// The whole finding as Markdown, everything in it taken literally.
 pub(super) fn markdown(finding: &CheckFinding<'_>) -> String {
     let mut text = format!("{}.\n\n", markdown::escape(&sentence(finding)));
+    if let Some(lock) = &finding.lock {
+        text.push_str(&format!(
+            "Lock: {}.\n\n",
+            markdown::escape(&held(finding, lock))
+        ));
+    }
     if let Some(remedy) = &finding.remedy {
         text.push_str(&self::remedy(remedy));
     }
