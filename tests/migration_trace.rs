@@ -720,7 +720,9 @@ fn with_a_snapshot_its_schema_is_what_new_files_run_on() {
     let Some(server) = shared() else { return };
     server.database(
         "trace_of_snapshot",
-        &format!("{SETUP} INSERT INTO t SELECT g, g, g FROM generate_series(1, 100) AS g; ANALYZE;"),
+        &format!(
+            "{SETUP} INSERT INTO t SELECT g, g, g FROM generate_series(1, 100) AS g; ANALYZE;"
+        ),
     );
     let desk = Desk::new();
     let conninfo = connection(server, "trace_of_snapshot");

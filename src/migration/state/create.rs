@@ -38,10 +38,13 @@ impl State {
             .map(|by| (by.strategy.clone(), by.keys.clone()));
         if create.of_type.is_some() {
             // The columns are the type's, which are not known.
-            table.of_type = create.of_type.as_ref().map(|of| match self.resolve_type(of) {
-                Some(known) => Name::qualified(known.schema, known.name),
-                None => of.clone(),
-            });
+            table.of_type = create
+                .of_type
+                .as_ref()
+                .map(|of| match self.resolve_type(of) {
+                    Some(known) => Name::qualified(known.schema, known.name),
+                    None => of.clone(),
+                });
             table.columns_known = false;
         }
         if let Some(reads) = &create.query {

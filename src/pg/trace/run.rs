@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::observe::{self, Relation, Seen};
 use super::told::{
-    FRESH, GOES_ON, TRANSACTION_LOST, effect, is_about_existence, is_risky, is_unsettling, is_watched, names,
-    subject, wants_more,
+    FRESH, GOES_ON, TRANSACTION_LOST, effect, is_about_existence, is_risky, is_unsettling,
+    is_watched, names, subject, wants_more,
 };
 use super::{Disagreement, Failure, Objects, Trace};
 use crate::catalog::ident::quote;
