@@ -119,7 +119,7 @@ impl State {
         let others = TYPES
             .iter()
             .find(|(name, _)| *name == extension)
-            .map_or(&[][..], |(_, types)| types);
+            .map_or::<&[&str], _>(&[], |(_, types)| types);
         let is_its = |base: &Name| base.name == extension || others.contains(&base.name.as_str());
         for table in self.tables.keys_where(|_, table| {
             table

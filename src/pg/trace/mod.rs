@@ -8,6 +8,7 @@
 //! show all the same: a rewrite changes the file of a relation, and a scan is
 //! counted.
 
+mod judge;
 mod observe;
 mod run;
 mod told;
