@@ -7,6 +7,7 @@ mod fingerprint;
 pub mod fix;
 pub mod given;
 pub mod levels;
+mod ranges;
 pub mod snapshot;
 pub mod suppress;
 mod walk;
