@@ -114,6 +114,7 @@ pub(super) fn run(
             &history,
             &sources,
             on,
+            &settings.slower,
             &mut checked,
             &mut problems,
             &progress,
