@@ -84,15 +84,18 @@ impl Taken {
 pub(super) struct Queries {
     pub(super) workload: Workload,
     pub(super) statements: Vec<Statement>,
+    /// What is slower.
+    pub(super) slower: CompareOptions,
 }
 
 impl Queries {
     /// Reads the workload, where there is one.
     pub(super) fn read(
-        paths: &[PathBuf],
+        settings: &Settings,
         sources: &mut Sources,
         problems: &mut Vec<Problem>,
     ) -> Option<Self> {
+        let paths = &settings.workload;
         if paths.is_empty() {
             return None;
         }
@@ -107,6 +110,7 @@ impl Queries {
                 .map(|query| query.statement.clone())
                 .collect(),
             workload,
+            slower: settings.slower,
         })
     }
 }
@@ -143,7 +147,6 @@ pub(super) fn compare(
     history: &History,
     sources: &Sources,
     on: &(Basis, Servers),
-    options: &CompareOptions,
     checked: &mut Checked,
     problems: &mut Vec<Problem>,
     progress: &Progress,
@@ -154,7 +157,7 @@ pub(super) fn compare(
         &queries.workload,
         &on.0,
         &on.1,
-        options,
+        &queries.slower,
         &mut |what, done, all| say(progress, what, done, all),
     );
     let result = match compared {

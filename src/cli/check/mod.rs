@@ -57,7 +57,7 @@ pub(super) fn run(
     } = files::read(args, &settings)?;
     let taken = Taken::read(settings.snapshot.as_ref())?;
     let server = settings.server(taken.as_ref().map(Taken::version));
-    let queries = Queries::read(&settings.workload, &mut sources, &mut problems);
+    let queries = Queries::read(&settings, &mut sources, &mut problems);
     let sources = sources;
     progress.say("checking migrations");
 
@@ -114,7 +114,6 @@ pub(super) fn run(
             &history,
             &sources,
             on,
-            &settings.slower,
             &mut checked,
             &mut problems,
             &progress,

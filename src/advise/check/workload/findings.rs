@@ -122,7 +122,7 @@ impl Teller<'_> {
                 if let Some(at) = position {
                     place.start = (span.start + at).min(span.end);
                 }
-                let place = self.sources.place(place).to_string();
+                let place = self.sources.place(place);
                 let told = Told {
                     level: if self.refused_behind(cause).is_some() {
                         Level::Warning
@@ -151,7 +151,7 @@ impl Teller<'_> {
             }
             Outcome::Slower(plans) => {
                 evidence.extend(costs(plans));
-                let place = self.sources.place(span).to_string();
+                let place = self.sources.place(span);
                 let (before, after) = (number(plans.cost_before), number(plans.cost_after));
                 let mut why = format!("the planner's cost rises from {before} to {after}");
                 if let Some(what) = &plans.what {
@@ -183,7 +183,7 @@ impl Teller<'_> {
         let query = self.workload.queries.get(change.query)?;
         let result = change.result.as_ref()?;
         let span = query.statement.span;
-        let place = self.sources.place(span).to_string();
+        let place = self.sources.place(span);
         let mut evidence = self.evidence(change)?;
         let says = result.says();
         evidence.push(Evidence::new(

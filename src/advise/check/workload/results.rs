@@ -114,11 +114,8 @@ pub(super) fn insert_change(
             continue;
         }
         match old {
-            Some((old, was)) if was.starts_with(NULL) => {
-                if column.not_null && !old.not_null {
-                    change.missing.push(column.name.clone());
-                }
-            }
+            // A column that it left NULL before has to be one that took it.
+            Some((old, was)) if was.starts_with(NULL) && (old.not_null || !column.not_null) => {}
             _ if column.not_null => change.missing.push(column.name.clone()),
             Some((old, was)) if !old.generated => change.lost.push(Lost {
                 column: column.name.clone(),
