@@ -359,7 +359,10 @@ fn one_run_gives_several_forms() {
     let output = run(at, &arguments);
     assert_eq!(code(&output), 1);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(text.contains("m/0002_drop.sql\n1:12: warning:"), "{text}");
+    assert!(
+        text.contains("--> m/0002_drop.sql:1:12 [table-dropped]"),
+        "{text}"
+    );
     let read = |name: &str| fs::read_to_string(at.join(name)).expect("written");
     assert!(read("a.json").contains("\"2.1.0\""));
     assert!(read("b.xml").starts_with("<?xml"));

@@ -203,6 +203,143 @@ fn nothing_in_a_name_becomes_markup_or_a_command() {
     assert!(!text.contains('\u{1b}'), "{text:?}");
 }
 
+/// Names that mean something to GitHub's Markdown, or would end what they stand
+/// in: mentions, issues, tables, details, fences, addresses, formulas.
+const NAMES: [&str; 9] = [
+    "@octocat",
+    "#1",
+    "GH-1 owner/app#2",
+    "a|b`c`d",
+    "</details></td><script>alert(1)</script>",
+    "```\n### heading\n```",
+    "line\nbreak\r\n- item",
+    "https://a.example/ [x](y) ![z](w)",
+    "$a$ $$b$$",
+];
+
+fn named() -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let m = folder.path().join("m");
+    fs::create_dir_all(&m).expect("made");
+    let long = "n".repeat(5_000);
+    let names = || NAMES.into_iter().chain([long.as_str()]);
+    let old: Vec<String> = names()
+        .map(|name| format!("CREATE TABLE \"{name}\" (id bigint PRIMARY KEY, a int);\n"))
+        .collect();
+    let new: Vec<String> = names()
+        .map(|name| format!("CREATE INDEX ON \"{name}\" (a);\nDROP TABLE \"{name}\";\n"))
+        .collect();
+    fs::write(m.join("1.sql"), old.concat()).expect("written");
+    fs::write(m.join("2 %,:@me.sql"), new.concat()).expect("written");
+    folder
+}
+
+fn all_of(folder: &Path, format: &str) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_pgadvise"))
+        .args(["check", "m", "--format", format, "--pg-version", "16"])
+        .current_dir(folder)
+        .env_remove("GITHUB_ACTIONS")
+        .env_remove("GITHUB_STEP_SUMMARY")
+        .output()
+        .expect("the program runs");
+    assert_eq!(output.status.code(), Some(1));
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+/// Outside of fences and code no name keeps what a service would act on.
+#[test]
+fn names_in_markdown_are_words() {
+    let folder = named();
+    let markdown = all_of(folder.path(), "markdown");
+    let mut fence: Option<usize> = None;
+    let mut seen = 0;
+    let (mut opened, mut closed) = (0, 0);
+    for line in markdown.lines() {
+        let inner = line.trim_start();
+        let quotes = inner.chars().take_while(|c| *c == '`').count();
+        match fence {
+            Some(length) => {
+                if quotes >= length && inner.trim_end().len() == quotes {
+                    fence = None;
+                }
+                continue;
+            }
+            None if quotes >= 3 => {
+                fence = Some(quotes);
+                continue;
+            }
+            None => {}
+        }
+        // Code within a line, and what is escaped, is no markup.
+        let plain = regex::Regex::new(r"\\.|`[^`]*`")
+            .expect("a pattern")
+            .replace_all(line, "_");
+        for bad in [
+            "@o", "@m", "#1", "#2", "GH-1", "://", "<script", "](", "|", "$a",
+        ] {
+            assert!(!plain.contains(bad), "{bad} in {line}");
+        }
+        assert!(inner != "heading" && !inner.starts_with("- item"), "{line}");
+        opened += line.matches("<details>").count();
+        closed += line.matches("</details>").count();
+        seen += line.matches("octocat").count();
+    }
+    assert_eq!(fence, None, "a fence is not closed");
+    assert_eq!(opened, closed);
+    assert!(opened > 10 && seen > 0, "{markdown}");
+}
+
+/// What has been said of commands: each is one line, whatever the names hold,
+/// and properties hold no character that ends them.
+#[test]
+fn names_in_annotations_end_nothing() {
+    let folder = named();
+    let said = all_of(folder.path(), "github");
+    let pattern = regex::Regex::new(
+        r"^::(error|warning|notice) file=m/(1|2 %25%2C%3A@me)\.sql,line=\d+,endLine=\d+(,col=\d+,endColumn=\d+)?,title=[^,:\r\n]*::[^\r\n]+$",
+    )
+    .expect("a pattern");
+    let commands: Vec<&str> = said.lines().filter(|line| line.starts_with("::")).collect();
+    assert!(commands.len() >= 20, "{said}");
+    for command in &commands {
+        assert!(pattern.is_match(command), "{command}");
+        let percent = regex::Regex::new("%(25|0A|0D|3A|2C)?").expect("a pattern");
+        for found in percent.find_iter(command) {
+            assert_eq!(found.as_str().len(), 3, "{command}");
+        }
+    }
+    for line in said.lines() {
+        assert!(
+            line.starts_with("::")
+                || line.starts_with("- m/2 ")
+                || line.starts_with("skipped: ")
+                || line.starts_with("pgadvise check: ")
+                || line.contains("no more than 10 annotations"),
+            "{line}"
+        );
+    }
+}
+
+/// The summary of a job says what the annotations leave out.
+#[test]
+fn a_job_summary_says_how_many_annotations_are_missing() {
+    let folder = many(12);
+    let summary = folder.path().join("summary.md");
+    render(
+        folder.path(),
+        "github",
+        &["--job-summary", summary.to_str().expect("UTF-8")],
+    );
+    let text = fs::read_to_string(&summary).expect("written");
+    assert!(
+        text.ends_with("for a step: 3 findings stand here and in the log only.\n"),
+        "{text}"
+    );
+    for table in 0..12 {
+        assert!(text.contains(&format!(": t{table} is dropped")), "{text}");
+    }
+}
+
 /// So many tables that are dropped.
 fn many(number: usize) -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");

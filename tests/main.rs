@@ -3,6 +3,7 @@
 
 mod check;
 mod check_formats;
+mod check_text;
 mod cli;
 mod clusters;
 mod conventions;

@@ -581,10 +581,19 @@ pub(super) fn escape(text: &str) -> String {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
-            // A name behind it would be notified: an invisible blank of no
-            // width parts the two, as an entity alone does not.
+            // GitHub and GitLab look through the text that Markdown leaves: a
+            // name behind `@` is notified, a number behind `#` gets a link back
+            // from the issue of that number, an address becomes a link. An
+            // invisible blank of no width parts them, which an entity or a
+            // backslash alone does not.
             '@' => escaped.push_str("@&#8203;"),
-            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '|' | '~' | '#' | '!' => {
+            '#' => escaped.push_str("\\#&#8203;"),
+            '/' if escaped.ends_with(':') => escaped.push_str("&#8203;/"),
+            '.' if ends_with_word(&escaped, "www") => escaped.push_str("&#8203;."),
+            '-' if ends_with_word(&escaped, "gh") => escaped.push_str("-&#8203;"),
+            // Two of them would hold a formula, and no backslash prevents it.
+            '$' => escaped.push_str("<span>$</span>"),
+            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '|' | '~' | '!' => {
                 escaped.push('\\');
                 escaped.push(c);
             }
@@ -595,9 +604,26 @@ pub(super) fn escape(text: &str) -> String {
     escaped
 }
 
+/// Whether the text ends with that word, whatever its case.
+fn ends_with_word(text: &str, word: &str) -> bool {
+    text.len()
+        .checked_sub(word.len())
+        .and_then(|at| text.get(at..))
+        .is_some_and(|end| end.eq_ignore_ascii_case(word))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_in_a_name_is_a_link_or_a_formula() {
+        assert_eq!(
+            escape("see #1, a/b#2, GH-3, https://x.example and www.x.example for $a$"),
+            "see \\#&#8203;1, a/b\\#&#8203;2, GH-&#8203;3, https:&#8203;//x.example and \
+             www&#8203;.x.example for <span>$</span>a<span>$</span>"
+        );
+    }
 
     #[test]
     fn nothing_in_a_name_is_read_as_markup() {

@@ -35,7 +35,12 @@ pub(super) fn write(
             .filter(|_| settings.format == CheckFormat::Github)
     });
     if let Some(path) = summary {
-        let bytes = render(report, CheckFormat::Markdown, ui, true, Some(SUMMARY_BYTES))?;
+        let mut bytes = render(report, CheckFormat::Markdown, ui, true, Some(SUMMARY_BYTES))?;
+        if settings.format == CheckFormat::Github
+            && let Some(rest) = check::beyond_annotations(report)
+        {
+            bytes.extend(rest.as_bytes());
+        }
         Ui::append(&bytes, path)?;
     }
     let bytes = render(report, settings.format, ui, false, None)?;

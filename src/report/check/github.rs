@@ -34,7 +34,7 @@ pub(super) fn render(
     if !rest.is_empty() {
         writeln!(
             out,
-            "{} more than GitHub shows as annotations:",
+            "{} more, as GitHub shows no more than {SHOWN} annotations of each level:",
             plural(rest.len(), "finding", "findings")
         )?;
     }
@@ -54,7 +54,7 @@ pub(super) fn render(
     for skipped in &report.skipped {
         writeln!(
             out,
-            "not checked: {}: {}",
+            "skipped: {}: {}",
             one_line(&skipped.what),
             one_line(&skipped.why)
         )?;
@@ -67,6 +67,22 @@ pub(super) fn render(
         report.totals.suppressed,
         report.totals.baseline
     )
+}
+
+/// What the job's summary says where there are more findings than annotations.
+pub fn beyond(report: &CheckReport<'_>) -> Option<String> {
+    let totals = &report.totals;
+    let rest: usize = [totals.critical, totals.warning, totals.note]
+        .into_iter()
+        .map(|number| number.saturating_sub(SHOWN))
+        .sum();
+    (rest > 0).then(|| {
+        format!(
+            "GitHub shows no more than {SHOWN} annotations of each level for a step: {} here and \
+             in the log only.\n",
+            plural(rest, "finding stands", "findings stand")
+        )
+    })
 }
 
 fn annotation(finding: &CheckFinding<'_>, out: &mut dyn Write) -> io::Result<()> {

@@ -113,7 +113,7 @@ fn parts(report: &CheckReport<'_>) -> io::Result<Vec<Part>> {
     }
     if !report.skipped.is_empty() {
         let mut text = format!(
-            "<details><summary>Not checked: {}</summary>\n\n",
+            "<details><summary>Skipped: what could not be checked ({})</summary>\n\n",
             report.skipped.len()
         );
         for skipped in &report.skipped {
@@ -130,9 +130,12 @@ fn parts(report: &CheckReport<'_>) -> io::Result<Vec<Part>> {
         text.push_str("\n</details>\n\n");
         parts.push(Part {
             rank: 4,
-            what: Some(("account of what was not checked", "accounts")),
+            what: Some(("account of what was skipped", "accounts")),
             text,
-            short: Some(format!("Not checked: {}.\n\n", report.skipped.len())),
+            short: Some(format!(
+                "Skipped, as it could not be checked: {}.\n\n",
+                report.skipped.len()
+            )),
             ..Part::default()
         });
     }
@@ -219,20 +222,15 @@ fn long(finding: &CheckFinding<'_>) -> String {
         ));
     }
     if let Some(lock) = &finding.lock {
-        let relation = finding
-            .relation
-            .as_deref()
-            .map_or_else(String::new, |relation| format!(" on {}", escape(relation)));
-        let work = match lock.work {
-            "none" => String::new(),
-            work => format!(", held for: {}", work.replace('_', " ")),
-        };
         let traced = if finding.traced {
             " (seen under \\-\\-trace)"
         } else {
             ""
         };
-        body.push_str(&format!("Lock: {}{relation}{work}{traced}.\n\n", lock.mode));
+        body.push_str(&format!(
+            "Lock: {}{traced}.\n\n",
+            escape(&prose::held(finding, lock))
+        ));
     } else if finding.traced {
         body.push_str("Seen under \\-\\-trace.\n\n");
     }

@@ -20,6 +20,7 @@ use super::model::check::CheckReport;
 use super::render::Options;
 
 pub use build::build;
+pub use github::beyond as beyond_annotations;
 pub use json::schema;
 pub use markdown::MARKER;
 

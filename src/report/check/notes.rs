@@ -10,6 +10,10 @@ use crate::report::format::plural;
 const MOST_SETS: usize = 5;
 /// Notes of files that are shown.
 const MOST_NOTES: usize = 20;
+/// Files that are named where the same is to be said of many.
+const MOST_NAMES: usize = 3;
+/// What is said of a file without a statement.
+const EMPTY: &str = " holds no statement";
 
 /// The notes, as sentences without an end.
 pub(super) fn notes(history: &History) -> Vec<String> {
@@ -39,19 +43,37 @@ pub(super) fn notes(history: &History) -> Vec<String> {
         ));
     }
     notes.dedup();
-    notes.extend(history.notes.iter().take(MOST_NOTES).cloned());
-    if let Some(more) = history
-        .notes
-        .len()
-        .checked_sub(MOST_NOTES)
-        .filter(|more| *more > 0)
-    {
+    let (empty, others): (Vec<&String>, Vec<&String>) =
+        history.notes.iter().partition(|note| note.ends_with(EMPTY));
+    let mut of_files = without_statements(&empty);
+    of_files.extend(others.into_iter().cloned());
+    let all = of_files.len();
+    notes.extend(of_files.into_iter().take(MOST_NOTES));
+    if let Some(more) = all.checked_sub(MOST_NOTES).filter(|more| *more > 0) {
         notes.push(format!(
             "{} about files",
             plural(more, "more note", "more notes")
         ));
     }
     notes
+}
+
+/// Files without a statement, in one note where they are many.
+fn without_statements(notes: &[&String]) -> Vec<String> {
+    if notes.len() <= MOST_NAMES {
+        return notes.iter().map(|note| (*note).clone()).collect();
+    }
+    let names: Vec<&str> = notes
+        .iter()
+        .take(MOST_NAMES)
+        .map(|note| note.strip_suffix(EMPTY).unwrap_or(note))
+        .collect();
+    vec![format!(
+        "{} hold no statement: {} and {} more",
+        plural(notes.len(), "file", "files"),
+        names.join(", "),
+        notes.len() - names.len()
+    )]
 }
 
 fn of_set(set: &Set, files: &[&File]) -> String {

@@ -1,7 +1,7 @@
 //! Findings of `check` as texts for formats that have one field for them.
 
 use crate::report::markdown;
-use crate::report::model::check::{CheckFinding, CheckRemedy, CheckStep};
+use crate::report::model::check::{CheckFinding, CheckLock, CheckRemedy, CheckStep};
 
 /// The message with what it would do here, as one line.
 pub(super) fn sentence(finding: &CheckFinding<'_>) -> String {
@@ -17,6 +17,23 @@ pub(super) fn sentence(finding: &CheckFinding<'_>) -> String {
         text.push_str(&format!(" (assumed: {assumed})"));
     }
     text
+}
+
+/// Which lock it is, and what is done while it is held, in plain words.
+pub(super) fn held(finding: &CheckFinding<'_>, lock: &CheckLock<'_>) -> String {
+    let on = finding
+        .relation
+        .as_ref()
+        .map_or_else(String::new, |relation| format!(" on {relation}"));
+    let work = match lock.work {
+        "scan" => ", held while the table is read",
+        "index_build" => ", held while the index is built",
+        "index_rebuild" => ", held while its indexes are built anew",
+        "rows" => ", held while its rows are changed",
+        "rewrite" => ", held while the table is rewritten",
+        _ => "",
+    };
+    format!("{}{on}{work}", lock.mode)
 }
 
 /// The whole finding as plain text of several lines.
