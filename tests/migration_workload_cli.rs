@@ -305,7 +305,7 @@ UPDATE orders SET note = $1 WHERE id = $2 RETURNING id;
         ]);
         let version = major.to_string();
         let report = json(folder.path(), &bin, &["--pg-version", &version]);
-        let queries: Vec<String> = list(&report["workload"], "queries")
+        let mut queries: Vec<String> = list(&report["workload"], "queries")
             .iter()
             .map(|query| {
                 format!(
@@ -318,6 +318,7 @@ UPDATE orders SET note = $1 WHERE id = $2 RETURNING id;
                 )
             })
             .collect();
+        queries.sort_unstable();
         assert_eq!(
             queries,
             [
