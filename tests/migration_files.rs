@@ -421,6 +421,35 @@ fn migration_files_that_stand_before_old_ones_or_twice_are_told() {
 }
 
 #[test]
+fn migration_files_leave_out_a_whole_schema_beside_its_versions() {
+    let folder = Temporary::new("dump");
+    folder.write("m/schema.sql", "CREATE TABLE a (id int, b int);\n");
+    folder.write("m/versioned/v1.0/schema.sql", "CREATE TABLE a (id int);\n");
+    folder.write(
+        "m/versioned/v1.1/b.sql",
+        "ALTER TABLE a ADD COLUMN b int;\n",
+    );
+    let history = folder.read(&ReadOptions::default()).unwrap();
+    let paths: Vec<_> = history.files.iter().map(|file| &file.path).collect();
+    assert_eq!(paths.len(), 2, "{paths:?}");
+    assert!(paths.iter().all(|path| path.contains("versioned")));
+    let (what, why) = history.skipped.first().unwrap();
+    assert!(what.ends_with("m/schema.sql"), "{what}");
+    assert!(why.contains("whole schema"), "{why}");
+
+    // The base that versions go on from is one of the history.
+    let folder = Temporary::new("base");
+    folder.write("m/schema.sql", "CREATE TABLE a (id int);\n");
+    folder.write(
+        "m/versioned/v1.1/b.sql",
+        "ALTER TABLE a ADD COLUMN b int;\n",
+    );
+    let history = folder.read(&ReadOptions::default()).unwrap();
+    assert_eq!(history.files.len(), 2);
+    assert_eq!(history.skipped, []);
+}
+
+#[test]
 fn migration_files_that_cannot_be_read_do_not_stop_the_others() {
     let folder = Temporary::new("bad");
     folder.write("m/1_good.sql", "CREATE TABLE a (id int);\n");

@@ -257,6 +257,15 @@ impl<'a> Step<'a> {
     }
 }
 
+impl<'a> End<'a> {
+    /// The files of this database, with their numbers.
+    pub fn numbered(&self) -> impl Iterator<Item = (usize, &'a File)> + use<'a> {
+        let (first, last) = self.files;
+        let files = self.context.history.files.get(first..last);
+        (first..last).zip(files.unwrap_or_default())
+    }
+}
+
 /// A file whose last statement has been applied.
 #[derive(Debug, Clone, Copy)]
 pub struct FileEnd<'a> {
@@ -281,6 +290,9 @@ pub struct End<'a> {
     pub context: Context<'a>,
     /// The schema after the last.
     pub after: &'a State,
+    /// The first file of this database, and the one behind its last: rules are
+    /// asked once for each database.
+    pub files: (usize, usize),
     /// For each new file the statements that took locks or did work on
     /// relations in use: (number of the file, place, span, effects), in order.
     pub locked: &'a [(usize, At, Span, Vec<Effect>)],

@@ -31,6 +31,8 @@ struct Walk<'a> {
     findings: Vec<MigrationFinding>,
     locked: Vec<(At, Span, Vec<Effect>)>,
     all_locked: Vec<(usize, At, Span, Vec<Effect>)>,
+    /// The first file of the database that is walked.
+    first: usize,
     statements: usize,
     replayed: usize,
 }
@@ -77,13 +79,14 @@ pub fn check(input: CheckInput<'_>, state: State) -> Checked {
         findings: Vec::new(),
         locked: Vec::new(),
         all_locked: Vec::new(),
+        first: 0,
         statements: 0,
         replayed: 0,
     };
     for (number, file) in input.context.history.files.iter().enumerate() {
         walk.file(number, file);
     }
-    walk.end();
+    walk.end(input.context.history.files.len());
     walk.done()
 }
 
@@ -129,7 +132,8 @@ impl<'a> Walk<'a> {
             {
                 // What one database holds says nothing of the next.
                 let initial = initial.clone();
-                self.end();
+                self.end(number);
+                self.first = number;
                 self.all_locked.clear();
                 self.state = initial;
             }
@@ -324,10 +328,11 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn end(&mut self) {
+    fn end(&mut self, last: usize) {
         let end = End {
             context: self.input.context,
             after: &self.state,
+            files: (self.first, last),
             locked: &self.all_locked,
         };
         let at = At {

@@ -1,5 +1,6 @@
 //! From texts to a history: which framework, in which order, in which parts.
 
+mod dumps;
 mod files;
 mod order;
 mod sets;

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::History;
 use super::files::Looked;
 use super::sets::FileSet;
+use super::{History, dumps};
 use crate::migration::framework::names::{self, Class, Key, Named, base};
 use crate::migration::{Direction, Framework, Set};
 use crate::source::{Problem, Span};
@@ -35,6 +35,7 @@ pub(super) fn order(looked: &[Looked<'_>], sets: &[FileSet], history: &mut Histo
         let mut entries = named(looked, set, number);
         journal(&mut entries, set, looked, history);
         baselines(&mut entries, looked, history);
+        dumps::leave_out(&mut entries, looked, history);
         entries.sort_by(|a, b| {
             (&a.named.key, a.named.direction)
                 .cmp(&(&b.named.key, b.named.direction))

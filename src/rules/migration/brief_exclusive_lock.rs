@@ -1,8 +1,8 @@
 //! Brief changes under ACCESS EXCLUSIVE.
 
-use super::support::brief;
+use super::support::brief::Brief;
 use crate::declare_migration_rule;
-use crate::rule::migration::{FileEnd, MigrationRule, MigrationSink};
+use crate::rule::migration::{End, FileEnd, MigrationRule, MigrationSink};
 use crate::sql::ddl::{Action, AlterKind, Name, ObjectKind, Statement};
 
 declare_migration_rule! {
@@ -11,7 +11,8 @@ declare_migration_rule! {
     /// Finds changes that read nothing, and yet lock a table that was there
     /// before the change in ACCESS EXCLUSIVE mode: policies, row security, rules,
     /// owner, replica identity, storage of a column. Silent where a
-    /// `lock_timeout` is in force. One finding a file and table.
+    /// `lock_timeout` is in force. One finding a change names all
+    /// its tables.
     ///
     /// ## Why it matters
     ///
@@ -38,7 +39,11 @@ declare_migration_rule! {
 
 impl MigrationRule for BriefExclusiveLock {
     fn file(&self, end: &FileEnd<'_>, sink: &mut MigrationSink) {
-        brief::report(end, sink, changed);
+        Brief::file(end, sink, changed);
+    }
+
+    fn end(&self, end: &End<'_>, sink: &mut MigrationSink) {
+        Brief::end(end, sink, changed);
     }
 }
 

@@ -95,7 +95,12 @@ impl MigrationRule for ColumnDropped {
                         table.sql(),
                         quote(column)
                     ))
-                    .note("Without NOT NULL, new programs can insert rows that leave it out.");
+                    .note("Without NOT NULL, new programs can insert rows that leave it out.")
+                    .then_apart(format!(
+                        "ALTER TABLE {} DROP COLUMN {}",
+                        table.sql(),
+                        quote(column)
+                    ));
             }
             let mut draft = sink
                 .report(
@@ -113,11 +118,7 @@ impl MigrationRule for ColumnDropped {
                     Origin::Catalog(table.to_string()),
                 ));
             }
-            draft.remedy(remedy.then_apart(format!(
-                "ALTER TABLE {} DROP COLUMN {}",
-                table.sql(),
-                quote(column)
-            )));
+            draft.remedy(remedy);
         }
     }
 }

@@ -47,7 +47,7 @@ declare_migration_rule! {
 impl MigrationRule for EnumValueUsedInItsTransaction {
     fn end(&self, end: &End<'_>, sink: &mut MigrationSink) {
         let mut added = Added::default();
-        for (number, file) in end.context.history.files.iter().enumerate() {
+        for (number, file) in end.numbered() {
             if !file.new {
                 continue;
             }

@@ -119,7 +119,7 @@ impl MigrationRule for ForeignKeyTypeMismatch {
 fn changed(end: &End<'_>) -> Vec<(Qualified, String, At)> {
     let mut seen = BTreeSet::new();
     let mut found = Vec::new();
-    for (number, file) in end.context.history.files.iter().enumerate() {
+    for (number, file) in end.numbered() {
         for (part_number, part) in file.parts.iter().enumerate() {
             if !file.new || part.direction == Direction::Down {
                 continue;

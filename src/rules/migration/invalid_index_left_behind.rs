@@ -1,20 +1,24 @@
 //! CREATE INDEX CONCURRENTLY IF NOT EXISTS.
 
-use super::support::{evidence, lock, safe};
+use super::support::walk::{self, Place};
+use super::support::{evidence, safe};
 use crate::catalog::ident::quote;
 use crate::declare_migration_rule;
 use crate::finding::Level;
 use crate::finding::migration::Remedy;
-use crate::rule::migration::{MigrationRule, MigrationSink, Step};
+use crate::migration::Direction;
+use crate::migration::state::Qualified;
+use crate::rule::migration::{End, FileEnd, MigrationRule, MigrationSink};
 use crate::source::Span;
-use crate::sql::ddl::{Action, CreateIndex, Name, ObjectKind};
+use crate::sql::ddl::{Action, CreateIndex, Name, ObjectKind, Statement};
 
 declare_migration_rule! {
     /// ## What it does
     ///
     /// Finds `CREATE INDEX CONCURRENTLY IF NOT EXISTS` that nothing makes sure
     /// to start from nothing: no `DROP INDEX IF EXISTS` of that name stands
-    /// before it.
+    /// before it. One finding a change, at the first; a warning where the index
+    /// is known to be invalid.
     ///
     /// ## Why it matters
     ///
@@ -41,59 +45,143 @@ declare_migration_rule! {
 }
 
 impl MigrationRule for InvalidIndexLeftBehind {
-    fn step(&self, step: &Step<'_>, sink: &mut MigrationSink) {
-        let Action::CreateIndex(index) = &step.statement.action else {
-            return;
-        };
-        let Some(name) = index
-            .name
-            .as_ref()
-            .filter(|_| index.concurrently && index.if_not_exists)
-        else {
-            return;
-        };
-        let table = step.before.qualify(&index.table.name);
-        if !lock::is_judged(step) || !step.is_in_use(&table) || is_dropped_before(step, name) {
+    fn file(&self, end: &FileEnd<'_>, sink: &mut MigrationSink) {
+        if !end.context.one_change {
+            let mut found = Vec::new();
+            collect(end, &mut found);
+            report(&found, sink);
+        }
+    }
+
+    fn end(&self, end: &End<'_>, sink: &mut MigrationSink) {
+        if !end.context.one_change {
             return;
         }
-        let found = step
-            .before
-            .index(&Name::qualified(&table.schema, name))
-            .filter(|(_, index)| !index.valid);
-        let level = if found.is_some() {
-            Level::Warning
-        } else {
-            Level::Note
-        };
-        let dropped = match &index.table.name.schema {
-            Some(schema) => format!("{}.{}", quote(schema), quote(name)),
-            None => quote(name),
-        };
-        let remedy = safe::outside(
-            step,
-            Remedy::new("drop what a failed try may have left, then build")
-                .then_outside(format!("DROP INDEX CONCURRENTLY IF EXISTS {dropped}"))
-                .then_outside(without_if_not_exists(step, index)),
-        );
-        sink.report(
-            format!("IF NOT EXISTS takes an invalid index {name} of a failed try for done"),
-            "a failed CREATE INDEX CONCURRENTLY leaves its index behind, invalid; the next try \
-             finds the name taken and does nothing",
-            evidence::statement(step),
-        )
-        .level(level)
-        .relation(&table)
-        .object(name.clone())
-        .remedy(remedy);
+        let mut found = Vec::new();
+        for (number, file) in end.numbered() {
+            if file.new {
+                let file = FileEnd {
+                    context: end.context,
+                    file,
+                    number,
+                    after: end.after,
+                    locked: &[],
+                };
+                collect(&file, &mut found);
+            }
+        }
+        report(&found, sink);
     }
 }
 
+/// A statement that an invalid index hides from.
+struct Found<'a> {
+    end: FileEnd<'a>,
+    place: Place<'a>,
+    index: &'a CreateIndex,
+    name: &'a str,
+    table: Qualified,
+    /// The index is there, and invalid.
+    invalid: bool,
+}
+
+fn collect<'a>(end: &FileEnd<'a>, found: &mut Vec<Found<'a>>) {
+    let is_there = end.file.parts.iter().any(|part| {
+        part.direction == Direction::Up
+            && part
+                .statements
+                .iter()
+                .any(|statement| hiding(statement).is_some())
+    });
+    if !is_there {
+        return;
+    }
+    for place in walk::statements(end.number, end.file) {
+        // Inside a transaction it fails, which another rule says.
+        let Some((index, name)) = hiding(place.statement).filter(|_| place.transaction.is_none())
+        else {
+            continue;
+        };
+        let table = end.after.qualify(&index.table.name);
+        if walk::is_in_use(end, &table) && !is_dropped_before(&place, name) {
+            let invalid = end
+                .after
+                .index(&Name::qualified(&table.schema, name))
+                .is_some_and(|(_, index)| !index.valid);
+            found.push(Found {
+                end: *end,
+                place,
+                index,
+                name,
+                table,
+                invalid,
+            });
+        }
+    }
+}
+
+/// `CREATE INDEX CONCURRENTLY IF NOT EXISTS name`.
+fn hiding(statement: &Statement) -> Option<(&CreateIndex, &str)> {
+    match &statement.action {
+        Action::CreateIndex(index) if index.concurrently && index.if_not_exists => {
+            Some((index, index.name.as_deref()?))
+        }
+        _ => None,
+    }
+}
+
+fn report(found: &[Found<'_>], sink: &mut MigrationSink) {
+    let Some(first) = found
+        .iter()
+        .find(|one| one.invalid)
+        .or_else(|| found.first())
+    else {
+        return;
+    };
+    let name = first.name;
+    let more = match found.len() - 1 {
+        0 => String::new(),
+        1 => "; so it is with one more index of the change".to_owned(),
+        more => format!("; so it is with {more} more indexes of the change"),
+    };
+    let dropped = match &first.index.table.name.schema {
+        Some(schema) => format!("{}.{}", quote(schema), quote(name)),
+        None => quote(name),
+    };
+    let statement = first.place.statement;
+    let remedy = Remedy::new("drop what a failed try may have left, then build")
+        .then_outside(format!("DROP INDEX CONCURRENTLY IF EXISTS {dropped}"))
+        .then_outside(without_if_not_exists(first))
+        .note(safe::outside_note_of(
+            first.end.file.framework,
+            first.place.part.sureness,
+        ));
+    sink.report(
+        format!("IF NOT EXISTS takes an invalid index {name} of a failed try for done"),
+        format!(
+            "a failed CREATE INDEX CONCURRENTLY leaves its index behind, invalid; the next try \
+             finds the name taken and does nothing{more}"
+        ),
+        evidence::of(statement),
+    )
+    .at(first.place.at, statement.span)
+    .level(if first.invalid {
+        Level::Warning
+    } else {
+        Level::Note
+    })
+    .relation(&first.table)
+    .object(name)
+    .remedy(remedy);
+}
+
 /// The file drops an index of that name before.
-fn is_dropped_before(step: &Step<'_>, name: &str) -> bool {
-    step.part
+fn is_dropped_before(place: &Place<'_>, name: &str) -> bool {
+    place
+        .part
         .statements
         .iter()
-        .take(step.at.statement)
+        .take(place.at.statement)
         .rev()
         .take(100)
         .any(|statement| {
@@ -103,17 +191,17 @@ fn is_dropped_before(step: &Step<'_>, name: &str) -> bool {
         })
 }
 
-fn without_if_not_exists(step: &Step<'_>, index: &CreateIndex) -> String {
-    let span = step.statement.span;
-    let head = step.text(Span {
-        end: index.after_index,
+fn without_if_not_exists(found: &Found<'_>) -> String {
+    let span = found.place.statement.span;
+    let sources = found.end.context.sources;
+    let head = sources.slice(Span {
+        end: found.index.after_index,
         ..span
     });
-    let tail = step.text(Span {
-        start: index.table.span.start,
+    let tail = sources.slice(Span {
+        start: found.index.table.span.start,
         ..span
     });
-    let name = index.name.as_deref().map(quote).unwrap_or_default();
-    let only = if index.only { "ONLY " } else { "" };
-    format!("{head} CONCURRENTLY {name} ON {only}{tail}")
+    let only = if found.index.only { "ONLY " } else { "" };
+    format!("{head} CONCURRENTLY {} ON {only}{tail}", quote(found.name))
 }

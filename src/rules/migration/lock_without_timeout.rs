@@ -6,8 +6,8 @@ use crate::catalog::RelationKind;
 use crate::declare_migration_rule;
 use crate::finding::migration::{Fix, Remedy};
 use crate::finding::{Edit, Level};
+use crate::migration::At;
 use crate::migration::locks::{Effect, Work};
-use crate::migration::{At, Sureness, Wrapping};
 use crate::rule::migration::{End, FileEnd, MigrationRule, MigrationSink};
 use crate::source::Span;
 
@@ -50,44 +50,17 @@ declare_migration_rule! {
 
 impl MigrationRule for LockWithoutTimeout {
     fn file(&self, end: &FileEnd<'_>, sink: &mut MigrationSink) {
-        if end.context.one_change {
-            return;
+        if !end.context.one_change {
+            report(&waits(end, &walk::locked(end)), sink);
         }
-        let waits = waits(
-            end,
-            end.locked
-                .iter()
-                .map(|(at, span, effects)| (*at, *span, effects)),
-        );
-        report(&waits, sink);
     }
 
     fn end(&self, end: &End<'_>, sink: &mut MigrationSink) {
-        if !end.context.one_change {
-            return;
+        if end.context.one_change {
+            let mut found = Vec::new();
+            walk::each_file(end, |file, locked| found.extend(waits(file, locked)));
+            report(&found, sink);
         }
-        let mut found = Vec::new();
-        let mut rest = end.locked;
-        while let Some((number, ..)) = rest.first() {
-            let length = rest.iter().take_while(|(file, ..)| file == number).count();
-            let (here, next) = rest.split_at(length);
-            rest = next;
-            let Some(file) = end.context.history.files.get(*number) else {
-                continue;
-            };
-            let file = FileEnd {
-                context: end.context,
-                file,
-                number: *number,
-                after: end.after,
-                locked: &[],
-            };
-            let here = here
-                .iter()
-                .map(|(_, at, span, effects)| (*at, *span, effects));
-            found.extend(waits(&file, here));
-        }
-        report(&found, sink);
     }
 }
 
@@ -103,15 +76,13 @@ struct Wait<'a> {
 }
 
 /// The statements of a file that wait so, in order.
-fn waits<'a>(
-    end: &FileEnd<'a>,
-    locked: impl Iterator<Item = (At, Span, &'a Vec<Effect>)>,
-) -> Vec<Wait<'a>> {
+fn waits<'a>(end: &FileEnd<'a>, locked: &[(At, Span, &'a Vec<Effect>)]) -> Vec<Wait<'a>> {
     let places = walk::statements(end.number, end.file);
     locked
+        .iter()
         .filter_map(|(at, span, effects)| {
-            let place = walk::find(&places, at)?;
-            let statement = walk::statement(&places, at)?;
+            let place = walk::find(&places, *at)?;
+            let statement = walk::statement(&places, *at)?;
             if place.lock_timeout || walk::references_from_new_table(end, statement, effects) {
                 return None;
             }
@@ -120,8 +91,8 @@ fn waits<'a>(
                 .filter(|effect| effect.mode.blocks_writes() && is_table(end, effect))
                 .max_by_key(|effect| effect.mode)?;
             Some(Wait {
-                at,
-                span,
+                at: *at,
+                span: *span,
                 verb: &statement.verb,
                 effect,
                 remedy: remedy(&places, place),
@@ -178,21 +149,13 @@ fn is_table(end: &FileEnd<'_>, effect: &Effect) -> bool {
 }
 
 fn remedy(places: &[Place<'_>], place: &Place<'_>) -> Remedy {
-    // With the SET before it a statement is no longer the only one of its
-    // message, which is then one transaction.
-    let wrapped = place.part.wrapping != Wrapping::None && place.part.sureness == Sureness::Known;
-    let explicit = place.transaction.is_some() && !walk::is_wrapped(place.part);
-    let sql = if wrapped || explicit {
-        "SET LOCAL lock_timeout = '5s'"
-    } else {
-        lock::SET_TIMEOUT
-    };
+    let sql = walk::set_timeout(place);
     let remedy = Remedy::new("give up early, and try again")
         .then(sql)
         .note("Let the tool that runs the migrations try again when the timeout strikes.")
         .note("Where the tool, the role or the database sets lock_timeout, switch this rule off.");
     // Behind BEGIN, where the file has one.
-    let first = if explicit {
+    let first = if walk::is_explicit(place) {
         places
             .iter()
             .find(|other| other.transaction == place.transaction)

@@ -105,8 +105,9 @@ fn kind(object: ObjectKind) -> Option<(&'static str, Level)> {
         ObjectKind::Function => ("function", Level::Warning),
         ObjectKind::Procedure => ("procedure", Level::Warning),
         ObjectKind::Aggregate => ("aggregate", Level::Note),
-        ObjectKind::Type => ("type", Level::Warning),
-        ObjectKind::Domain => ("domain", Level::Warning),
+        // What has a column of it is not dropped with it: PostgreSQL refuses.
+        ObjectKind::Type => ("type", Level::Note),
+        ObjectKind::Domain => ("domain", Level::Note),
         ObjectKind::Sequence => ("sequence", Level::Note),
         ObjectKind::Schema => ("schema", Level::Critical),
         ObjectKind::Database => ("database", Level::Critical),

@@ -1,7 +1,7 @@
 //! DETACH PARTITION without CONCURRENTLY.
 
 use super::support::altered::Altered;
-use super::support::{lock, safe};
+use super::support::{around, lock, safe};
 use crate::declare_migration_rule;
 use crate::finding::Level;
 use crate::finding::migration::Remedy;
@@ -43,6 +43,10 @@ impl MigrationRule for PartitionDetachedUnderLock {
         let Some(altered) = Altered::of(step) else {
             return;
         };
+        // What is emptied before it is dropped serves nobody any more.
+        if around::behind(step).any(|statement| around::drops(step, statement, &altered.table)) {
+            return;
+        }
         for (number, command) in altered.commands() {
             let AlterKind::DetachPartition {
                 partition,

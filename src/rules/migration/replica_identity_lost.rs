@@ -62,7 +62,7 @@ impl MigrationRule for ReplicaIdentityLost {
         let mut published: BTreeSet<Qualified> = BTreeSet::new();
         // Index → table, of the identities in force.
         let mut used: BTreeMap<String, Qualified> = BTreeMap::new();
-        for (number, file) in end.context.history.files.iter().enumerate() {
+        for (number, file) in end.numbered() {
             for (part_number, part) in file.parts.iter().enumerate() {
                 if part.direction == Direction::Down {
                     continue;

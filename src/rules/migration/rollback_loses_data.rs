@@ -7,13 +7,15 @@ use crate::declare_migration_rule;
 use crate::finding::migration::Remedy;
 use crate::migration::{At, Direction, File};
 use crate::rule::migration::{End, MigrationRule, MigrationSink};
+use crate::source::Sources;
 use crate::sql::ddl::{Action, AlterKind, ObjectKind, Statement};
 
 declare_migration_rule! {
     /// ## What it does
     ///
     /// Once for each new file: finds migrations that change the schema and
-    /// have no down part although most files of the history have one, and
+    /// have no down part although most files of the history have one (nor a
+    /// comment in its place that says why), and
     /// down parts that make a table or a column again which the up part
     /// dropped with its values.
     ///
@@ -66,8 +68,10 @@ impl MigrationRule for RollbackLosesData {
                 && next.version == file.version)
                 .then_some(next)
         };
-        let up: Vec<usize> = (0..files.len())
-            .filter(|number| files.get(*number).is_some_and(has_up))
+        let up: Vec<usize> = end
+            .numbered()
+            .filter(|(_, file)| has_up(file))
+            .map(|(number, _)| number)
             .collect();
         let with_down = up
             .iter()
@@ -93,7 +97,7 @@ impl MigrationRule for RollbackLosesData {
                 continue;
             };
             if back.is_empty() {
-                if usual {
+                if usual && !down.is_some_and(|down| says_why(down, end.context.sources)) {
                     sink.report(
                         "there is no way back, though most migrations have one",
                         "a rollback of the release leaves the schema as it is",
@@ -109,6 +113,21 @@ impl MigrationRule for RollbackLosesData {
             lost(number, file, &back, sink);
         }
     }
+}
+
+/// A down part without statements that has a comment in words: there is none
+/// on purpose.
+fn says_why(down: &File, sources: &Sources) -> bool {
+    down.parts
+        .iter()
+        .filter(|part| part.direction == Direction::Down)
+        .flat_map(|part| sources.slice(part.span).lines())
+        .map(str::trim_start)
+        .filter_map(|line| line.strip_prefix("--").or_else(|| line.strip_prefix("/*")))
+        .map(str::trim_start)
+        // Markers of the tools: `-- +goose Down`, `-- migrate:down`.
+        .filter(|comment| !comment.starts_with('+') && !comment.starts_with("migrate:"))
+        .any(|comment| comment.split_whitespace().count() > 2)
 }
 
 fn place(file: usize, part: usize, statement: usize) -> At {

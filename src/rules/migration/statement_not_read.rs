@@ -50,7 +50,7 @@ impl MigrationRule for StatementNotRead {
         for problems in said.values_mut() {
             problems.sort_by_key(|(start, _)| *start);
         }
-        for (number, file) in end.context.history.files.iter().enumerate() {
+        for (number, file) in end.numbered() {
             if !file.new {
                 continue;
             }

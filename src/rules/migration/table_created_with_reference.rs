@@ -1,18 +1,22 @@
 //! Foreign keys of new tables to tables in use.
 
+use std::collections::BTreeSet;
+
+use super::support::around::listed;
 use super::support::{evidence, lock, walk};
 use crate::declare_migration_rule;
 use crate::finding::migration::Remedy;
 use crate::migration::At;
 use crate::migration::locks::{Effect, LockMode};
-use crate::rule::migration::{FileEnd, MigrationRule, MigrationSink};
+use crate::migration::state::Qualified;
+use crate::rule::migration::{End, FileEnd, MigrationRule, MigrationSink};
 use crate::source::Span;
 
 declare_migration_rule! {
     /// ## What it does
     ///
     /// Finds foreign keys of new tables to tables that were there before the
-    /// change. One finding a file names them all.
+    /// change. One finding a change names them all.
     ///
     /// ## Why it matters
     ///
@@ -42,46 +46,80 @@ declare_migration_rule! {
 
 impl MigrationRule for TableCreatedWithReference {
     fn file(&self, end: &FileEnd<'_>, sink: &mut MigrationSink) {
-        if end.locked.is_empty() {
-            return;
+        if !end.context.one_change {
+            let mut found = Vec::new();
+            collect(end, &walk::locked(end), &mut found, &mut BTreeSet::new());
+            report(&found, sink);
         }
-        let places = walk::statements(end.number, end.file);
-        let mut first: Option<(At, Span, &Effect)> = None;
-        let mut tables: Vec<String> = Vec::new();
-        for (at, span, effects) in end.locked {
-            let (Some(place), Some(statement)) =
-                (walk::find(&places, *at), walk::statement(&places, *at))
-            else {
-                continue;
-            };
-            if place.lock_timeout || !walk::references_from_new_table(end, statement, effects) {
-                continue;
-            }
-            for effect in effects {
-                if effect.mode != LockMode::ShareRowExclusive {
-                    continue;
-                }
-                first.get_or_insert((*at, *span, effect));
-                let name = effect.relation.to_string();
-                if !tables.contains(&name) {
-                    tables.push(name);
-                }
-            }
-        }
-        let Some((at, span, effect)) = first else {
-            return;
-        };
-        let message = match tables.as_slice() {
-            [table] => format!("a foreign key of a new table locks {table}"),
-            _ => format!("foreign keys of new tables lock {}", tables.join(", ")),
-        };
-        sink.report(
-            message,
-            lock::why_brief(effect),
-            evidence::lock_at(span, effect),
-        )
-        .at(at, span)
-        .effect(effect)
-        .remedy(Remedy::new("bound the wait").then(lock::SET_TIMEOUT));
     }
+
+    fn end(&self, end: &End<'_>, sink: &mut MigrationSink) {
+        if end.context.one_change {
+            let mut found = Vec::new();
+            let mut seen = BTreeSet::new();
+            walk::each_file(end, |file, locked| {
+                collect(file, locked, &mut found, &mut seen);
+            });
+            report(&found, sink);
+        }
+    }
+}
+
+/// A table that a foreign key of a new table locks.
+struct Found<'a> {
+    at: At,
+    span: Span,
+    effect: &'a Effect,
+    sql: &'static str,
+}
+
+fn collect<'a>(
+    end: &FileEnd<'a>,
+    locked: &[(At, Span, &'a Vec<Effect>)],
+    found: &mut Vec<Found<'a>>,
+    seen: &mut BTreeSet<&'a Qualified>,
+) {
+    if locked.is_empty() {
+        return;
+    }
+    let places = walk::statements(end.number, end.file);
+    for (at, span, effects) in locked {
+        let (Some(place), Some(statement)) =
+            (walk::find(&places, *at), walk::statement(&places, *at))
+        else {
+            continue;
+        };
+        if place.lock_timeout || !walk::references_from_new_table(end, statement, effects) {
+            continue;
+        }
+        for effect in *effects {
+            if effect.mode == LockMode::ShareRowExclusive && seen.insert(&effect.relation) {
+                found.push(Found {
+                    at: *at,
+                    span: *span,
+                    effect,
+                    sql: walk::set_timeout(place),
+                });
+            }
+        }
+    }
+}
+
+fn report(found: &[Found<'_>], sink: &mut MigrationSink) {
+    let Some(first) = found.first() else {
+        return;
+    };
+    let tables: Vec<_> = found.iter().map(|one| &one.effect.relation).collect();
+    let message = match tables.as_slice() {
+        [table] => format!("a foreign key of a new table locks {table}"),
+        _ => format!("foreign keys of new tables lock {}", listed(&tables)),
+    };
+    sink.report(
+        message,
+        lock::why_brief(first.effect),
+        evidence::lock_at(first.span, first.effect),
+    )
+    .at(first.at, first.span)
+    .effect(first.effect)
+    .remedy(Remedy::new("bound the wait").then(first.sql));
 }

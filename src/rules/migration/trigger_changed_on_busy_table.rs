@@ -1,8 +1,8 @@
 //! Triggers changed on a table in use.
 
-use super::support::brief;
+use super::support::brief::Brief;
 use crate::declare_migration_rule;
-use crate::rule::migration::{FileEnd, MigrationRule, MigrationSink};
+use crate::rule::migration::{End, FileEnd, MigrationRule, MigrationSink};
 use crate::sql::ddl::{Action, AlterKind, Name, ObjectKind, Statement};
 
 declare_migration_rule! {
@@ -10,7 +10,8 @@ declare_migration_rule! {
     ///
     /// Finds `CREATE TRIGGER`, `DROP TRIGGER`, `ENABLE TRIGGER` and `DISABLE
     /// TRIGGER` on a table that was there before the change, where no
-    /// `lock_timeout` is in force. One finding a file and table.
+    /// `lock_timeout` is in force. One finding a change names all
+    /// its tables.
     ///
     /// ## Why it matters
     ///
@@ -39,7 +40,11 @@ declare_migration_rule! {
 
 impl MigrationRule for TriggerChangedOnBusyTable {
     fn file(&self, end: &FileEnd<'_>, sink: &mut MigrationSink) {
-        brief::report(end, sink, changed);
+        Brief::file(end, sink, changed);
+    }
+
+    fn end(&self, end: &End<'_>, sink: &mut MigrationSink) {
+        Brief::end(end, sink, changed);
     }
 }
 

@@ -223,8 +223,10 @@ fn report(
     .object(lock.relation.to_string())
     .evidence(evidence::lock_at(span, slow.effect))
     .assumed(assumed)
-    .remedy(
+    .remedy(if slow.effect.work == Work::Rows {
         Remedy::new("put the slow statement into a migration of its own")
-            .note("Backfills are best done in batches, each in a transaction of its own."),
-    );
+            .note("Backfills are best done in batches, each in a transaction of its own.")
+    } else {
+        Remedy::new("put the slow statement into a migration of its own")
+    });
 }

@@ -3,7 +3,7 @@
 use crate::catalog::ident::quote;
 use crate::finding::Edit;
 use crate::finding::migration::{Fix, Remedy};
-use crate::migration::Sureness;
+use crate::migration::{Framework, Sureness};
 use crate::rule::migration::Step;
 use crate::source::Span;
 use crate::sql::ddl::{Constraint, ConstraintKind};
@@ -21,7 +21,11 @@ pub(crate) fn outside(step: &Step<'_>, remedy: Remedy) -> Remedy {
 
 /// How the framework is told to run a file outside a transaction.
 pub(crate) fn outside_note(step: &Step<'_>) -> String {
-    let framework = step.file.framework;
+    outside_note_of(step.file.framework, step.part.sureness)
+}
+
+/// The same, of a framework.
+pub(crate) fn outside_note_of(framework: Framework, sureness: Sureness) -> String {
     match framework.no_transaction() {
         Some(how) => {
             let mut letters = how.chars();
@@ -31,7 +35,7 @@ pub(crate) fn outside_note(step: &Step<'_>) -> String {
                 .flat_map(char::to_uppercase)
                 .chain(letters)
                 .collect();
-            if step.part.sureness == Sureness::Known {
+            if sureness == Sureness::Known {
                 format!("{how} ({}).", framework.name())
             } else {
                 format!("{how}.")

@@ -3,8 +3,9 @@
 
 use crate::migration::locks::Effect;
 use crate::migration::state::Qualified;
-use crate::migration::{At, Direction, File, Part, Wrapping};
-use crate::rule::migration::FileEnd;
+use crate::migration::{At, Direction, File, Part, Sureness, Wrapping};
+use crate::rule::migration::{End, FileEnd};
+use crate::source::Span;
 use crate::sql::ddl::{
     Action, AlterKind, ConstraintKind, Persistence, Setting, Statement, Transaction,
 };
@@ -119,6 +120,61 @@ pub(crate) fn statement<'a>(places: &[Place<'a>], at: At) -> Option<&'a Statemen
         (_, None) => Some(place.statement),
         (Action::Do(body), Some(inner)) => body.statements.get(inner),
         _ => None,
+    }
+}
+
+/// What the statements of a file lock, as [`each_file`] gives it.
+pub(crate) fn locked<'a>(end: &FileEnd<'a>) -> Vec<(At, Span, &'a Vec<Effect>)> {
+    end.locked
+        .iter()
+        .map(|(at, span, effects)| (*at, *span, effects))
+        .collect()
+}
+
+/// Each new file that locks something in use, with what it locks, for rules
+/// that look at all new files as one change.
+pub(crate) fn each_file<'a>(
+    end: &End<'a>,
+    mut look: impl FnMut(&FileEnd<'a>, &[(At, Span, &'a Vec<Effect>)]),
+) {
+    let mut rest = end.locked;
+    while let Some((number, ..)) = rest.first() {
+        let length = rest.iter().take_while(|(file, ..)| file == number).count();
+        let (here, next) = rest.split_at(length);
+        rest = next;
+        let Some(file) = end.context.history.files.get(*number) else {
+            continue;
+        };
+        let file = FileEnd {
+            context: end.context,
+            file,
+            number: *number,
+            after: end.after,
+            locked: &[],
+        };
+        let here: Vec<_> = here
+            .iter()
+            .map(|(_, at, span, effects)| (*at, *span, effects))
+            .collect();
+        look(&file, &here);
+    }
+}
+
+/// The statement runs in a transaction that the file itself begins.
+pub(crate) fn is_explicit(place: &Place<'_>) -> bool {
+    place.transaction.is_some() && !is_wrapped(place.part)
+}
+
+/// Sets a `lock_timeout` before the statement, for its transaction alone where
+/// it has one.
+pub(crate) fn set_timeout(place: &Place<'_>) -> &'static str {
+    // With the SET before it a statement is no longer the only one of its
+    // message, which is then one transaction.
+    let wrapped = place.part.wrapping != Wrapping::None && place.part.sureness == Sureness::Known;
+    if wrapped || is_explicit(place) {
+        "SET LOCAL lock_timeout = '5s'"
+    } else {
+        super::lock::SET_TIMEOUT
     }
 }
 
