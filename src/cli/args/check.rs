@@ -237,6 +237,20 @@ fn framework(text: &str) -> Result<Framework, String> {
     })
 }
 
+fn slower_factor(text: &str) -> Result<f64, String> {
+    text.parse::<f64>()
+        .ok()
+        .filter(|factor| factor.is_finite() && *factor >= 1.0)
+        .ok_or_else(|| "expected a number from 1".to_owned())
+}
+
+fn slower_cost(text: &str) -> Result<f64, String> {
+    text.parse::<f64>()
+        .ok()
+        .filter(|cost| cost.is_finite() && *cost >= 0.0)
+        .ok_or_else(|| "expected a number from 0".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -255,18 +269,4 @@ mod tests {
         assert!(output("a.bin").is_err());
         assert!(output("json=").is_err());
     }
-}
-
-fn slower_factor(text: &str) -> Result<f64, String> {
-    text.parse::<f64>()
-        .ok()
-        .filter(|factor| factor.is_finite() && *factor >= 1.0)
-        .ok_or_else(|| "expected a number from 1".to_owned())
-}
-
-fn slower_cost(text: &str) -> Result<f64, String> {
-    text.parse::<f64>()
-        .ok()
-        .filter(|cost| cost.is_finite() && *cost >= 0.0)
-        .ok_or_else(|| "expected a number from 0".to_owned())
 }

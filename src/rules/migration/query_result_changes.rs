@@ -14,7 +14,8 @@ declare_migration_rule! {
     /// is dropped. (One that fails, or whose values go into other columns, is
     /// reported by [query-breaks](query-breaks.md).)
     ///
-    /// It is a note where columns are only added behind the others.
+    /// It is a note where columns are only added, and where text becomes
+    /// varchar or the other way.
     ///
     /// ## Why it matters
     ///

@@ -217,12 +217,11 @@ pub struct ResultChange {
 }
 
 impl ResultChange {
-    /// Whether programs read what they read before: columns are added behind
-    /// the others, or are texts under another type's name.
+    /// Whether programs that read by name read what they read before: columns
+    /// are added, or are texts under another type's name.
     pub fn is_mild(&self) -> bool {
         let is_text = |name: &str| matches!(name, "text" | "varchar");
-        !self.in_the_middle
-            && !self.reordered
+        !self.reordered
             && self.gone.is_empty()
             && self.renamed.is_empty()
             && self.lost.is_empty()
