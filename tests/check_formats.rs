@@ -320,6 +320,34 @@ fn names_in_annotations_end_nothing() {
     }
 }
 
+/// What could not be done is annotated, too: it fails the run.
+#[test]
+fn troubles_are_annotated_too() {
+    let folder = many(12);
+    let output = Command::new(env!("CARGO_BIN_EXE_pgadvise"))
+        .args([
+            "check",
+            "m",
+            "gone,%.sql",
+            "--format",
+            "github",
+            "--only",
+            "table-dropped",
+        ])
+        .current_dir(folder.path())
+        .env_remove("GITHUB_STEP_SUMMARY")
+        .output()
+        .expect("the program runs");
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8(output.stdout).expect("UTF-8");
+    let errors: Vec<&str> = said
+        .lines()
+        .filter(|line| line.starts_with("::error "))
+        .collect();
+    assert_eq!(errors.len(), 1, "{said}");
+    assert!(errors[0].contains("cannot read gone,%25.sql"), "{said}");
+}
+
 /// The summary of a job says what the annotations leave out.
 #[test]
 fn a_job_summary_says_how_many_annotations_are_missing() {
