@@ -26,6 +26,8 @@ const CRITICAL_SHARE: f64 = 0.1;
 const MOST_NAMED: usize = 5;
 /// Different messages of the server that one finding repeats.
 const MOST_MESSAGES: usize = 3;
+/// What tells findings of INSERTs without a value for a column.
+const NULL_VALUE: &str = "SQLSTATE 23502";
 /// The label of the evidence that is a query.
 const QUERY: &str = "query";
 /// How much of a query's text a message shows, in characters.
@@ -355,6 +357,11 @@ impl Teller<'_> {
     }
 
     fn remedy_of_broken(&self, key: &Key) -> Remedy {
+        if key.class.as_deref() == Some(NULL_VALUE) {
+            return Remedy::new(
+                "give the column a default, or let it take NULL, until every program fills it",
+            );
+        }
         let remedy =
             Remedy::new("release the program that no longer sends the query before this change")
                 .note(
