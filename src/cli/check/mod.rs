@@ -3,6 +3,7 @@
 mod files;
 mod fix;
 mod gather;
+mod places;
 mod settings;
 mod skipped;
 mod write;
@@ -131,7 +132,11 @@ pub(super) fn run(
         .iter()
         .map(|entry| Configured {
             rule: &entry.rule,
-            concerns: Box::new(|path| entry.concerns_file(path)),
+            concerns: Box::new(|path| {
+                settings
+                    .places
+                    .concerns(path, |path| entry.concerns_file(path))
+            }),
             relation: entry.relation.as_deref(),
             reason: entry.reason.as_deref(),
         })
@@ -163,7 +168,11 @@ pub(super) fn run(
         .paths
         .iter()
         .map(|entry| Override {
-            concerns: Box::new(|path| entry.concerns_file(path)),
+            concerns: Box::new(|path| {
+                settings
+                    .places
+                    .concerns(path, |path| entry.concerns_file(path))
+            }),
             rules: &entry.rules,
         })
         .collect();
