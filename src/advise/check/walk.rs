@@ -45,6 +45,14 @@ pub fn check(input: CheckInput<'_>, state: State) -> Checked {
     let mut state = state;
     state.set_major(input.context.server.major);
     let files = &input.context.history.files;
+    let makes_tables = files
+        .iter()
+        .flat_map(|file| &file.parts)
+        .flat_map(|part| &part.statements)
+        .any(|statement| matches!(statement.action, Action::CreateTable(_)));
+    if !makes_tables {
+        state.begin_in_the_middle();
+    }
     let several = files
         .iter()
         .zip(files.iter().skip(1))
