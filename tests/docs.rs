@@ -329,6 +329,135 @@ fn links_in_readme_lead_to_files() {
     assert!(seen >= 6);
 }
 
+/// From the page on checks everything about checks is one step away, and every
+/// link of the pages about it leads to a file.
+#[test]
+fn pages_about_checks_are_linked() {
+    let page = read("docs/check.md");
+    for name in [
+        "locks.md",
+        "trace.md",
+        "workload.md",
+        "ci-github.md",
+        "ci-gitlab.md",
+        "ci-pre-commit.md",
+        "ci-docker.md",
+        "configuration.md",
+        "rules/README.md",
+        "check.schema.json",
+    ] {
+        assert!(page.contains(&format!("]({name})")), "no link to {name}");
+    }
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    for name in [
+        "check.md",
+        "locks.md",
+        "trace.md",
+        "workload.md",
+        "ci-github.md",
+        "ci-gitlab.md",
+        "ci-pre-commit.md",
+        "ci-docker.md",
+    ] {
+        let text = read(&format!("docs/{name}"));
+        for (at, _) in text.match_indices("](") {
+            let target = text
+                .get(at + 2..)
+                .and_then(|rest| rest.split([')', '#']).next())
+                .unwrap_or("");
+            if target.is_empty() || target.starts_with("http") {
+                continue;
+            }
+            assert!(docs.join(target).exists(), "docs/{name} links to {target}");
+        }
+    }
+}
+
+/// The configuration that the page on checks shows is one that the program
+/// takes.
+#[test]
+fn the_configuration_of_the_page_on_checks_is_understood() {
+    let page = read("docs/check.md");
+    let rules: Vec<&str> = pgadvise::rules::migration::ALL
+        .iter()
+        .map(|rule| rule.meta().id)
+        .collect();
+    let shown = blocks(&page, "toml");
+    assert_eq!(shown.len(), 2);
+    for text in shown {
+        pgadvise::input::config::parse(Path::new("pgadvise.toml"), &text, &rules)
+            .unwrap_or_else(|error| panic!("{error}\n{text}"));
+    }
+}
+
+/// What the page says is assumed is what durations are reckoned with.
+#[test]
+fn the_page_on_checks_names_the_rates() {
+    let page = read("docs/check.md");
+    let rates = pgadvise::advise::check::duration::Rates::default();
+    for (row, value) in [
+        ("| a scan:", format!("{:.0} MB/s", rates.read / 1e6)),
+        (
+            "| an index build |",
+            format!("{:.0},000 rows/s", rates.index_rows / 1e3),
+        ),
+        ("| a rewrite |", format!("{:.0} MB/s", rates.write / 1e6)),
+        (
+            "| a rewrite that computes",
+            format!("{:.0} MB/s", rates.write / 2e6),
+        ),
+        (
+            "| UPDATE, DELETE",
+            format!("{:.0},000 rows/s", rates.change_rows / 1e3),
+        ),
+    ] {
+        let line = page
+            .lines()
+            .find(|line| line.starts_with(row))
+            .unwrap_or_else(|| panic!("no row {row}"));
+        assert!(
+            line.contains(&value),
+            "{line} says something else than {value}"
+        );
+    }
+}
+
+/// Workflows, pipelines and hooks that the pages show are YAML, and name
+/// inputs and hooks that there are.
+#[test]
+fn what_the_pages_on_ci_show_exists() {
+    let action = read("action.yml");
+    for block in blocks(&read("docs/ci-github.md"), "yaml") {
+        let mut inside = false;
+        for line in block.lines() {
+            if let Some(step) = line.trim_start().strip_prefix("- uses: ") {
+                inside = step.starts_with("OWNER/pgadvise@");
+            }
+            let input = line
+                .strip_prefix("          ")
+                .filter(|input| inside && !input.starts_with(' '))
+                .and_then(|input| input.split(':').next());
+            if let Some(input) = input {
+                assert!(action.contains(&format!("\n  {input}:\n")), "{input}");
+            }
+        }
+    }
+    let hooks = read(".pre-commit-hooks.yaml");
+    let page = read("docs/ci-pre-commit.md");
+    for block in blocks(&page, "yaml") {
+        for line in block.lines() {
+            if let Some(id) = line.trim_start().strip_prefix("- id: ") {
+                assert!(hooks.contains(&format!("- id: {id}\n")), "{id}");
+            }
+        }
+    }
+    let template = read("integrations/gitlab/pgadvise.yml");
+    let variables = regex::Regex::new("PGADVISE_[A-Z_]+").expect("a pattern");
+    for name in variables.find_iter(&read("docs/ci-gitlab.md")) {
+        assert!(template.contains(name.as_str()), "{}", name.as_str());
+    }
+}
+
 /// The first command of these pages, run as it stands there, says what they
 /// show. They need no planner.
 #[test]

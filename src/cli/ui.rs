@@ -1,7 +1,7 @@
 //! The only module that prints: reports to standard output or a file, errors,
 //! logs and progress to standard error.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _, Write};
 use std::path::Path;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -20,6 +20,8 @@ use crate::report::{Options, Render, text};
 const PATIENCE: Duration = Duration::from_millis(500);
 /// Columns when nothing says how many there are.
 const WIDTH: usize = 100;
+/// Bytes that are written at a time.
+const STREAM_BYTES: usize = 1 << 16;
 
 /// The terminal, or what stands for it.
 #[derive(Debug)]
@@ -181,8 +183,16 @@ impl Ui {
 
     /// Writes to standard output.
     pub(super) fn write(bytes: &[u8]) -> Result<Written, Failure> {
-        let mut out = io::stdout().lock();
-        match out.write_all(bytes).and_then(|()| out.flush()) {
+        Self::stream(|out| out.write_all(bytes))
+    }
+
+    /// Writes to standard output what `render` gives, piece by piece: reports
+    /// of thousands of files are larger than what they are made of.
+    pub(super) fn stream(
+        render: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<Written, Failure> {
+        let mut out = io::BufWriter::with_capacity(STREAM_BYTES, io::stdout().lock());
+        match render(&mut out).and_then(|()| out.flush()) {
             Ok(()) => Ok(Written::All),
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Written::ReaderLeft),
             Err(error) => Err(Failure::new(

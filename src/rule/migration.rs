@@ -4,6 +4,8 @@
 //! of the schema before it, what the statement locks and does, and the
 //! transaction that it runs in; and once more at the end of all files.
 
+use std::cell::OnceCell;
+
 use crate::finding::migration::{MigrationFinding, Remedy};
 use crate::finding::{Evidence, Level};
 use crate::migration::locks::{Effect, Known};
@@ -11,7 +13,7 @@ use crate::migration::state::{Qualified, State};
 use crate::migration::{At, File, History, Part, Server, Sureness};
 use crate::source::{Sources, Span};
 use crate::sql::Statement as Query;
-use crate::sql::ddl::{Name, Statement};
+use crate::sql::ddl::{Action, Name, Statement};
 
 /// What sort of trouble a rule is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -179,9 +181,37 @@ pub struct Step<'a> {
     pub effects: &'a [Effect],
     /// The transaction that it runs in.
     pub transaction: &'a TransactionState,
+    /// What [`Step::altered`] found: many rules ask for it.
+    pub found: &'a OnceCell<Option<AlteredRelation>>,
+}
+
+/// The relation that an `ALTER` names.
+#[derive(Debug, Clone)]
+pub struct AlteredRelation {
+    /// Its name as the server would find it.
+    pub relation: Qualified,
+    /// Its name as SQL, qualified as the user wrote it.
+    pub sql: String,
 }
 
 impl<'a> Step<'a> {
+    /// The relation that the statement alters, where it is an `ALTER` and the
+    /// relation is in use.
+    pub fn altered(&self) -> Option<&'a AlteredRelation> {
+        self.found
+            .get_or_init(|| {
+                let Action::Alter(alter) = &self.statement.action else {
+                    return None;
+                };
+                let relation = self.before.qualify(&alter.relation.name);
+                self.is_in_use(&relation).then(|| AlteredRelation {
+                    relation,
+                    sql: alter.relation.name.sql(),
+                })
+            })
+            .as_ref()
+    }
+
     /// Whether a relation was there before this change, may hold rows and may
     /// be in use: only then do locks and work on it matter. A relation that
     /// the history does not know is taken to be one.

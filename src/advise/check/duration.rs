@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::catalog::Catalog;
 use crate::finding::migration::MigrationFinding;
 use crate::finding::{Evidence, Origin, Value};
-use crate::migration::locks::{LockMode, Work};
+use crate::migration::locks::{Effect, LockMode, VOLATILE, Work};
 use crate::migration::state::Qualified;
 
 /// Bytes of a block.
@@ -26,8 +26,8 @@ pub struct Rates {
     pub change_rows: f64,
 }
 
-/// Below what was measured on an idle server with the table in memory (see
-/// docs/check.md), as a busy one with disks is slower.
+/// Below what was measured with the table in memory (see docs/check.md), as a
+/// server with more to do and slower disks is slower.
 impl Default for Rates {
     fn default() -> Self {
         Self {
@@ -71,25 +71,76 @@ pub fn sizes(catalog: &Catalog) -> Sizes {
         .collect()
 }
 
-/// Seconds that the work takes, and the formula that says so; `None` for work
-/// that does not grow with the relation, or whose size is not known.
-pub fn seconds(work: Work, size: Size, rates: &Rates) -> Option<(f64, &'static str)> {
+/// How long work takes, and what that was reckoned with.
+#[derive(Debug, Clone, PartialEq)]
+struct Estimate {
+    seconds: f64,
+    formula: &'static str,
+    /// The rates, as people say them.
+    assumed: String,
+}
+
+/// How long the work takes; `None` for work that does not grow with the
+/// relation, or whose size is not known.
+fn estimate(effect: &Effect, size: Size, rates: &Rates) -> Option<Estimate> {
     let read = size.bytes / rates.read;
     let build = || size.rows.map(|rows| rows / rates.index_rows);
-    match work {
-        Work::None => None,
-        Work::Scan => Some((read, "size / read rate")),
-        Work::IndexBuild => Some((read + build()?, "size / read rate + rows / index rate")),
-        Work::IndexRebuild => Some((
+    let megabytes = |rate: f64| format!("{} MB/s", plain(rate / 1e6));
+    let reading = format!("{} read", megabytes(rates.read));
+    let indexing = format!("{} rows/s into an index", plain(rates.index_rows));
+    let (seconds, formula, assumed) = match effect.work {
+        Work::None => return None,
+        Work::Scan => (read, "size / read rate", reading),
+        Work::IndexBuild => (
+            read + build()?,
+            "size / read rate + rows / index rate",
+            format!("{reading}, {indexing}"),
+        ),
+        Work::IndexRebuild => (
             read + build()? * size.indexes.max(1.0),
             "size / read rate + indexes × rows / index rate",
-        )),
-        Work::Rows => Some((size.rows? / rates.change_rows, "rows / change rate")),
-        Work::Rewrite => Some((
-            read + size.bytes / rates.write + build().unwrap_or(0.0) * size.indexes,
-            "size / read rate + size / write rate + indexes × rows / index rate",
-        )),
-    }
+            format!("{reading}, {indexing}"),
+        ),
+        Work::Rows => (
+            size.rows? / rates.change_rows,
+            "rows / change rate",
+            format!("{} rows/s changed", plain(rates.change_rows)),
+        ),
+        Work::Rewrite => {
+            // A volatile function such as gen_random_uuid() takes as long as
+            // writing the row does.
+            let computed = effect
+                .why
+                .as_deref()
+                .is_some_and(|why| why.starts_with(VOLATILE));
+            let (times, formula) = if computed {
+                (
+                    2.0,
+                    "size / read rate + 2 × size / write rate + indexes × rows / index rate",
+                )
+            } else {
+                (
+                    1.0,
+                    "size / read rate + size / write rate + indexes × rows / index rate",
+                )
+            };
+            let indexes = build().filter(|_| size.indexes > 0.0);
+            let mut assumed = format!("{reading}, {} written", megabytes(rates.write / times));
+            if indexes.is_some() {
+                assumed.push_str(&format!(", {indexing}"));
+            }
+            (
+                read + times * size.bytes / rates.write + indexes.unwrap_or(0.0) * size.indexes,
+                formula,
+                assumed,
+            )
+        }
+    };
+    Some(Estimate {
+        seconds,
+        formula,
+        assumed,
+    })
 }
 
 /// Adds to findings about locks how large the relation is, and how long the
@@ -102,7 +153,7 @@ pub fn add(findings: &mut [MigrationFinding], sizes: &Sizes, rates: &Rates) {
         let Some(size) = sizes.get(&effect.relation).copied() else {
             continue;
         };
-        let Some((seconds, formula)) = seconds(effect.work, size, rates) else {
+        let Some(estimate) = estimate(effect, size, rates) else {
             continue;
         };
         let relation = effect.relation.to_string();
@@ -112,9 +163,10 @@ pub fn add(findings: &mut [MigrationFinding], sizes: &Sizes, rates: &Rates) {
             "of work".to_owned()
         };
         let sentence = format!(
-            "{relation} has {}: {} {held}",
+            "{relation} has {}: {} {held}, reckoned with {}",
             bytes(size.bytes),
-            about(seconds),
+            about(estimate.seconds),
+            estimate.assumed,
         );
         if !finding.why.is_empty() {
             finding.why.push_str("; ");
@@ -133,10 +185,23 @@ pub fn add(findings: &mut [MigrationFinding], sizes: &Sizes, rates: &Rates) {
         }
         finding.evidence.push(Evidence::new(
             "time the lock is held, estimated",
-            Value::Ms(seconds * 1000.0),
-            Origin::Formula(formula),
+            Value::Ms(estimate.seconds * 1000.0),
+            Origin::Formula(estimate.formula),
         ));
     }
+}
+
+/// A whole number with its thousands parted.
+fn plain(number: f64) -> String {
+    let digits = format!("{:.0}", number.max(0.0));
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// Bytes as people say them.
@@ -173,6 +238,7 @@ fn about(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::migration::locks::Known;
 
     const LARGE: Size = Size {
         bytes: 14e9,
@@ -180,19 +246,54 @@ mod tests {
         indexes: 2.0,
     };
 
+    fn effect(work: Work, why: Option<&str>) -> Effect {
+        Effect {
+            relation: Qualified::new("public", "orders"),
+            mode: LockMode::AccessExclusive,
+            work,
+            known: Known::Static,
+            why: why.map(str::to_owned),
+            command: None,
+        }
+    }
+
     #[test]
     fn work_grows_with_what_it_touches() {
         let rates = Rates::default();
-        let time = |work| seconds(work, LARGE, &rates).map(|(seconds, _)| seconds);
-        assert_eq!(time(Work::None), None);
-        assert_eq!(time(Work::Scan), Some(70.0));
-        assert_eq!(time(Work::IndexBuild), Some(70.0 + 360.0));
-        assert_eq!(time(Work::Rewrite), Some(70.0 + 280.0 + 720.0));
+        let time = |work, why| {
+            estimate(&effect(work, why), LARGE, &rates)
+                .map(|estimate| (estimate.seconds, estimate.assumed))
+        };
+        let said = |seconds: f64, assumed: &str| Some((seconds, assumed.to_owned()));
+        assert_eq!(time(Work::None, None), None);
+        assert_eq!(time(Work::Scan, None), said(70.0, "200 MB/s read"));
+        assert_eq!(
+            time(Work::IndexBuild, None),
+            said(70.0 + 360.0, "200 MB/s read, 250,000 rows/s into an index")
+        );
+        assert_eq!(
+            time(Work::Rewrite, Some("the type is a domain with constraints")),
+            said(
+                70.0 + 280.0 + 720.0,
+                "200 MB/s read, 50 MB/s written, 250,000 rows/s into an index"
+            )
+        );
+        assert_eq!(
+            time(Work::Rewrite, Some("the default is volatile: random()")),
+            said(
+                70.0 + 560.0 + 720.0,
+                "200 MB/s read, 25 MB/s written, 250,000 rows/s into an index"
+            )
+        );
+        assert_eq!(
+            time(Work::Rows, None),
+            said(1800.0, "50,000 rows/s changed")
+        );
         let uncounted = Size {
             rows: None,
             ..LARGE
         };
-        assert_eq!(seconds(Work::Rows, uncounted, &rates), None);
+        assert_eq!(estimate(&effect(Work::Rows, None), uncounted, &rates), None);
     }
 
     #[test]

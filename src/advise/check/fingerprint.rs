@@ -10,6 +10,9 @@ use crate::migration::{Direction, History};
 use crate::source::{Sources, Span};
 use crate::sql::fingerprint::normalize;
 
+/// Fewer findings than this are not worth a thread.
+const LEAST_SHARE: usize = 200;
+
 /// A fingerprint of each finding, in their order: 32 hexadecimal digits.
 ///
 /// It is made of the rule, the file's version (or its name without folders),
@@ -20,11 +23,39 @@ pub fn fingerprints(
     history: &History,
     sources: &Sources,
 ) -> Vec<String> {
-    let mut seen: HashMap<[u8; 16], u32> = HashMap::new();
-    let mut last: Option<(Span, Vec<u8>)> = None;
+    let mut seen: HashMap<[u8; 16], u32> = HashMap::with_capacity(findings.len());
+    let first = first_digests(findings, history, sources);
     findings
         .iter()
-        .map(|finding| {
+        .zip(first)
+        .map(|(finding, first)| {
+            let count = seen.entry(first).or_insert(0);
+            let number = *count;
+            *count += 1;
+            let bytes = if number == 0 {
+                first
+            } else {
+                let mut text = Vec::new();
+                let span = statement_span(finding, history);
+                normalize(sources.slice(span).as_bytes(), &mut text, |_| false);
+                digest(finding, history, &text, number)
+            };
+            hex(&bytes)
+        })
+        .collect()
+}
+
+/// The digest of each finding, were it the only one of its kind; on several
+/// threads where there are many.
+fn first_digests(
+    findings: &[MigrationFinding],
+    history: &History,
+    sources: &Sources,
+) -> Vec<[u8; 16]> {
+    let of = |findings: &[MigrationFinding]| {
+        let mut last: Option<(Span, Vec<u8>)> = None;
+        let mut digests = Vec::with_capacity(findings.len());
+        for finding in findings {
             let span = statement_span(finding, history);
             if last.as_ref().is_none_or(|(of, _)| *of != span) {
                 let mut text = Vec::new();
@@ -32,18 +63,27 @@ pub fn fingerprints(
                 last = Some((span, text));
             }
             let text = last.as_ref().map_or(&[][..], |(_, text)| text.as_slice());
-            let first = digest(finding, history, text, 0);
-            let count = seen.entry(first).or_insert(0);
-            let number = *count;
-            *count += 1;
-            let bytes = if number == 0 {
-                first
-            } else {
-                digest(finding, history, text, number)
-            };
-            hex(&bytes)
-        })
-        .collect()
+            digests.push(digest(finding, history, text, 0));
+        }
+        digests
+    };
+    let share = findings.len().div_ceil(history.options.threads.max(1));
+    if share < LEAST_SHARE {
+        return of(findings);
+    }
+    std::thread::scope(|scope| {
+        let parts: Vec<_> = findings
+            .chunks(share)
+            .map(|part| scope.spawn(move || of(part)))
+            .collect();
+        parts
+            .into_iter()
+            .flat_map(|part| {
+                part.join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })
+            .collect()
+    })
 }
 
 /// The statement of a finding, where its place is in it; else its place.

@@ -6,6 +6,7 @@ pub mod duration;
 mod fingerprint;
 pub mod fix;
 pub mod levels;
+mod ranges;
 pub mod snapshot;
 pub mod suppress;
 mod walk;

@@ -1,6 +1,9 @@
 //! The walk over a history: state, transactions, rules.
 
-use super::{CheckInput, Checked, MigrationOutcome};
+use std::cell::OnceCell;
+use std::ops::Range;
+
+use super::{CheckInput, Checked, MigrationOutcome, ranges};
 use crate::advise::engine::quietly;
 use crate::finding::migration::MigrationFinding;
 use crate::migration::locks::{Effect, Known, effects};
@@ -11,6 +14,9 @@ use crate::rule::migration::{
 };
 use crate::source::Span;
 use crate::sql::ddl::{Action, Setting, Statement, Transaction};
+
+/// So many files make the rules' last look worth threads.
+const MANY_FILES: usize = 200;
 
 /// A rule at work.
 struct Running<'a> {
@@ -25,14 +31,26 @@ struct Walk<'a> {
     input: CheckInput<'a>,
     rules: Vec<Running<'a>>,
     state: State,
-    /// The state that each database begins with, where there are several.
-    initial: Option<State>,
+    /// The file at hand is judged here; others only change the state.
+    judges: bool,
     transaction: TransactionState,
     findings: Vec<MigrationFinding>,
     locked: Vec<(At, Span, Vec<Effect>)>,
-    all_locked: Vec<(usize, At, Span, Vec<Effect>)>,
-    /// The first file of the database that is walked.
-    first: usize,
+    all_locked: Vec<Locked>,
+    statements: usize,
+    replayed: usize,
+}
+
+/// A statement that took locks: the number of its file, its place, its effects.
+type Locked = (usize, At, Span, Vec<Effect>);
+
+/// What came of the files that one thread judged.
+struct Walked<'a> {
+    rules: Vec<Running<'a>>,
+    findings: Vec<MigrationFinding>,
+    /// For each database that has files here its number, its locks, and the
+    /// schema where its last file is here.
+    databases: Vec<(usize, Vec<Locked>, Option<State>)>,
     statements: usize,
     replayed: usize,
 }
@@ -40,7 +58,9 @@ struct Walk<'a> {
 /// Replays the history from that state and asks the rules.
 ///
 /// Down parts are looked at with the state after their file's up parts, and
-/// change nothing.
+/// change nothing. Rules keep nothing from statement to statement, so that a
+/// long history is judged in several ranges of files at once: each thread
+/// replays what stands before its range.
 pub fn check(input: CheckInput<'_>, state: State) -> Checked {
     let mut state = state;
     state.set_major(input.context.server.major);
@@ -53,49 +73,213 @@ pub fn check(input: CheckInput<'_>, state: State) -> Checked {
     if !makes_tables {
         state.begin_in_the_middle();
     }
-    let several = files
-        .iter()
-        .zip(files.iter().skip(1))
-        .any(|(one, next)| one.database != next.database);
-    let mut walk = Walk {
-        initial: several.then(|| state.clone()),
-        input,
-        rules: input
-            .rules
-            .iter()
-            .map(|rule| {
-                let meta = rule.meta();
-                Running {
-                    rule: *rule,
-                    sink: MigrationSink::new(
-                        meta,
-                        At {
-                            file: 0,
-                            part: 0,
-                            statement: 0,
-                            inner: 0,
-                        },
-                        Span::new(crate::source::SourceId(0), 0..0),
-                    ),
-                    outcome: outcome_before(input, meta),
-                    found: 0,
-                }
+    let databases = ranges::databases(files);
+    let mine = ranges::cut(files, &databases, input.context.history.options.threads);
+    let mut walked: Vec<Walked<'_>> = Vec::with_capacity(mine.len());
+    std::thread::scope(|scope| {
+        let mut mine = mine.into_iter();
+        let first = mine.next();
+        let others: Vec<_> = mine
+            .map(|range| {
+                let (databases, state) = (&databases, &state);
+                scope.spawn(move || walk(input, databases, range, state))
             })
-            .collect(),
-        state,
+            .collect();
+        walked.extend(first.map(|range| walk(input, &databases, range, &state)));
+        for other in others {
+            match other.join() {
+                Ok(one) => walked.push(one),
+                // A panic that is no rule's goes on as if there were one thread.
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+    });
+    done(input, walked, &databases, state)
+}
+
+fn running(input: CheckInput<'_>) -> Vec<Running<'_>> {
+    input
+        .rules
+        .iter()
+        .map(|rule| {
+            let meta = rule.meta();
+            Running {
+                rule: *rule,
+                sink: MigrationSink::new(meta, NOWHERE, no_span()),
+                outcome: outcome_before(input, meta),
+                found: 0,
+            }
+        })
+        .collect()
+}
+
+const NOWHERE: At = At {
+    file: 0,
+    part: 0,
+    statement: 0,
+    inner: 0,
+};
+
+fn no_span() -> Span {
+    Span::new(crate::source::SourceId(0), 0..0)
+}
+
+/// Judges a range of files.
+fn walk<'a>(
+    input: CheckInput<'a>,
+    databases: &[Range<usize>],
+    mine: Range<usize>,
+    initial: &State,
+) -> Walked<'a> {
+    let mut walk = Walk {
+        input,
+        rules: running(input),
+        state: State::empty(),
+        judges: false,
         transaction: TransactionState::default(),
         findings: Vec::new(),
         locked: Vec::new(),
         all_locked: Vec::new(),
-        first: 0,
         statements: 0,
         replayed: 0,
     };
-    for (number, file) in input.context.history.files.iter().enumerate() {
-        walk.file(number, file);
+    let mut ended = Vec::new();
+    for (number, database) in databases.iter().enumerate() {
+        if database.end <= mine.start || database.start >= mine.end {
+            continue;
+        }
+        // What one database holds says nothing of the next.
+        walk.state = initial.clone();
+        walk.transaction = TransactionState::default();
+        let files = input.context.history.files.iter().enumerate();
+        for (number, file) in files.take(database.end.min(mine.end)).skip(database.start) {
+            walk.judges = file.new && mine.contains(&number);
+            let before = walk.replayed;
+            walk.file(number, file);
+            if !mine.contains(&number) {
+                walk.replayed = before;
+            }
+        }
+        let locked = std::mem::take(&mut walk.all_locked);
+        let after = (database.end <= mine.end).then(|| std::mem::take(&mut walk.state));
+        ended.push((number, locked, after));
     }
-    walk.end(input.context.history.files.len());
-    walk.done()
+    Walked {
+        rules: walk.rules,
+        findings: walk.findings,
+        databases: ended,
+        statements: walk.statements,
+        replayed: walk.replayed,
+    }
+}
+
+/// Asks for what is seen only at the end of each database, and puts together
+/// what the threads found.
+fn done<'a>(
+    input: CheckInput<'a>,
+    walked: Vec<Walked<'a>>,
+    databases: &[Range<usize>],
+    state: State,
+) -> Checked {
+    let mut rules = running(input);
+    let mut findings = Vec::new();
+    let mut ended: Vec<(Vec<Locked>, State)> = Vec::new();
+    ended.resize_with(databases.len(), Default::default);
+    let (mut statements, mut replayed) = (0, 0);
+    for mut one in walked {
+        for (rule, own) in rules.iter_mut().zip(one.rules) {
+            rule.found += own.found;
+            if rule.outcome.is_none() {
+                rule.outcome = own.outcome;
+            }
+        }
+        findings.append(&mut one.findings);
+        for (number, mut locked, after) in one.databases {
+            if let Some(database) = ended.get_mut(number) {
+                database.0.append(&mut locked);
+                if let Some(after) = after {
+                    database.1 = after;
+                }
+            }
+        }
+        statements += one.statements;
+        replayed += one.replayed;
+    }
+    ask_at_end(input, &mut rules, &ended, databases, &mut findings);
+    for finding in &mut findings {
+        if let Some(level) = input.options.choice.levels.get(finding.rule) {
+            finding.level = *level;
+        }
+        if finding
+            .effect
+            .as_ref()
+            .is_some_and(|effect| effect.known == Known::Traced)
+        {
+            finding.known = Known::Traced;
+        }
+    }
+    super::sort(&mut findings);
+    // A rule that looks at all files at the end is asked once for each database.
+    findings.dedup();
+    Checked {
+        findings,
+        outcomes: rules
+            .into_iter()
+            .map(|running| {
+                let outcome = running.outcome.unwrap_or(MigrationOutcome::Ran {
+                    findings: running.found,
+                });
+                (running.rule.meta().id, outcome)
+            })
+            .collect(),
+        // Without any file the schema is what it was.
+        after: ended.pop().map_or(state, |(_, after)| after),
+        statements,
+        replayed,
+    }
+}
+
+/// Asks for what is seen only behind the last file of each database; where
+/// there are many files, some rules on each thread.
+fn ask_at_end(
+    input: CheckInput<'_>,
+    rules: &mut [Running<'_>],
+    ended: &[(Vec<Locked>, State)],
+    databases: &[Range<usize>],
+    findings: &mut Vec<MigrationFinding>,
+) {
+    let ask_some = |rules: &mut [Running<'_>]| {
+        let mut findings = Vec::new();
+        for ((locked, after), files) in ended.iter().zip(databases) {
+            let end = End {
+                context: input.context,
+                after,
+                files: (files.start, files.end),
+                locked,
+            };
+            ask(rules, &mut findings, NOWHERE, no_span(), |rule, sink| {
+                rule.end(&end, sink);
+            });
+        }
+        findings
+    };
+    let threads = input.context.history.options.threads;
+    if threads < 2 || input.context.history.files.len() < MANY_FILES {
+        findings.append(&mut ask_some(rules));
+        return;
+    }
+    std::thread::scope(|scope| {
+        let shares: Vec<_> = rules
+            .chunks_mut(rules.len().div_ceil(threads).max(1))
+            .map(|share| scope.spawn(|| ask_some(share)))
+            .collect();
+        for share in shares {
+            match share.join() {
+                Ok(mut found) => findings.append(&mut found),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+    });
 }
 
 /// Why a rule does not run at all.
@@ -126,30 +310,10 @@ impl<'a> Walk<'a> {
     }
 
     fn file(&mut self, number: usize, file: &'a File) {
-        if self
-            .input
-            .context
-            .history
-            .files
-            .get(number.wrapping_sub(1))
-            .is_none_or(|before| before.database != file.database)
-        {
-            self.transaction = TransactionState::default();
-            if number > 0
-                && let Some(initial) = &self.initial
-            {
-                // What one database holds says nothing of the next.
-                let initial = initial.clone();
-                self.end(number);
-                self.first = number;
-                self.all_locked.clear();
-                self.state = initial;
-            }
-        }
         for (at, part) in file.parts.iter().enumerate() {
             self.part(number, file, at, part);
         }
-        if file.new {
+        if self.judges {
             let end = FileEnd {
                 context: self.input.context,
                 file,
@@ -187,7 +351,7 @@ impl<'a> Walk<'a> {
     }
 
     fn part(&mut self, number: usize, file: &'a File, at: usize, part: &'a Part) {
-        if part.direction == Direction::Down && !file.new {
+        if part.direction == Direction::Down && !self.judges {
             return;
         }
         if part.wrapping != Wrapping::PerRun {
@@ -246,7 +410,7 @@ impl<'a> Walk<'a> {
         statement: &'a Statement,
         within: Option<&'a Statement>,
     ) {
-        if file.new {
+        if self.judges {
             self.statements += 1;
             let found = self
                 .input
@@ -266,6 +430,7 @@ impl<'a> Walk<'a> {
                 before: &self.state,
                 effects: &found,
                 transaction: &self.transaction,
+                found: &OnceCell::new(),
             };
             let in_use: Vec<Effect> = step.effects_in_use().cloned().collect();
             ask(
@@ -283,7 +448,7 @@ impl<'a> Walk<'a> {
                     self.transaction.earlier.push((at, statement.span, in_use));
                 }
             }
-        } else {
+        } else if !file.new {
             self.replayed += 1;
         }
         self.control(statement);
@@ -333,68 +498,6 @@ impl<'a> Walk<'a> {
                 self.transaction.statement_timeout = None;
             }
             _ => {}
-        }
-    }
-
-    fn end(&mut self, last: usize) {
-        let end = End {
-            context: self.input.context,
-            after: &self.state,
-            files: (self.first, last),
-            locked: &self.all_locked,
-        };
-        let at = At {
-            file: 0,
-            part: 0,
-            statement: 0,
-            inner: 0,
-        };
-        let span = Span::new(crate::source::SourceId(0), 0..0);
-        ask(
-            &mut self.rules,
-            &mut self.findings,
-            at,
-            span,
-            |rule, sink| {
-                rule.end(&end, sink);
-            },
-        );
-    }
-
-    fn done(self) -> Checked {
-        let mut findings = self.findings;
-        for finding in &mut findings {
-            if let Some(level) = self.input.options.choice.levels.get(finding.rule) {
-                finding.level = *level;
-            }
-            if finding
-                .effect
-                .as_ref()
-                .is_some_and(|effect| effect.known == Known::Traced)
-            {
-                finding.known = Known::Traced;
-            }
-        }
-        findings.sort_by(|a, b| {
-            (a.at.file, a.span, a.rule, &a.message).cmp(&(b.at.file, b.span, b.rule, &b.message))
-        });
-        // A rule that looks at all files at the end is asked once for each database.
-        findings.dedup();
-        Checked {
-            findings,
-            outcomes: self
-                .rules
-                .into_iter()
-                .map(|running| {
-                    let outcome = running.outcome.unwrap_or(MigrationOutcome::Ran {
-                        findings: running.found,
-                    });
-                    (running.rule.meta().id, outcome)
-                })
-                .collect(),
-            after: self.state,
-            statements: self.statements,
-            replayed: self.replayed,
         }
     }
 }

@@ -3,11 +3,13 @@
 mod files;
 mod fix;
 mod gather;
+mod places;
 mod settings;
 mod skipped;
 mod write;
 
 use std::collections::HashSet;
+use std::mem::ManuallyDrop;
 use std::path::Path;
 
 use super::Exit;
@@ -131,7 +133,11 @@ pub(super) fn run(
         .iter()
         .map(|entry| Configured {
             rule: &entry.rule,
-            concerns: Box::new(|path| entry.concerns_file(path)),
+            concerns: Box::new(|path| {
+                settings
+                    .places
+                    .concerns(path, |path| entry.concerns_file(path))
+            }),
             relation: entry.relation.as_deref(),
             reason: entry.reason.as_deref(),
         })
@@ -163,7 +169,11 @@ pub(super) fn run(
         .paths
         .iter()
         .map(|entry| Override {
-            concerns: Box::new(|path| entry.concerns_file(path)),
+            concerns: Box::new(|path| {
+                settings
+                    .places
+                    .concerns(path, |path| entry.concerns_file(path))
+            }),
             rules: &entry.rules,
         })
         .collect();
@@ -220,13 +230,19 @@ pub(super) fn run(
         .filter(|(_, stale)| **stale && !one_change)
         .map(|(entry, _)| entry.clone())
         .collect();
-    let findings: Vec<_> = remaining
-        .kept
-        .into_iter()
-        .zip(prints)
-        .zip(&compared.known)
-        .map(|((finding, print), known)| (finding, print, *known))
-        .collect();
+    // The program ends behind this: what thousands of files left is given back
+    // as a whole, not name by name.
+    let history = ManuallyDrop::new(history);
+    let checked = ManuallyDrop::new(checked);
+    let findings: ManuallyDrop<Vec<_>> = ManuallyDrop::new(
+        remaining
+            .kept
+            .into_iter()
+            .zip(prints)
+            .zip(&compared.known)
+            .map(|((finding, print), known)| (finding, print, *known))
+            .collect(),
+    );
     let silenced: Vec<_> = remaining.silenced.into_iter().zip(quiet_prints).collect();
     let rules: Vec<_> = ALL
         .iter()
@@ -262,7 +278,7 @@ pub(super) fn run(
         statements: checked.statements,
         replayed: checked.replayed,
     };
-    let report = crate::report::check::build(&ingredients);
+    let report = ManuallyDrop::new(crate::report::check::build(&ingredients));
     drop(progress);
 
     if args.write_baseline

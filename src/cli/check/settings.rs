@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use super::places::Places;
 use crate::advise::check::CheckOptions;
 use crate::advise::check::duration::Rates;
 use crate::advise::engine::Choice;
@@ -26,6 +27,8 @@ pub(super) struct Settings {
     pub(super) config: Config,
     pub(super) color: Option<ColorWhen>,
     pub(super) paths: Vec<PathBuf>,
+    /// How these paths, and patterns, are to be taken.
+    pub(super) places: Places,
     pub(super) framework: Option<Framework>,
     pub(super) format: CheckFormat,
     pub(super) fail_on: FailOn,
@@ -50,6 +53,7 @@ impl Settings {
             .config
             .clone()
             .or_else(|| config::find(environment.folder.as_deref()?));
+        let places = Places::new(environment.folder.as_deref(), path.as_deref());
         let config = match path {
             Some(path) => config::load(&path, &crate::cli::rules::names())?,
             None => Config::default(),
@@ -57,7 +61,8 @@ impl Settings {
         let options = options(args, &config)?;
         let check = &config.check;
         let paths = if args.paths.is_empty() {
-            check.paths.clone()
+            let shown = check.paths.iter().map(|path| places.seen_from_here(path));
+            shown.collect()
         } else {
             args.paths.clone()
         };
@@ -78,6 +83,7 @@ impl Settings {
         Ok(Self {
             color: named(config.color.as_deref()),
             paths,
+            places: places.clone(),
             framework: args.framework.or(check.framework),
             format: args
                 .format
@@ -94,7 +100,12 @@ impl Settings {
             baseline: args
                 .baseline
                 .clone()
-                .or_else(|| check.baseline.clone())
+                .or_else(|| {
+                    check
+                        .baseline
+                        .as_deref()
+                        .map(|path| places.seen_from_here(path))
+                })
                 .or_else(|| args.write_baseline.then(|| PathBuf::from(BASELINE))),
             snapshot: args.snapshot.clone().or_else(|| config.snapshot.clone()),
             workload: if args.workload.is_empty() {

@@ -7,6 +7,7 @@ use crate::cli::failure::{Failure, Kind};
 use crate::cli::ui::{Ui, Written};
 use crate::report::check;
 use crate::report::model::check::CheckReport;
+use crate::report::render::Options;
 
 /// Bytes that Markdown may have unless the user says otherwise: a comment on
 /// GitHub has room for them.
@@ -43,8 +44,8 @@ pub(super) fn write(
         }
         Ui::append(&bytes, path)?;
     }
-    let bytes = render(report, settings.format, ui, false, None)?;
-    Ui::document(&bytes, None)
+    let (render, options) = renderer(settings.format, ui, false, None)?;
+    Ui::stream(|out| render(report, out, &options))
 }
 
 fn render(
@@ -54,16 +55,24 @@ fn render(
     to_file: bool,
     most: Option<usize>,
 ) -> Result<Vec<u8>, Failure> {
+    let (render, options) = renderer(format, ui, to_file, most)?;
+    let mut bytes = Vec::new();
+    render(report, &mut bytes, &options).map_err(|error| Failure::new(Kind::Internal, error))?;
+    Ok(bytes)
+}
+
+fn renderer(
+    format: CheckFormat,
+    ui: &Ui,
+    to_file: bool,
+    most: Option<usize>,
+) -> Result<(check::Render, Options), Failure> {
     let mut options = ui.options();
     if to_file {
         options.color = false;
     }
     options.max_bytes = most.or(options.max_bytes).or(Some(MAX_BYTES));
-    let mut bytes = Vec::new();
-    check::format(format.name())
-        .ok_or_else(|| Failure::new(Kind::Internal, format!("no format {}", format.name())))?(
-        report, &mut bytes, &options,
-    )
-    .map_err(|error| Failure::new(Kind::Internal, error))?;
-    Ok(bytes)
+    let render = check::format(format.name())
+        .ok_or_else(|| Failure::new(Kind::Internal, format!("no format {}", format.name())))?;
+    Ok((render, options))
 }

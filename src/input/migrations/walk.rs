@@ -1,6 +1,6 @@
 //! Finds the files of migrations below the paths that the user gave.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs::{self, DirEntry};
 use std::path::{Path, PathBuf};
@@ -44,6 +44,30 @@ pub(super) struct Walked {
     seen: BTreeSet<PathBuf>,
     /// Names that are no SQL, for a word when there is none at all.
     other: BTreeSet<&'static str>,
+    /// The markers of each folder.
+    marked: HashMap<String, Vec<usize>>,
+    /// Folders, as shown, above which signs were looked for.
+    looked: HashSet<String>,
+    /// What each folder above has: files that are given one by one share them.
+    above: HashMap<PathBuf, Above>,
+    /// Folders of files that were given one by one.
+    folders: HashMap<PathBuf, Folder>,
+}
+
+/// Signs of a framework in a folder above the migrations.
+#[derive(Debug, Clone, Default)]
+struct Above {
+    signs: Vec<(&'static str, String)>,
+    /// It is the root of a repository.
+    root: bool,
+}
+
+/// A folder of files that were given one by one.
+#[derive(Debug, Clone)]
+struct Folder {
+    real: PathBuf,
+    /// It may have settings files of migrations.
+    settings: bool,
 }
 
 /// Whether a name is of SQL.
@@ -74,47 +98,52 @@ fn join(folder: &str, name: &str) -> String {
 impl Walked {
     /// Adds a path that the user gave.
     pub(super) fn add(&mut self, path: &Path) -> Result<(), InputError> {
-        let meta = fs::metadata(path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => InputError::NoMigrations {
-                path: path.to_owned(),
-                nearest: nearest_path(path),
-            },
-            _ => crate::input::failed(path, error),
-        })?;
-        let real = fs::canonicalize(path).map_err(|error| crate::input::failed(path, error))?;
-        if meta.is_dir() {
-            self.around(&shown(path), &real);
-            let before = self.files.len();
-            self.folder(path, real);
-            if self.files.len() == before {
-                return Err(InputError::NoSql {
+        let meta = fs::symlink_metadata(path)
+            .and_then(|meta| {
+                if meta.is_symlink() {
+                    fs::metadata(path).map(|meta| (meta, true))
+                } else {
+                    Ok((meta, false))
+                }
+            })
+            .map_err(|error| match error.kind() {
+                std::io::ErrorKind::NotFound => InputError::NoMigrations {
                     path: path.to_owned(),
-                    instead: self.instead(),
-                });
-            }
-            return Ok(());
+                    nearest: nearest_path(path),
+                },
+                _ => crate::input::failed(path, error),
+            });
+        let (meta, linked) = meta?;
+        if !meta.is_dir() {
+            return self.file(path, linked);
         }
-        self.file(path, real);
+        let real = fs::canonicalize(path).map_err(|error| crate::input::failed(path, error))?;
+        self.around(&shown(path), &real);
+        let before = self.files.len();
+        self.folder(path, real);
+        if self.files.len() == before {
+            return Err(InputError::NoSql {
+                path: path.to_owned(),
+                instead: self.instead(),
+            });
+        }
         Ok(())
     }
 
     /// A file by itself.
-    fn file(&mut self, path: &Path, real: PathBuf) {
-        if !self.seen.insert(real.clone()) {
-            return;
-        }
+    fn file(&mut self, path: &Path, linked: bool) -> Result<(), InputError> {
         let own = path.parent().unwrap_or(Path::new(""));
-        let shown_folder = shown(own);
-        if let Some(folder) = real.parent() {
-            self.around(&shown_folder, folder);
-            if folder.join("meta/_journal.json").is_file() {
-                // Only that it is there: the other files of the journal were
-                // not asked for.
-                self.marker(&shown_folder, "_journal.json", String::new());
-            }
+        let folder = self.folder_of(own)?;
+        let real = match path.file_name() {
+            Some(name) if !linked => folder.real.join(name),
+            _ => fs::canonicalize(path).map_err(|error| crate::input::failed(path, error))?,
+        };
+        if !self.seen.insert(real.clone()) {
+            return Ok(());
         }
         let beside = [path.with_file_name("metadata.toml"), with_conf(path)]
             .into_iter()
+            .filter(|_| folder.settings)
             .find(|beside| beside.is_file());
         self.files.push(Found {
             shown: shown(path),
@@ -122,6 +151,37 @@ impl Walked {
             real,
             beside,
         });
+        Ok(())
+    }
+
+    /// The folder of a file that was given by itself; it is looked at once.
+    fn folder_of(&mut self, own: &Path) -> Result<Folder, InputError> {
+        if let Some(folder) = self.folders.get(own) {
+            return Ok(folder.clone());
+        }
+        let listed = if own.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            own
+        };
+        let real = fs::canonicalize(listed).map_err(|error| crate::input::failed(own, error))?;
+        let shown_folder = shown(own);
+        for (name, text) in Above::of(&real).signs {
+            self.marker(&shown_folder, name, text);
+        }
+        self.around(&shown_folder, &real);
+        if real.join("meta/_journal.json").is_file() {
+            // Only that it is there: the other files of the journal were not
+            // asked for.
+            self.marker(&shown_folder, "_journal.json", String::new());
+        }
+        // A folder that cannot be listed may have them.
+        let settings = fs::read_dir(&real).map_or(true, |mut entries| {
+            entries.any(|entry| entry.is_ok_and(|entry| is_settings(&entry.file_name())))
+        });
+        let folder = Folder { real, settings };
+        self.folders.insert(own.to_owned(), folder.clone());
+        Ok(folder)
     }
 
     /// A folder and all below it.
@@ -168,9 +228,7 @@ impl Walked {
         let settings: BTreeSet<&OsStr> = names
             .iter()
             .map(|(name, _)| name.as_os_str())
-            .filter(|name| {
-                *name == "metadata.toml" || Path::new(name).extension() == Some(OsStr::new("conf"))
-            })
+            .filter(|name| is_settings(name))
             .collect();
         let mut below = Vec::new();
         for (name, entry) in &names {
@@ -265,38 +323,33 @@ impl Walked {
             name: name.to_owned(),
             text,
         };
-        if !self.markers.contains(&marker) {
+        let of_folder = self.marked.entry(marker.folder.clone()).or_default();
+        if !of_folder
+            .iter()
+            .any(|at| self.markers.get(*at) == Some(&marker))
+        {
+            of_folder.push(self.markers.len());
             self.markers.push(marker);
         }
     }
 
     /// Signs in the folders above, up to the root of the repository.
     fn around(&mut self, own: &str, real: &Path) {
-        if self
-            .markers
-            .iter()
-            .any(|marker| marker.folder == own && marker.name.is_empty())
-        {
+        if !self.looked.insert(own.to_owned()) || real.join(".git").exists() {
             return;
         }
-        // Says that this folder was looked above already.
-        self.marker(own, "", String::new());
         for above in real.ancestors().skip(1).take(MOST_ABOVE) {
-            if real.starts_with(above.join(".git")) {
-                break;
+            let found = if let Some(found) = self.above.get(above) {
+                found.clone()
+            } else {
+                let found = Above::of(above);
+                self.above.insert(above.to_owned(), found.clone());
+                found
+            };
+            for (name, text) in found.signs {
+                self.marker(own, name, text);
             }
-            for (name, read) in MARKERS {
-                let path = above.join(name);
-                if path.exists() {
-                    let text = if *read {
-                        manifest(&path)
-                    } else {
-                        String::new()
-                    };
-                    self.marker(own, name, text);
-                }
-            }
-            if above.join(".git").exists() {
+            if found.root {
                 break;
             }
         }
@@ -325,6 +378,32 @@ impl Walked {
             None
         }
     }
+}
+
+impl Above {
+    fn of(folder: &Path) -> Self {
+        let mut signs = Vec::new();
+        for (name, read) in MARKERS {
+            let path = folder.join(name);
+            if path.exists() {
+                let text = if *read {
+                    manifest(&path)
+                } else {
+                    String::new()
+                };
+                signs.push((*name, text));
+            }
+        }
+        Self {
+            signs,
+            root: folder.join(".git").exists(),
+        }
+    }
+}
+
+/// Whether a name may be of a migration's settings file.
+fn is_settings(name: &OsStr) -> bool {
+    name == "metadata.toml" || Path::new(name).extension() == Some(OsStr::new("conf"))
 }
 
 /// Flyway's settings of a migration: its name and `.conf`.

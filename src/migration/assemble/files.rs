@@ -104,6 +104,8 @@ pub(super) fn read(
             statements.extend(found);
             problems.extend(wrong);
         }
+        // Histories are kept whole: what is not needed is given back.
+        statements.shrink_to_fit();
         let wrapping = wrapping(raw.wrapping, framework, &statements, sureness, options);
         read.push(Part {
             direction: raw.direction,

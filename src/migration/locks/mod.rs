@@ -12,7 +12,7 @@ mod types;
 mod volatile;
 
 pub use cases::{CASES, Case, Family, NEWEST, OLDEST};
-pub use effects::effects;
+pub use effects::{VOLATILE, effects};
 pub use transaction::refuses_transaction;
 pub use types::{TypeChange, type_change};
 pub use volatile::volatile_function;

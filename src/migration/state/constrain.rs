@@ -78,7 +78,7 @@ impl State {
                 let state = ConstraintState {
                     name,
                     kind: Constrains::Check {
-                        expression: expression.clone(),
+                        expression: (**expression).clone(),
                     },
                     columns: constraint.columns.clone(),
                     validated,

@@ -201,7 +201,7 @@ impl State {
             not_null: column.not_null,
             default: column
                 .default
-                .as_ref()
+                .as_deref()
                 .filter(|default| !default.null)
                 .or(column
                     .generated

@@ -4,14 +4,16 @@ use std::io::{self, Write};
 
 use super::prose;
 use crate::report::format::plural;
-use crate::report::model::Level;
 use crate::report::model::check::{CheckFinding, CheckReport};
+use crate::report::model::{Level, Problem, Severity};
 use crate::report::prose::visible;
 use crate::report::render::Options;
 
 /// GitHub shows so many annotations of each level of a step, and drops others
 /// without a word.
 const SHOWN: usize = 10;
+/// Troubles of a sort that are annotated, so that findings have room.
+const PROBLEMS: usize = 3;
 
 /// Writes the annotations, the worst first; those beyond what GitHub shows are
 /// plain lines of the log.
@@ -20,13 +22,18 @@ pub(super) fn render(
     out: &mut dyn Write,
     _options: &Options,
 ) -> io::Result<()> {
+    for severity in [Severity::Error, Severity::Warning] {
+        for found in of(report, severity).take(PROBLEMS) {
+            problem(found, out)?;
+        }
+    }
     let mut rest = Vec::new();
     for level in [Level::Critical, Level::Warning, Level::Note] {
         let mut findings = report
             .findings
             .iter()
             .filter(|finding| finding.level == level);
-        for finding in findings.by_ref().take(SHOWN) {
+        for finding in findings.by_ref().take(room(report, level)) {
             annotation(finding, out)?;
         }
         rest.extend(findings);
@@ -69,13 +76,55 @@ pub(super) fn render(
     )
 }
 
+/// Troubles of that sort: what could not be done is annotated, too.
+fn of<'a>(report: &'a CheckReport<'_>, severity: Severity) -> impl Iterator<Item = &'a Problem> {
+    report
+        .problems
+        .iter()
+        .filter(move |problem| problem.severity == severity)
+}
+
+/// How many findings of a level are annotated: troubles take from the same.
+fn room(report: &CheckReport<'_>, level: Level) -> usize {
+    let taken = match level {
+        Level::Critical => of(report, Severity::Error).count(),
+        Level::Warning => of(report, Severity::Warning).count(),
+        Level::Note => 0,
+    };
+    SHOWN - taken.min(PROBLEMS)
+}
+
+fn problem(problem: &Problem, out: &mut dyn Write) -> io::Result<()> {
+    let command = match problem.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    };
+    write!(out, "::{command} ")?;
+    if let Some(place) = &problem.place {
+        let file = place.file.strip_prefix("./").unwrap_or(&place.file);
+        write!(out, "file={},line={},", property(file), place.line)?;
+    }
+    let mut text = problem.message.clone();
+    for cause in &problem.causes {
+        text.push_str(&format!(": {cause}"));
+    }
+    for hint in &problem.hints {
+        text.push_str(&format!("\n{hint}"));
+    }
+    writeln!(out, "title=pgadvise check::{}", data(&text))
+}
+
 /// What the job's summary says where there are more findings than annotations.
 pub fn beyond(report: &CheckReport<'_>) -> Option<String> {
     let totals = &report.totals;
-    let rest: usize = [totals.critical, totals.warning, totals.note]
-        .into_iter()
-        .map(|number| number.saturating_sub(SHOWN))
-        .sum();
+    let rest: usize = [
+        (totals.critical, Level::Critical),
+        (totals.warning, Level::Warning),
+        (totals.note, Level::Note),
+    ]
+    .into_iter()
+    .map(|(number, level)| number.saturating_sub(room(report, level)))
+    .sum();
     (rest > 0).then(|| {
         format!(
             "GitHub shows no more than {SHOWN} annotations of each level for a step: {} here and \

@@ -217,7 +217,7 @@ fn long(finding: &CheckFinding<'_>) -> String {
     let mut body = String::new();
     if !finding.why.is_empty() {
         body.push_str(&format!(
-            "{}.\n\n",
+            "Why: {}.\n\n",
             escape(finding.why.trim_end_matches('.'))
         ));
     }

@@ -39,6 +39,9 @@ pub(super) fn held(finding: &CheckFinding<'_>, lock: &CheckLock<'_>) -> String {
 /// The whole finding as plain text of several lines.
 pub(super) fn plain(finding: &CheckFinding<'_>) -> String {
     let mut text = sentence(finding);
+    if let Some(lock) = &finding.lock {
+        text.push_str(&format!("\nlock: {}", held(finding, lock)));
+    }
     if let Some(remedy) = &finding.remedy {
         text.push_str(&format!("\ninstead: {}", remedy.title));
         for (at, step) in remedy.steps.iter().enumerate() {
@@ -61,6 +64,12 @@ pub(super) fn plain(finding: &CheckFinding<'_>) -> String {
 /// The whole finding as Markdown, everything in it taken literally.
 pub(super) fn markdown(finding: &CheckFinding<'_>) -> String {
     let mut text = format!("{}.\n\n", markdown::escape(&sentence(finding)));
+    if let Some(lock) = &finding.lock {
+        text.push_str(&format!(
+            "Lock: {}.\n\n",
+            markdown::escape(&held(finding, lock))
+        ));
+    }
     if let Some(remedy) = &finding.remedy {
         text.push_str(&self::remedy(remedy));
     }

@@ -61,12 +61,12 @@ impl MigrationRule for CheckConstraintValidatedAtOnce {
                 safe::not_valid(
                     Remedy::new("add it NOT VALID, and validate it in a migration of its own"),
                     step,
-                    &altered.sql,
+                    altered.sql,
                     &altered.table.name,
                     constraint,
                 ),
                 step,
-                &altered.sql,
+                altered.sql,
                 &name,
                 constraint,
             );
@@ -82,7 +82,7 @@ impl MigrationRule for CheckConstraintValidatedAtOnce {
                 lock::why_long(effect),
             )
             .span(command.span)
-            .relation(&altered.table)
+            .relation(altered.table)
             .object(name)
             .remedy(remedy);
         }

@@ -75,7 +75,7 @@ impl MigrationRule for CheckInAddedColumn {
                 lock::why_long(effect),
             )
             .span(constraint.span)
-            .relation(&altered.table)
+            .relation(altered.table)
             .object(column.name.clone())
             .remedy(remedy);
         }

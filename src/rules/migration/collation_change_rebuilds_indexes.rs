@@ -100,7 +100,7 @@ impl MigrationRule for CollationChangeRebuildsIndexes {
                 lock::why_long(effect),
             )
             .span(command.span)
-            .relation(&altered.table)
+            .relation(altered.table)
             .object(column.clone())
             .remedy(remedy);
         }

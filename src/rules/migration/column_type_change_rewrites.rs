@@ -110,7 +110,7 @@ impl MigrationRule for ColumnTypeChangeRewrites {
                 lock::why_long(effect),
             )
             .span(command.span)
-            .relation(&altered.table)
+            .relation(altered.table)
             .object(column.clone())
             .assumed(assumed)
             .remedy(remedy);

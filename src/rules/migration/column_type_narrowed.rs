@@ -76,7 +76,7 @@ impl MigrationRule for ColumnTypeNarrowed {
                 evidence::statement(step),
             )
             .span(command.span)
-            .relation(&altered.table)
+            .relation(altered.table)
             .object(column.clone())
             .remedy(
                 Remedy::new("look for values that do not fit first").then(format!(

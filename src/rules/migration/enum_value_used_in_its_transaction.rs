@@ -191,7 +191,7 @@ fn uses<'v>(
     let of_column = |column: &ColumnDefinition| {
         column.default.as_ref().and_then(|default| {
             find(&default.strings, &|name| {
-                is_type(column.type_name.as_ref(), name)
+                is_type(column.type_name.as_deref(), name)
             })
         })
     };

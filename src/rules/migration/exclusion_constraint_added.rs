@@ -64,7 +64,7 @@ impl MigrationRule for ExclusionConstraintAdded {
                 lock::why_long(effect),
             )
             .span(command.span)
-            .relation(&altered.table)
+            .relation(altered.table)
             .object(name)
             .remedy(
                 Remedy::new("there is no way without the lock: plan a pause, or move the rows")

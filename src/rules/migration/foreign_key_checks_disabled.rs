@@ -75,7 +75,7 @@ impl MigrationRule for ForeignKeyChecksDisabled {
                         evidence::statement(step),
                     )
                     .span(command.span)
-                    .relation(&altered.table)
+                    .relation(altered.table)
                     .remedy(
                         Remedy::new("switch off the other triggers only")
                             .then(format!("ALTER TABLE {} DISABLE TRIGGER USER", altered.sql)),

@@ -71,12 +71,12 @@ impl MigrationRule for ForeignKeyValidatedAtOnce {
                     safe::not_valid(
                         Remedy::new("add it NOT VALID, and validate it in a migration of its own"),
                         step,
-                        &altered.sql,
+                        altered.sql,
                         &altered.table.name,
                         constraint,
                     ),
                     step,
-                    &altered.sql,
+                    altered.sql,
                     &name,
                     constraint,
                 )
@@ -94,7 +94,7 @@ impl MigrationRule for ForeignKeyValidatedAtOnce {
                 lock::why_long(effect),
             )
             .span(command.span)
-            .relation(&altered.table)
+            .relation(altered.table)
             .object(name)
             .remedy(remedy);
         }

@@ -86,7 +86,7 @@ impl MigrationRule for NotNullColumnWithoutDefault {
                 )
                 .level(level)
                 .span(command.span)
-                .relation(&altered.table)
+                .relation(altered.table)
                 .object(column.name.clone())
                 .remedy(remedy);
             if let Some(rows) = rows {

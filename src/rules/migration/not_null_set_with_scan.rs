@@ -73,7 +73,7 @@ impl MigrationRule for NotNullSetWithScan {
             let remedy = safe::not_null(
                 Remedy::new("prove it by a constraint that is validated apart"),
                 step.major(),
-                &altered.sql,
+                altered.sql,
                 &altered.table.name,
                 column,
             );
@@ -86,7 +86,7 @@ impl MigrationRule for NotNullSetWithScan {
                 lock::why_long(effect),
             )
             .span(command.span)
-            .relation(&altered.table)
+            .relation(altered.table)
             .object(column.clone())
             .remedy(remedy);
         }

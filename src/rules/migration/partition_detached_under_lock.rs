@@ -44,7 +44,7 @@ impl MigrationRule for PartitionDetachedUnderLock {
             return;
         };
         // What is emptied before it is dropped serves nobody any more.
-        if around::behind(step).any(|statement| around::drops(step, statement, &altered.table)) {
+        if around::behind(step).any(|statement| around::drops(step, statement, altered.table)) {
             return;
         }
         for (number, command) in altered.commands() {
@@ -106,7 +106,7 @@ impl MigrationRule for PartitionDetachedUnderLock {
                 lock::why_brief(effect),
             )
             .span(command.span)
-            .relation(&altered.table)
+            .relation(altered.table)
             .object(partition.name.name.clone())
             .remedy(remedy);
         }

@@ -65,7 +65,7 @@ impl MigrationRule for PrimaryKeyBuildsIndex {
                     remedy = safe::not_null(
                         remedy,
                         step.major(),
-                        &altered.sql,
+                        altered.sql,
                         &altered.table.name,
                         column,
                     );
@@ -79,7 +79,7 @@ impl MigrationRule for PrimaryKeyBuildsIndex {
                     lock::why_long(effect),
                 )
                 .span(command.span)
-                .relation(&altered.table)
+                .relation(altered.table)
                 .object(name)
                 .remedy(remedy);
                 continue;
@@ -93,7 +93,7 @@ impl MigrationRule for PrimaryKeyBuildsIndex {
                         Remedy::new(
                             "build the unique index CONCURRENTLY, then make it the primary key",
                         ),
-                        &altered.sql,
+                        altered.sql,
                         &altered.table.name,
                         constraint,
                     ),
@@ -119,7 +119,7 @@ impl MigrationRule for PrimaryKeyBuildsIndex {
                 lock::why_long(effect),
             )
             .span(command.span)
-            .relation(&altered.table)
+            .relation(altered.table)
             .object(name)
             .remedy(remedy);
         }

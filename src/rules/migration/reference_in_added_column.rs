@@ -97,7 +97,7 @@ impl MigrationRule for ReferenceInAddedColumn {
                 },
             )
             .span(constraint.span)
-            .relation(&altered.table)
+            .relation(altered.table)
             .object(column.name.clone())
             .remedy(remedy);
         }

@@ -68,7 +68,7 @@ impl MigrationRule for SerialOrIdentityColumnAdded {
                 lock::why_long(effect),
             )
             .span(command.span)
-            .relation(&altered.table)
+            .relation(altered.table)
             .object(column.name.clone())
             .remedy(add_column::and_others(step, &altered, number, remedy));
             // The columns of one statement are written in one pass.

@@ -63,7 +63,7 @@ impl MigrationRule for TableStorageRewritten {
                 lock::why_long(effect),
             )
             .span(command.span)
-            .relation(&altered.table)
+            .relation(altered.table)
             .remedy(
                 Remedy::new("copy the table without the lock, or plan a pause").note(
                     "pg_repack moves a table to another tablespace with brief locks only. For the \

@@ -68,7 +68,7 @@ impl MigrationRule for UniqueConstraintBuildsIndex {
                         Remedy::new(
                             "build the unique index CONCURRENTLY, then make it the constraint",
                         ),
-                        &altered.sql,
+                        altered.sql,
                         &altered.table.name,
                         constraint,
                     ),
@@ -86,7 +86,7 @@ impl MigrationRule for UniqueConstraintBuildsIndex {
                 lock::why_long(effect),
             )
             .span(command.span)
-            .relation(&altered.table)
+            .relation(altered.table)
             .object(name)
             .remedy(remedy);
         }

@@ -78,7 +78,7 @@ impl MigrationRule for UniqueInAddedColumn {
                 lock::why_long(effect),
             )
             .span(constraint.span)
-            .relation(&altered.table)
+            .relation(altered.table)
             .object(column.name.clone())
             .remedy(remedy);
         }

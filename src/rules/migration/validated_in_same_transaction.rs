@@ -66,7 +66,7 @@ impl MigrationRule for ValidatedInSameTransaction {
                 .and_then(|(_, span, effects)| {
                     effects
                         .iter()
-                        .filter(|effect| effect.relation == altered.table)
+                        .filter(|effect| effect.relation == *altered.table)
                         .max_by_key(|effect| effect.mode)
                         .map(|effect| (effect, *span))
                 });
@@ -92,7 +92,7 @@ impl MigrationRule for ValidatedInSameTransaction {
                      the whole table is read",
                     held.mode.name(),
                     altered.table,
-                    lock::waits(held.mode, &altered.table)
+                    lock::waits(held.mode, altered.table)
                 ),
             )
             .span(command.span)

@@ -156,7 +156,7 @@ impl Reader<'_> {
             .or_else(|| self.run(node))
             .or_else(|| setting::transaction(node).map(Action::Transaction))
             .or_else(|| setting::set(node))
-            .or_else(|| dropped(kind).map(|object| Action::Drop(self.drop(node, object))))
+            .or_else(|| dropped(kind).map(|object| Action::Drop(Box::new(self.drop(node, object)))))
             .or_else(|| {
                 altered(kind).map(|kind| Action::AlterOther {
                     kind,
@@ -198,22 +198,30 @@ impl Reader<'_> {
             | SyntaxKind::ALTER_VIEW
             | SyntaxKind::ALTER_MATERIALIZED_VIEW
             | SyntaxKind::ALTER_INDEX
-            | SyntaxKind::ALTER_SEQUENCE => self.altered_relation(node).map(Action::Alter),
+            | SyntaxKind::ALTER_SEQUENCE => self
+                .altered_relation(node)
+                .map(|alter| Action::Alter(Box::new(alter))),
             SyntaxKind::CREATE_INDEX => self
                 .create_index(node)
                 .map(|index| Action::CreateIndex(Box::new(index))),
             SyntaxKind::CREATE_TYPE => Some(Action::CreateType(Self::create_type(node))),
             SyntaxKind::ALTER_TYPE => Some(Action::AlterType(Self::alter_type(node))),
-            SyntaxKind::CREATE_DOMAIN => Some(Action::CreateDomain(self.create_domain(node))),
-            SyntaxKind::ALTER_DOMAIN => self.alter_domain(node).map(Action::AlterDomain),
-            SyntaxKind::CREATE_VIEW | SyntaxKind::CREATE_MATERIALIZED_VIEW => {
-                self.create_view(node).map(Action::CreateView)
+            SyntaxKind::CREATE_DOMAIN => {
+                Some(Action::CreateDomain(Box::new(self.create_domain(node))))
             }
+            SyntaxKind::ALTER_DOMAIN => self
+                .alter_domain(node)
+                .map(|domain| Action::AlterDomain(Box::new(domain))),
+            SyntaxKind::CREATE_VIEW | SyntaxKind::CREATE_MATERIALIZED_VIEW => self
+                .create_view(node)
+                .map(|view| Action::CreateView(Box::new(view))),
             SyntaxKind::CREATE_FUNCTION | SyntaxKind::CREATE_PROCEDURE => self
                 .create_function(node)
                 .map(|function| Action::CreateFunction(Box::new(function))),
             SyntaxKind::DO => Some(Action::Do(self.do_body(node))),
-            SyntaxKind::CREATE_TRIGGER => self.create_trigger(node).map(Action::CreateTrigger),
+            SyntaxKind::CREATE_TRIGGER => self
+                .create_trigger(node)
+                .map(|trigger| Action::CreateTrigger(Box::new(trigger))),
             SyntaxKind::CREATE_POLICY => self
                 .on_table(node, SyntaxKind::POLICY)
                 .map(|(name, table)| Action::CreatePolicy { name, table }),
@@ -277,9 +285,9 @@ impl Reader<'_> {
     /// Statements that work on what is there.
     fn run(&self, node: Node<'_>) -> Option<Action> {
         match node.kind() {
-            SyntaxKind::SELECT => {
-                Some(setting::set_config(node).unwrap_or_else(|| Action::Dml(self.dml(node))))
-            }
+            SyntaxKind::SELECT => Some(
+                setting::set_config(node).unwrap_or_else(|| Action::Dml(Box::new(self.dml(node)))),
+            ),
             SyntaxKind::INSERT
             | SyntaxKind::UPDATE
             | SyntaxKind::DELETE
@@ -289,7 +297,7 @@ impl Reader<'_> {
             | SyntaxKind::COMPOUND_SELECT
             | SyntaxKind::PAREN_SELECT
             | SyntaxKind::VALUES
-            | SyntaxKind::TABLE => Some(Action::Dml(self.dml(node))),
+            | SyntaxKind::TABLE => Some(Action::Dml(Box::new(self.dml(node)))),
             SyntaxKind::REINDEX => Some(Self::reindex(node)),
             SyntaxKind::REFRESH => Some(Action::Refresh {
                 name: text::path(node.child(SyntaxKind::VIEW_REF)?),

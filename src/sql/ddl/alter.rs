@@ -59,13 +59,15 @@ impl Reader<'_> {
         let only = node
             .child(SyntaxKind::TABLE_RELATION_NAME)
             .is_some_and(|name| name.has(SyntaxKind::ONLY_KW));
-        let mut commands: Vec<Command> = Vec::new();
+        let mut commands: Vec<Command> = Vec::with_capacity(1);
         for child in node.nodes().filter(|child| !is_head(child.kind())) {
             commands.push(Command {
                 span: self.span(child),
                 kind: self.command(child),
             });
         }
+        // Histories are kept whole: what is not needed is given back.
+        commands.shrink_to_fit();
         Some(Alter {
             object,
             relation: self.place(target),
@@ -132,14 +134,14 @@ impl Reader<'_> {
             SyntaxKind::ATTACH_PARTITION | SyntaxKind::ATTACH_INDEX_PARTITION => {
                 let bound = node.child_of(BOUNDS);
                 AlterKind::AttachPartition {
-                    partition: self.relation_in(node),
+                    partition: Box::new(self.relation_in(node)),
                     bound: bound.map(|bound| self.written(bound)).unwrap_or_default(),
                     default: bound
                         .is_some_and(|bound| bound.kind() == SyntaxKind::PARTITION_DEFAULT),
                 }
             }
             SyntaxKind::DETACH_PARTITION => AlterKind::DetachPartition {
-                partition: self.relation_in(node),
+                partition: Box::new(self.relation_in(node)),
                 concurrently: node.has(SyntaxKind::DETACH_CONCURRENTLY),
                 finalize: node.has(SyntaxKind::DETACH_FINALIZE),
             },
@@ -204,11 +206,11 @@ impl Reader<'_> {
                 };
                 AlterKind::SetType {
                     column,
-                    type_name,
+                    type_name: Box::new(type_name),
                     using: option
                         .child(SyntaxKind::USING_EXPR)
                         .and_then(expression::first)
-                        .map(|using| self.expression(using)),
+                        .map(|using| Box::new(self.expression(using))),
                     collation: option
                         .child(SyntaxKind::COLLATE)
                         .map(|collate| named(collate, SyntaxKind::COLLATION_REF)),
@@ -217,7 +219,7 @@ impl Reader<'_> {
             SyntaxKind::SET_DEFAULT => match expression::first(option) {
                 Some(default) => AlterKind::SetDefault {
                     column,
-                    default: self.expression(default),
+                    default: Box::new(self.expression(default)),
                 },
                 None => AlterKind::Other,
             },

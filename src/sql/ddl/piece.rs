@@ -108,7 +108,7 @@ fn read_piece(
         statements.push(Statement {
             span: whole,
             verb: "INSERT".to_owned(),
-            action: Action::Dml(insert),
+            action: Action::Dml(Box::new(insert)),
             suppressions: Vec::new(),
             templated: false,
         });

@@ -142,6 +142,9 @@ impl Reader<'_> {
                 _ => {}
             }
         }
+        // Histories are kept whole: what is not needed is given back.
+        table.columns.shrink_to_fit();
+        table.constraints.shrink_to_fit();
     }
 
     fn partition_by(&self, node: Node<'_>) -> Option<PartitionBy> {
@@ -176,7 +179,7 @@ impl Reader<'_> {
             generated: None,
             identity: false,
             not_null: type_name.as_ref().is_some_and(|name| name.serial),
-            type_name,
+            type_name: type_name.map(Box::new),
             constraints: Vec::new(),
             name,
         };
@@ -188,11 +191,12 @@ impl Reader<'_> {
                         .map(|name| text::path(name).name);
                 }
                 SyntaxKind::DEFAULT_CONSTRAINT => {
-                    column.default = expression::first(child).map(|value| self.expression(value));
+                    column.default =
+                        expression::first(child).map(|value| Box::new(self.expression(value)));
                 }
                 SyntaxKind::GENERATED_CONSTRAINT => {
                     if let Some(stored) = child.child(SyntaxKind::GENERATED_STORED) {
-                        column.generated = self.generated(stored);
+                        column.generated = self.generated(stored).map(Box::new);
                     } else {
                         column.identity = true;
                         column.not_null = true;
@@ -205,6 +209,7 @@ impl Reader<'_> {
                             constraint.kind,
                             ConstraintKind::NotNull | ConstraintKind::PrimaryKey
                         );
+                        column.constraints.reserve_exact(1);
                         column.constraints.push(constraint);
                     }
                 }
@@ -257,7 +262,9 @@ impl Reader<'_> {
                 if column.is_none() || !expression.columns.is_empty() {
                     columns.clone_from(&expression.columns);
                 }
-                ConstraintKind::Check { expression }
+                ConstraintKind::Check {
+                    expression: Box::new(expression),
+                }
             }
             SyntaxKind::FOREIGN_KEY_CONSTRAINT => {
                 let mut lists = node
@@ -266,12 +273,12 @@ impl Reader<'_> {
                     .map(|list| simple_names(list, SyntaxKind::COLUMN_NAME_REF));
                 columns = lists.next().unwrap_or_default();
                 ConstraintKind::ForeignKey {
-                    table: self.place(node.child(SyntaxKind::TABLE_NAME_REF)?),
+                    table: Box::new(self.place(node.child(SyntaxKind::TABLE_NAME_REF)?)),
                     columns: lists.next().unwrap_or_default(),
                 }
             }
             SyntaxKind::REFERENCES_CONSTRAINT => ConstraintKind::ForeignKey {
-                table: self.place(node.child(SyntaxKind::TABLE_NAME_REF)?),
+                table: Box::new(self.place(node.child(SyntaxKind::TABLE_NAME_REF)?)),
                 columns: simple_names(node, SyntaxKind::COLUMN_NAME_REF),
             },
             SyntaxKind::EXCLUDE_CONSTRAINT => {

@@ -90,11 +90,11 @@ pub enum Action {
     CreateTable(Box<CreateTable>),
     /// `ALTER` of a table, view, materialised view, foreign table, index or
     /// sequence.
-    Alter(Alter),
+    Alter(Box<Alter>),
     /// `CREATE INDEX`.
     CreateIndex(Box<CreateIndex>),
     /// `DROP` of anything.
-    Drop(Drop),
+    Drop(Box<Drop>),
     /// `REINDEX`.
     Reindex {
         /// What is rebuilt: `Index`, `Table`, `Schema`, `Database` (or system).
@@ -109,11 +109,11 @@ pub enum Action {
     /// `ALTER TYPE`.
     AlterType(AlterType),
     /// `CREATE DOMAIN`.
-    CreateDomain(CreateDomain),
+    CreateDomain(Box<CreateDomain>),
     /// `ALTER DOMAIN`.
-    AlterDomain(AlterDomain),
+    AlterDomain(Box<AlterDomain>),
     /// `CREATE VIEW`, `CREATE MATERIALIZED VIEW`.
-    CreateView(CreateView),
+    CreateView(Box<CreateView>),
     /// `REFRESH MATERIALIZED VIEW`.
     Refresh {
         /// The view.
@@ -128,7 +128,7 @@ pub enum Action {
     /// `DO`.
     Do(Body),
     /// `CREATE TRIGGER`.
-    CreateTrigger(CreateTrigger),
+    CreateTrigger(Box<CreateTrigger>),
     /// `CREATE POLICY`.
     CreatePolicy {
         /// The policy.
@@ -209,7 +209,7 @@ pub enum Action {
         rename_to: Option<String>,
     },
     /// `INSERT`, `UPDATE`, `DELETE`, `MERGE`, `COPY`, `SELECT`, `WITH`, `CALL`.
-    Dml(Dml),
+    Dml(Box<Dml>),
     /// `TRUNCATE`.
     Truncate {
         /// The tables.
@@ -364,13 +364,13 @@ pub struct ColumnDefinition {
     /// Where the name stands.
     pub name_span: Span,
     /// Type; missing in `CREATE TABLE … PARTITION OF` and broken text.
-    pub type_name: Option<TypeName>,
+    pub type_name: Option<Box<TypeName>>,
     /// `COLLATE`.
     pub collation: Option<String>,
     /// `DEFAULT`.
-    pub default: Option<Expression>,
+    pub default: Option<Box<Expression>>,
     /// `GENERATED ALWAYS AS (…)`.
-    pub generated: Option<Generated>,
+    pub generated: Option<Box<Generated>>,
     /// `GENERATED … AS IDENTITY`.
     pub identity: bool,
     /// `NOT NULL` is written, or follows from PRIMARY KEY, serial or identity.
@@ -478,10 +478,19 @@ pub struct Constraint {
 pub enum ConstraintKind {
     NotNull,
     PrimaryKey,
-    Unique { nulls_not_distinct: bool },
-    Check { expression: Expression },
-    ForeignKey { table: Place, columns: Vec<String> },
-    Exclusion { method: String },
+    Unique {
+        nulls_not_distinct: bool,
+    },
+    Check {
+        expression: Box<Expression>,
+    },
+    ForeignKey {
+        table: Box<Place>,
+        columns: Vec<String>,
+    },
+    Exclusion {
+        method: String,
+    },
 }
 
 /// `ALTER TABLE` and its like.
@@ -545,8 +554,8 @@ pub enum AlterKind {
     },
     SetType {
         column: String,
-        type_name: TypeName,
-        using: Option<Expression>,
+        type_name: Box<TypeName>,
+        using: Option<Box<Expression>>,
         collation: Option<String>,
     },
     SetNotNull {
@@ -557,7 +566,7 @@ pub enum AlterKind {
     },
     SetDefault {
         column: String,
-        default: Expression,
+        default: Box<Expression>,
     },
     DropDefault {
         column: String,
@@ -609,13 +618,13 @@ pub enum AlterKind {
     OwnerTo,
     /// `ATTACH PARTITION` of a table or an index.
     AttachPartition {
-        partition: Place,
+        partition: Box<Place>,
         /// `FOR VALUES …` or `DEFAULT`; empty for an index.
         bound: String,
         default: bool,
     },
     DetachPartition {
-        partition: Place,
+        partition: Box<Place>,
         concurrently: bool,
         finalize: bool,
     },

@@ -144,7 +144,7 @@ fn table(sink: &mut Sink<'_>, alter: &Alter, command: &Command) {
             &all,
             column,
             type_name,
-            using.as_ref(),
+            using.as_deref(),
             collation.as_deref(),
         ),
         AlterKind::SetNotNull { column } => {

@@ -27,6 +27,9 @@ pub(super) fn add(sink: &mut Sink<'_>, all: &[Qualified], column: &ColumnDefinit
     }
 }
 
+/// Why a table is rewritten for a default that is computed for each row.
+pub const VOLATILE: &str = "the default is volatile";
+
 /// The costliest work that a new column is, and why.
 fn added(sink: &Sink<'_>, column: &ColumnDefinition) -> (Work, Option<String>) {
     let rewrite = |why: &str| (Work::Rewrite, Some(why.to_owned()));
@@ -54,10 +57,7 @@ fn added(sink: &Sink<'_>, column: &ColumnDefinition) -> (Work, Option<String>) {
         .as_ref()
         .and_then(|default| volatile_function(default, sink.state))
     {
-        return (
-            Work::Rewrite,
-            Some(format!("the default is volatile: {function}()")),
-        );
+        return (Work::Rewrite, Some(format!("{VOLATILE}: {function}()")));
     }
     let mut work = (Work::None, None);
     let mut more = |next: Work, why: &str| {

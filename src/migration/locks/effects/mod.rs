@@ -12,6 +12,8 @@ use crate::migration::state::State;
 use crate::sql::ddl::{Action, AlterDomainKind, DmlKind, Name, ObjectKind, Statement};
 use sink::Sink;
 
+pub use column::VOLATILE;
+
 /// What a statement does to relations that exist before it, sorted by
 /// relation; several commands of one ALTER TABLE give several.
 ///

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Write};
 
-use super::Writer;
+use super::{Detail, Writer};
 use crate::report::format::plural;
 use crate::report::model::Level;
 use crate::report::model::check::{CheckReport, CheckSuppressedBy, CheckTrace};
@@ -204,7 +204,7 @@ impl Writer<'_> {
         } else {
             self.palette.good
         };
-        let lines = if self.brief {
+        let lines = if self.detail == Detail::Brief {
             vec![text]
         } else {
             prose::wrap(&text, self.width)

@@ -28,8 +28,11 @@ pub(super) fn render(
         palette: Palette::new(options.color),
         width: options.width,
         prose: options.width.min(PROSE),
-        brief: options.brief,
-        detailed: options.detailed,
+        detail: match (options.brief, options.detailed) {
+            (true, _) => Detail::Brief,
+            (false, true) => Detail::Full,
+            (false, false) => Detail::Usual,
+        },
         traced: report.trace.is_some(),
         told: HashSet::new(),
         shortened: false,
@@ -51,12 +54,22 @@ pub(super) fn render(
     writer.summary(report, out)
 }
 
+/// How much is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Detail {
+    /// A line for each finding.
+    Brief,
+    /// What is the same for many findings is said once.
+    Usual,
+    /// Everything, of each.
+    Full,
+}
+
 struct Writer<'a> {
     palette: Palette,
     width: usize,
     prose: usize,
-    brief: bool,
-    detailed: bool,
+    detail: Detail,
     /// Some findings are known from a server, so that each says how it is.
     traced: bool,
     /// What was said of a rule's findings, but for names: it is said once.
@@ -131,7 +144,7 @@ impl<'a> Writer<'a> {
         {
             self.paragraph("assumed: ", assumed, out)?;
         }
-        if self.detailed {
+        if self.detail == Detail::Full {
             for evidence in &finding.evidence {
                 self.paragraph(
                     "",
@@ -177,7 +190,7 @@ impl<'a> Writer<'a> {
         out: &mut dyn Write,
     ) -> io::Result<()> {
         let sql = super::prose::sql(remedy);
-        let same = !self.detailed
+        let same = self.detail != Detail::Full
             && !sql.is_empty()
             && !self
                 .told
@@ -223,7 +236,7 @@ impl<'a> Writer<'a> {
     /// aside: "why" is the same for a hundred indexes. `--verbose` says
     /// everything.
     fn is_new(&mut self, finding: &'a CheckFinding<'a>, text: &str) -> bool {
-        if self.detailed {
+        if self.detail == Detail::Full {
             return true;
         }
         let mut shape = text.to_owned();

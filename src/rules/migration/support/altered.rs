@@ -15,9 +15,9 @@ pub(crate) struct Altered<'a, 's> {
     /// The statement.
     pub(crate) alter: &'a Alter,
     /// The table.
-    pub(crate) table: Qualified,
+    pub(crate) table: &'a Qualified,
     /// The table as SQL, qualified as the user wrote it.
-    pub(crate) sql: String,
+    pub(crate) sql: &'a str,
     /// What is known of the table.
     pub(crate) state: Option<&'a Table>,
 }
@@ -36,13 +36,13 @@ impl<'a, 's> Altered<'a, 's> {
         {
             return None;
         }
-        let table = step.before.qualify(&alter.relation.name);
-        step.is_in_use(&table).then(|| Self {
+        let found = step.altered()?;
+        Some(Self {
             step,
             alter,
-            sql: alter.relation.name.sql(),
-            state: step.before.known(&table),
-            table,
+            sql: &found.sql,
+            state: step.before.known(&found.relation),
+            table: &found.relation,
         })
     }
 
@@ -92,7 +92,7 @@ impl<'a, 's> Altered<'a, 's> {
             .iter()
             .filter(|effect| effect.command.is_none_or(|command| command == number))
             .filter(|effect| self.is_own(&effect.relation) && self.step.is_in_use(&effect.relation))
-            .max_by_key(|effect| (effect.work, effect.mode, effect.relation == self.table))?;
+            .max_by_key(|effect| (effect.work, effect.mode, effect.relation == *self.table))?;
         // What PostgreSQL did is known for the statement as a whole: which of
         // several commands it did it for follows from the text.
         if found.command.is_none()
@@ -120,7 +120,7 @@ impl<'a, 's> Altered<'a, 's> {
     fn is_own(&self, relation: &Qualified) -> bool {
         let mut name = relation;
         for _ in 0..16 {
-            if *name == self.table {
+            if name == self.table {
                 return true;
             }
             match self

@@ -41,7 +41,7 @@ pub(crate) fn unique(
         &Wanted {
             name,
             unique: true,
-            table: altered.sql.clone(),
+            table: altered.sql.to_owned(),
             tail: format!(" ({})", safe::columns(&constraint.columns)),
             columns: constraint.columns.clone(),
             state: altered.state,
