@@ -59,7 +59,7 @@ pub(super) fn run(
     } = files::read(args, &settings)?;
     let taken = Taken::read(settings.snapshot.as_ref())?;
     let server = settings.server(taken.as_ref().map(Taken::version));
-    let queries = Queries::read(&settings.workload, &mut sources, &mut problems);
+    let queries = Queries::read(&settings, &mut sources, &mut problems);
     let sources = sources;
     progress.say("checking migrations");
 
