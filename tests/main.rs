@@ -23,6 +23,7 @@ mod live;
 mod logs;
 mod migration_files;
 mod migration_fix;
+mod migration_fix_servers;
 mod migration_given;
 mod migration_locks;
 mod migration_remedies;

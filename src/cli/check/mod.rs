@@ -3,6 +3,7 @@
 mod files;
 mod fix;
 mod gather;
+mod places;
 mod settings;
 mod skipped;
 mod write;
@@ -58,7 +59,7 @@ pub(super) fn run(
     } = files::read(args, &settings)?;
     let taken = Taken::read(settings.snapshot.as_ref())?;
     let server = settings.server(taken.as_ref().map(Taken::version));
-    let queries = Queries::read(&settings.workload, &mut sources, &mut problems);
+    let queries = Queries::read(&settings, &mut sources, &mut problems);
     let sources = sources;
     progress.say("checking migrations");
 
@@ -136,7 +137,11 @@ pub(super) fn run(
         .iter()
         .map(|entry| Configured {
             rule: &entry.rule,
-            concerns: Box::new(|path| entry.concerns_file(path)),
+            concerns: Box::new(|path| {
+                settings
+                    .places
+                    .concerns(path, |path| entry.concerns_file(path))
+            }),
             relation: entry.relation.as_deref(),
             reason: entry.reason.as_deref(),
         })
@@ -168,7 +173,11 @@ pub(super) fn run(
         .paths
         .iter()
         .map(|entry| Override {
-            concerns: Box::new(|path| entry.concerns_file(path)),
+            concerns: Box::new(|path| {
+                settings
+                    .places
+                    .concerns(path, |path| entry.concerns_file(path))
+            }),
             rules: &entry.rules,
         })
         .collect();

@@ -175,6 +175,12 @@ impl State {
         self.session.settings.get(name).map(String::as_str)
     }
 
+    /// Says that the history makes no table at all, so that it is the end of
+    /// another one; nothing where tables are known already.
+    pub fn begin_in_the_middle(&mut self) {
+        self.partial |= self.tables.values().next().is_none();
+    }
+
     /// A relation that is not known may exist all the same.
     pub fn is_partial(&self) -> bool {
         self.partial
