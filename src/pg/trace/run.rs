@@ -19,6 +19,10 @@ use crate::pg::workload::replay;
 use crate::source::{Sources, Span};
 use crate::sql::ddl::{Action, Statement, Transaction};
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own about the session"
+)]
 pub(super) struct Run<'a> {
     pub(super) cluster: &'a mut dyn Cluster,
     pub(super) sources: &'a Sources,
