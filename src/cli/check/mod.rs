@@ -20,7 +20,7 @@ use super::ui::{Ui, Written};
 use crate::advise::check::levels::{self, Override};
 use crate::advise::check::suppress::{self, Configured};
 use crate::advise::check::{
-    CheckInput, Checked, MigrationOutcome, baseline, check, duration, fingerprints,
+    CheckInput, Checked, MigrationOutcome, baseline, check, duration, fingerprints, given,
 };
 use crate::finding::migration::MigrationFinding;
 use crate::input;
@@ -59,14 +59,18 @@ pub(super) fn run(
     } = files::read(args, &settings)?;
     let taken = Taken::read(settings.snapshot.as_ref())?;
     let server = settings.server(taken.as_ref().map(Taken::version));
-    let queries = Queries::read(&settings.workload, &mut sources, &mut problems);
+    let queries = Queries::read(&settings, &mut sources, &mut problems);
     let sources = sources;
     progress.say("checking migrations");
 
-    let mut state = State::empty();
-    if let Some(taken) = &taken {
-        state.take_sizes(&taken.sizes);
-    }
+    let state = match &taken {
+        Some(taken) => {
+            let mut state = given::state(&taken.snapshot, &history);
+            state.take_sizes(&taken.sizes);
+            state
+        }
+        None => State::empty(),
+    };
     let on = if queries.is_some() || args.trace {
         Some(gather::servers(
             taken.as_ref(),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::places::Places;
 use crate::advise::check::CheckOptions;
 use crate::advise::check::duration::Rates;
+use crate::advise::check::workload::CompareOptions;
 use crate::advise::engine::Choice;
 use crate::advise::suppress::nearest;
 use crate::cli::args::{CheckArgs, CheckFormat, ColorWhen, FailOn, Global, PlannerArgs};
@@ -35,6 +36,7 @@ pub(super) struct Settings {
     pub(super) baseline: Option<PathBuf>,
     pub(super) snapshot: Option<PathBuf>,
     pub(super) workload: Vec<PathBuf>,
+    pub(super) slower: CompareOptions,
     pub(super) engine: Engine,
     pub(super) rates: Rates,
     pub(super) options: CheckOptions,
@@ -112,6 +114,20 @@ impl Settings {
                 check.workload.clone()
             } else {
                 args.workload.clone()
+            },
+            slower: {
+                let usual = CompareOptions::default();
+                CompareOptions {
+                    tolerance: args
+                        .slower_factor
+                        .or(check.slower_factor)
+                        .map_or(usual.tolerance, |factor| factor - 1.0),
+                    floor: args
+                        .slower_cost
+                        .or(check.slower_cost)
+                        .unwrap_or(usual.floor),
+                    ..usual
+                }
             },
             engine: Engine::new(&planner, &config),
             rates: Rates {
