@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_are_seen_seen_from_here() {
+    fn paths_are_seen_from_here() {
         let places = Places::new(
             Some(Path::new("/srv/app/db")),
             Some(Path::new("/srv/app/pgadvise.toml")),
