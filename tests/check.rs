@@ -470,7 +470,7 @@ fn entries_of_the_configuration_that_silence_nothing_are_told() {
 fn rules_that_need_queries_say_so_when_there_are_none() {
     let folder = folder(&[BEFORE, DROP]);
     let (report, _) = json(folder.path(), &["m"]);
-    for name in ["query-breaks", "query-gets-slower"] {
+    for name in ["query-breaks", "query-gets-slower", "query-result-changes"] {
         let rule = report["rules"]
             .as_array()
             .expect("rules")

@@ -251,6 +251,7 @@ fn all_of(folder: &Path, format: &str) -> String {
 fn names_in_markdown_are_words() {
     let folder = named();
     let markdown = all_of(folder.path(), "markdown");
+    let no_markup = regex::Regex::new(r"\\.|`[^`]*`").expect("a pattern");
     let mut fence: Option<usize> = None;
     let mut seen = 0;
     let (mut opened, mut closed) = (0, 0);
@@ -271,9 +272,7 @@ fn names_in_markdown_are_words() {
             None => {}
         }
         // Code within a line, and what is escaped, is no markup.
-        let plain = regex::Regex::new(r"\\.|`[^`]*`")
-            .expect("a pattern")
-            .replace_all(line, "_");
+        let plain = no_markup.replace_all(line, "_");
         for bad in [
             "@o", "@m", "#1", "#2", "GH-1", "://", "<script", "](", "|", "$a",
         ] {
@@ -299,11 +298,11 @@ fn names_in_annotations_end_nothing() {
         r"^::(error|warning|notice) file=m/(1|2 %25%2C%3A@me)\.sql,line=\d+,endLine=\d+(,col=\d+,endColumn=\d+)?,title=[^,:\r\n]*::[^\r\n]+$",
     )
     .expect("a pattern");
+    let percent = regex::Regex::new("%(25|0A|0D|3A|2C)?").expect("a pattern");
     let commands: Vec<&str> = said.lines().filter(|line| line.starts_with("::")).collect();
     assert!(commands.len() >= 20, "{said}");
     for command in &commands {
         assert!(pattern.is_match(command), "{command}");
-        let percent = regex::Regex::new("%(25|0A|0D|3A|2C)?").expect("a pattern");
         for found in percent.find_iter(command) {
             assert_eq!(found.as_str().len(), 3, "{command}");
         }

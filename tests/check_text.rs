@@ -227,3 +227,44 @@ fn names_cannot_steer_the_terminal() {
         );
     }
 }
+
+/// Paths of the configuration are shown from where the program is called, as
+/// services for CI need them, and its patterns hold wherever that is.
+#[test]
+fn the_configuration_means_the_same_from_every_folder() {
+    let folder = folder(&[
+        (
+            "pgadvise.toml",
+            "[check]\npaths = [\"m\"]\npg-version = 16\n\
+             [[paths]]\nfile = \"m/0002*\"\nrules = { table-dropped = \"note\" }\n",
+        ),
+        ("m/0001_t.sql", "CREATE TABLE t (id bigint PRIMARY KEY);\n"),
+        ("m/0002_d.sql", "DROP TABLE t;\n"),
+        ("sub/readme", ""),
+    ]);
+    let absolute = folder.path().canonicalize().expect("a folder");
+    let absolute = absolute.join("m").display().to_string();
+    for (at, argument, shown) in [
+        ("", None, "m/0002_d.sql:1:12: note: "),
+        ("", Some("m"), "m/0002_d.sql:1:12: note: "),
+        ("", Some(absolute.as_str()), "m/0002_d.sql:1:12: note: "),
+        ("sub", None, "../m/0002_d.sql:1:12: note: "),
+        ("sub", Some("../m"), "../m/0002_d.sql:1:12: note: "),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_pgadvise"))
+            .arg("check")
+            .args(argument)
+            .args(["--quiet", "--only", "table-dropped", "--format", "text"])
+            .current_dir(folder.path().join(at))
+            .output()
+            .expect("the program runs");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        assert!(said.contains(shown), "{at} {argument:?}: {said}");
+        assert_eq!(
+            said.starts_with('/'),
+            argument == Some(absolute.as_str()),
+            "{said}"
+        );
+    }
+}

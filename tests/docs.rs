@@ -373,6 +373,23 @@ fn pages_about_checks_are_linked() {
     }
 }
 
+/// The configuration that the page on checks shows is one that the program
+/// takes.
+#[test]
+fn the_configuration_of_the_page_on_checks_is_understood() {
+    let page = read("docs/check.md");
+    let rules: Vec<&str> = pgadvise::rules::migration::ALL
+        .iter()
+        .map(|rule| rule.meta().id)
+        .collect();
+    let shown = blocks(&page, "toml");
+    assert_eq!(shown.len(), 2);
+    for text in shown {
+        pgadvise::input::config::parse(Path::new("pgadvise.toml"), &text, &rules)
+            .unwrap_or_else(|error| panic!("{error}\n{text}"));
+    }
+}
+
 /// What the page says is assumed is what durations are reckoned with.
 #[test]
 fn the_page_on_checks_names_the_rates() {

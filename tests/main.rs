@@ -23,6 +23,8 @@ mod live;
 mod logs;
 mod migration_files;
 mod migration_fix;
+mod migration_fix_servers;
+mod migration_given;
 mod migration_locks;
 mod migration_remedies;
 mod migration_rules;

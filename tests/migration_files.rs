@@ -540,3 +540,73 @@ fn migration_files_of_an_unknown_tool_say_that_it_is_assumed() {
     let history = read(&[fixture("plain")], &options, &mut sources).unwrap();
     assert_eq!(history.files[0].parts[0].wrapping, PerFile);
 }
+
+#[test]
+#[cfg(unix)]
+fn migration_files_that_are_pipes_or_closed_folders_do_not_stop_the_others() {
+    let folder = Temporary::new("pipes");
+    folder.write("m/1_good.sql", "CREATE TABLE a (id int);\n");
+    let pipe = folder.0.join("m/2_pipe.sql");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    std::os::unix::fs::symlink(&pipe, folder.0.join("m/3_link.sql")).unwrap();
+    std::os::unix::fs::symlink("4_loop.sql", folder.0.join("m/4_loop.sql")).unwrap();
+    folder.write("m/5 with\nlines.sql", "SELECT 1;\n");
+    let history = folder.read(&ReadOptions::default()).unwrap();
+    assert_eq!(history.files.len(), 2);
+    assert_eq!(history.failures.len(), 1, "{:?}", history.failures);
+    assert!(history.failures[0].message.contains("4_loop.sql"));
+    let pipes = history
+        .skipped
+        .iter()
+        .filter(|(_, why)| why.contains("pipe"));
+    assert_eq!(pipes.count(), 2);
+}
+
+#[test]
+fn migration_files_of_a_number_given_twice_are_told_for_plain_files_too() {
+    let told = |names: &[&str]| -> usize {
+        let folder = Temporary::new("twice");
+        for name in names {
+            folder.write(&format!("m/{name}"), "SELECT 1;\n");
+        }
+        let history = folder.read(&ReadOptions::default()).unwrap();
+        history
+            .problems
+            .iter()
+            .filter(|problem| problem.message.contains("is given twice"))
+            .count()
+    };
+    assert_eq!(told(&["001_a.sql", "002_b.sql", "2_c.sql"]), 1);
+    // Dates, and numbers that are no more than words, count nothing.
+    assert_eq!(
+        told(&[
+            "20240101_a.sql",
+            "20240101_b.sql",
+            "2024-01-01.sql",
+            "2024-02-01.sql"
+        ]),
+        0
+    );
+}
+
+#[test]
+fn migration_files_of_a_tool_that_was_asked_for_are_taken_for_its_own() {
+    let folder = Temporary::new("asked");
+    folder.write("m/0001_x.sql", "CREATE TABLE a (id int);\n");
+    let history = folder
+        .read(&ReadOptions {
+            framework: Some(Framework::GolangMigrate),
+            ..ReadOptions::default()
+        })
+        .unwrap();
+    let file = &history.files[0];
+    assert_eq!(file.framework, Framework::GolangMigrate);
+    assert_eq!(file.parts[0].sureness, Sureness::Known);
+    assert!(history.notes[0].contains("golang-migrate does not run it"));
+}

@@ -1,10 +1,11 @@
 //! `--fix` with every framework: what is written, and what is refused.
 
-use pgadvise::advise::check::fix::{Fixed, fix};
+use pgadvise::advise::check::fix::{Fixed, Rechecked, fix};
 use pgadvise::finding::migration::{Fix, MigrationFinding, Remedy};
 use pgadvise::finding::{Edit, Level};
 use pgadvise::migration::assemble::{Assembling, Given, assemble};
 use pgadvise::migration::locks::Known;
+use pgadvise::migration::state::State;
 use pgadvise::migration::{At, Direction, Framework, History, Server};
 use pgadvise::source::{Sources, Span, Text};
 use pgadvise::sql::ddl::{Action, AlterKind};
@@ -99,7 +100,16 @@ fn fixed(framework: Framework, files: &[(&str, &str)]) -> Fixed {
         },
     );
     let before = findings(&sources, &history);
-    fix(&sources, &history, &before, &Server::default(), &findings)
+    fix(
+        &sources,
+        &history,
+        &before,
+        &Server::default(),
+        &|sources, history| Rechecked {
+            findings: findings(sources, history),
+            after: State::empty(),
+        },
+    )
 }
 
 /// The files that are written, each as `path: text`.
@@ -294,7 +304,7 @@ fn migration_fix_puts_the_validation_into_a_second_migration() {
 }
 
 /// The program in a folder with these files; its standard output and exit.
-fn program(folder: &std::path::Path, arguments: &[&str]) -> (String, Option<i32>) {
+pub(crate) fn program(folder: &std::path::Path, arguments: &[&str]) -> (String, Option<i32>) {
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_pgadvise"))
         .current_dir(folder)
         .args(arguments)
@@ -350,15 +360,16 @@ fn migration_fix_is_printed_as_a_diff_and_written_once() {
 }
 
 const BASE: &str = "CREATE TABLE customers (id bigint PRIMARY KEY, name text NOT NULL);\nCREATE TABLE orders (id bigint PRIMARY KEY, customer_id bigint NOT NULL, amount int NOT NULL);\nCREATE INDEX orders_customer ON orders (customer_id);\n";
-const INDEX: &str = "CREATE INDEX orders_amount ON orders (amount);\n";
-const KEY: &str = "ALTER TABLE orders ADD CONSTRAINT orders_customer_fk FOREIGN KEY (customer_id) REFERENCES customers (id);\n";
-const ROW_CHECK: &str = "ALTER TABLE orders ADD CONSTRAINT amount_ok CHECK (amount >= 0);\n";
-const DROP: &str = "DROP INDEX orders_customer;\n";
-const DEFAULT: &str = "ALTER TABLE orders ALTER COLUMN amount SET DEFAULT 0;\n";
-const COLUMN_AND_INDEX: &str = "ALTER TABLE orders ADD COLUMN note text;\n\n-- Reports filter by amount.\nCREATE INDEX orders_amount ON orders (amount);\n";
-const TWO: &str = "CREATE INDEX orders_amount ON orders (amount);\nCREATE INDEX customers_name ON customers (name);\n";
+pub(crate) const INDEX: &str = "CREATE INDEX orders_amount ON orders (amount);\n";
+pub(crate) const KEY: &str = "ALTER TABLE orders ADD CONSTRAINT orders_customer_fk FOREIGN KEY (customer_id) REFERENCES customers (id);\n";
+pub(crate) const ROW_CHECK: &str =
+    "ALTER TABLE orders ADD CONSTRAINT amount_ok CHECK (amount >= 0);\n";
+pub(crate) const DROP: &str = "DROP INDEX orders_customer;\n";
+pub(crate) const DEFAULT: &str = "ALTER TABLE orders ALTER COLUMN amount SET DEFAULT 0;\n";
+pub(crate) const COLUMN_AND_INDEX: &str = "ALTER TABLE orders ADD COLUMN note text;\n\n-- Reports filter by amount.\nCREATE INDEX orders_amount ON orders (amount);\n";
+pub(crate) const TWO: &str = "CREATE INDEX orders_amount ON orders (amount);\nCREATE INDEX customers_name ON customers (name);\n";
 /// What the fixes are for.
-const FIXED: &[&str] = &[
+pub(crate) const FIXED: &[&str] = &[
     "--only",
     "index-built-under-lock",
     "--only",
@@ -385,7 +396,7 @@ const FIXED: &[&str] = &[
     clippy::disallowed_methods,
     reason = "the test writes the files that the program fixes"
 )]
-fn project(framework: Framework, change: &str) -> (std::path::PathBuf, String) {
+pub(crate) fn project(framework: Framework, change: &str) -> (std::path::PathBuf, String) {
     static NUMBER: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
     let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let folder =
@@ -529,6 +540,158 @@ fn migration_fix_writes_what_belongs_to_the_framework() {
     let (text, _) = fixed(Framework::Liquibase, COLUMN_AND_INDEX);
     assert_eq!(
         text,
-        "--liquibase formatted sql\n\n--changeset ann:2\nSET LOCAL lock_timeout = '5s';\nALTER TABLE orders ADD COLUMN note text;\n\n--changeset ann:2-concurrently runInTransaction:false\n-- Reports filter by amount.\nCREATE INDEX CONCURRENTLY orders_amount ON orders (amount);\n--rollback empty\n"
+        "--liquibase formatted sql\n\n--changeset ann:2\nSET LOCAL lock_timeout = '5s';\nALTER TABLE orders ADD COLUMN note text;\n\n--changeset ann:2-concurrently runInTransaction:false\n-- Reports filter by amount.\nCREATE INDEX CONCURRENTLY orders_amount ON orders (amount);\n--rollback not required\n"
     );
+}
+
+/// What is written for these files, of which those named are a change.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the test writes and reads the files that the program fixes"
+)]
+fn in_change(framework: Framework, files: &[(&str, &str)], changed: &[&str]) -> Vec<String> {
+    static NUMBER: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+    let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let folder =
+        std::env::temp_dir().join(format!("pgadvise-change-{}-{number}", std::process::id()));
+    drop(std::fs::remove_dir_all(&folder));
+    for (path, text) in files {
+        let file = folder.join("m").join(path);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, text).unwrap();
+    }
+    let mut asked = vec!["check", "m", "--framework", framework.name(), "--fix"];
+    let changed: Vec<String> = changed.iter().map(|path| format!("m/{path}")).collect();
+    for path in &changed {
+        asked.extend(["--changed", path]);
+    }
+    asked.extend(FIXED);
+    program(&folder, &asked);
+    let again = program(&folder, &[&asked[..], &["--diff"]].concat()).0;
+    assert_eq!(again, "", "a second run changes nothing");
+    let mut written: Vec<String> = std::fs::read_dir(folder.join("m"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| {
+            format!(
+                "{}: {}",
+                path.file_name().unwrap().to_string_lossy(),
+                std::fs::read_to_string(&path).unwrap()
+            )
+        })
+        .filter(|file| {
+            !files
+                .iter()
+                .any(|(path, text)| *file == format!("{path}: {text}"))
+        })
+        .collect();
+    written.sort();
+    drop(std::fs::remove_dir_all(&folder));
+    written
+}
+
+#[test]
+fn migration_fix_sets_a_timeout_in_every_file_of_a_change() {
+    let files = [
+        ("1_a.sql", BASE),
+        ("2_b.sql", "ALTER TABLE orders ADD COLUMN note text;\n"),
+        (
+            "3_c.sql",
+            "BEGIN;\r\nALTER TABLE orders ADD COLUMN b text;\r\nCOMMIT;\r\n  ALTER TABLE customers ADD COLUMN b text;\r\nDROP INDEX CONCURRENTLY orders_customer;",
+        ),
+    ];
+    // A transaction has its own, and what stands outside one for as long as
+    // nothing has to wait for others.
+    assert_eq!(
+        in_change(Framework::Plain, &files, &["2_b.sql", "3_c.sql"]),
+        [
+            "2_b.sql: SET lock_timeout = '5s';\nALTER TABLE orders ADD COLUMN note text;\n",
+            "3_c.sql: BEGIN;\r\nSET LOCAL lock_timeout = '5s';\r\nALTER TABLE orders ADD COLUMN b text;\r\nCOMMIT;\r\n  SET lock_timeout = '5s';\r\n  ALTER TABLE customers ADD COLUMN b text;\r\nRESET lock_timeout;\r\nDROP INDEX CONCURRENTLY orders_customer;",
+        ]
+    );
+    // Drizzle sends one statement at a time.
+    assert_eq!(
+        in_change(
+            Framework::Drizzle,
+            &[("0000_a.sql", BASE), ("0001_b.sql", DEFAULT)],
+            &["0001_b.sql"]
+        ),
+        [format!(
+            "0001_b.sql: SET LOCAL lock_timeout = '5s';\n--> statement-breakpoint\n{DEFAULT}"
+        )]
+    );
+}
+
+#[test]
+fn migration_fix_keeps_the_order_of_a_change() {
+    let first = ("20240101000000_a.sql", BASE);
+    let both = |later| {
+        in_change(
+            Framework::Supabase,
+            &[
+                first,
+                ("20240201000000_b.sql", COLUMN_AND_INDEX),
+                ("20240301000000_c.sql", later),
+            ],
+            &["20240201000000_b.sql", "20240301000000_c.sql"],
+        )
+    };
+    // Directly behind its file, so that what follows finds the index.
+    let names = |written: Vec<String>| -> Vec<String> {
+        written
+            .iter()
+            .map(|file| file.split(':').next().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(
+        names(both("DROP INDEX CONCURRENTLY orders_amount;\n")),
+        ["20240201000000_b.sql", "20240201000001_b_concurrently.sql"]
+    );
+    // No version is free between the two, and the index would come after the
+    // file that drops it.
+    let dense = in_change(
+        Framework::GolangMigrate,
+        &[
+            ("1_a.up.sql", BASE),
+            ("2_b.up.sql", COLUMN_AND_INDEX),
+            ("3_c.up.sql", "DROP INDEX CONCURRENTLY orders_amount;\n"),
+        ],
+        &["2_b.up.sql", "3_c.up.sql"],
+    );
+    assert_eq!(names(dense.clone()), ["2_b.up.sql"], "{dense:?}");
+    assert!(dense[0].contains("CREATE INDEX orders_amount"));
+    // An index goes with its column, and cannot be dropped behind it.
+    let column = in_change(
+        Framework::GolangMigrate,
+        &[
+            ("1_a.up.sql", BASE),
+            (
+                "2_b.up.sql",
+                "DROP INDEX orders_customer;\nALTER TABLE orders DROP COLUMN customer_id;\n",
+            ),
+        ],
+        &["2_b.up.sql"],
+    );
+    assert_eq!(names(column), ["2_b.up.sql"]);
+}
+
+#[test]
+fn migration_fix_names_changesets_apart_and_keeps_where_they_run() {
+    let text = format!(
+        "--liquibase formatted sql\n\n--changeset ann:2 context:prod labels:\"a, b\"\n{COLUMN_AND_INDEX}--rollback DROP INDEX orders_amount;\n\n--changeset ann:2-concurrently\nSELECT 1;\n"
+    );
+    let base = format!("--liquibase formatted sql\n\n--changeset ann:1\n{BASE}");
+    let written = in_change(
+        Framework::Liquibase,
+        &[("1.sql", &base), ("2.sql", &text)],
+        &["2.sql"],
+    );
+    assert!(
+        written[0].contains(
+            "\n\n--changeset ann:2-concurrently-2 context:prod labels:\"a, b\" runInTransaction:false\n-- Reports filter by amount.\nCREATE INDEX CONCURRENTLY"
+        ),
+        "{}",
+        written[0]
+    );
+    assert!(written[0].contains("--rollback not required\n\n--changeset ann:2-concurrently\n"));
 }

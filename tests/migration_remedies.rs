@@ -128,13 +128,13 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
 ];
 
 /// One connection, on which each statement is sent by itself.
-struct Connection {
+pub(crate) struct Connection {
     runtime: tokio::runtime::Runtime,
     client: Client,
 }
 
 impl Connection {
-    fn new(server: &Server, port: u16) -> Self {
+    pub(crate) fn new(server: &Server, port: u16) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -155,7 +155,7 @@ impl Connection {
         Self { runtime, client }
     }
 
-    fn rows(&self, sql: &str) -> Result<BTreeSet<String>, String> {
+    pub(crate) fn rows(&self, sql: &str) -> Result<BTreeSet<String>, String> {
         let messages = self
             .runtime
             .block_on(self.client.simple_query(sql))
@@ -174,7 +174,7 @@ impl Connection {
     }
 
     /// Runs a script statement by statement.
-    fn script(&self, sql: &str) -> Result<(), String> {
+    pub(crate) fn script(&self, sql: &str) -> Result<(), String> {
         let (statements, _) = ddl::read(SourceId(0), sql);
         for statement in statements {
             let text = sql.get(statement.span.range()).unwrap();
@@ -185,7 +185,7 @@ impl Connection {
     }
 
     /// A database as it was new.
-    fn clear(&self) {
+    pub(crate) fn clear(&self) {
         drop(self.rows("ROLLBACK"));
         self.rows("DISCARD ALL").unwrap();
         let schemas = self
@@ -202,7 +202,7 @@ impl Connection {
     }
 
     /// The schema as lines.
-    fn schema(&self) -> BTreeSet<String> {
+    pub(crate) fn schema(&self) -> BTreeSet<String> {
         drop(self.rows("ROLLBACK"));
         self.rows("RESET ALL").unwrap();
         self.rows(OF_SERVER)

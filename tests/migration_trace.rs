@@ -77,6 +77,11 @@ fn history(files: &[Given]) -> (History, Sources) {
 
 /// A trace on an installed server; nothing where there is none.
 fn traced(files: &[Given]) -> Option<Trace> {
+    let (history, sources) = history(files);
+    traced_history(&history, &sources)
+}
+
+fn traced_history(history: &History, sources: &Sources) -> Option<Trace> {
     let search = Search {
         pg_bin: std::env::var_os("PGADVISE_TEST_PG_BIN").map(PathBuf::from),
         path: std::env::var_os("PATH")
@@ -92,17 +97,33 @@ fn traced(files: &[Given]) -> Option<Trace> {
         return None;
     };
     let major = u16::try_from(server.major).unwrap();
-    Some(run(files, EngineWish::Native, search, major))
+    Some(run_history(
+        history,
+        sources,
+        EngineWish::Native,
+        search,
+        major,
+    ))
 }
 
 fn run(files: &[Given], engine: EngineWish, search: Search, major: u16) -> Trace {
+    let (history, sources) = history(files);
+    run_history(&history, &sources, engine, search, major)
+}
+
+fn run_history(
+    history: &History,
+    sources: &Sources,
+    engine: EngineWish,
+    search: Search,
+    major: u16,
+) -> Trace {
     use std::os::unix::fs::PermissionsExt as _;
     let temp = tempfile::Builder::new()
         .prefix("pgadvise-test-")
         .tempdir()
         .unwrap();
     std::fs::set_permissions(temp.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-    let (history, sources) = history(files);
     let servers = Servers {
         engine,
         search,
@@ -113,8 +134,8 @@ fn run(files: &[Given], engine: EngineWish, search: Search, major: u16) -> Trace
         plan_limit: Duration::from_secs(20),
     };
     trace(
-        &history,
-        &sources,
+        history,
+        sources,
         &State::empty(),
         &migration::Server {
             major,
@@ -277,6 +298,24 @@ fn trace_and_text_agree_on_every_claim() {
         "publication",
         "alter-publication",
         "set-schema",
+        "publication-partitioned",
+        "publication-drop",
+        "publication-all",
+        "drop-publication",
+        "partitioned-set-schema",
+        "drop-schema-cascade",
+        "rename-schema",
+        "detach-finalize",
+        "index-set-tablespace",
+        "table-set-tablespace",
+        "partitioned-set-tablespace",
+        "materialized-view-set-tablespace",
+        "all-in-tablespace",
+        "analyze-all",
+        // Functions and sequences are known by their names without a schema.
+        "drop-function-cascade",
+        "drop-function-cascade-default",
+        "drop-sequence-cascade",
     ];
     let search = Search {
         pg_bin: std::env::var_os("PGADVISE_TEST_PG_BIN").map(PathBuf::from),
@@ -497,10 +536,121 @@ fn counts_of_what_ran_outside_of_a_transaction_are_not_taken_for_scans() {
     assert_eq!(trace.effects[&at(2, 0)][0].work, Work::None);
 }
 
+/// What a lost transaction did is not there for the files after it, neither on
+/// the server nor in what is expected of it.
+#[test]
+fn a_lost_transaction_takes_back_what_it_did() {
+    let Some(trace) = traced(&[
+        old(SETUP),
+        new(
+            Wrapping::PerFile,
+            "ALTER TABLE t ALTER COLUMN a SET NOT NULL; CREATE TABLE n (id int); SELECT nope;",
+        ),
+        new(
+            Wrapping::None,
+            "BEGIN; ALTER TABLE t ALTER COLUMN b TYPE text; SELECT nope; COMMIT; \
+             ALTER TABLE t ALTER COLUMN b TYPE varchar(20);",
+        ),
+        new(
+            Wrapping::PerFile,
+            "ALTER TABLE t ALTER COLUMN a SET NOT NULL; CREATE TABLE n (id int, t_id int);",
+        ),
+        new(
+            Wrapping::PerFile,
+            "ALTER TABLE n ADD FOREIGN KEY (t_id) REFERENCES t (id);",
+        ),
+    ]) else {
+        return;
+    };
+    let failed: Vec<At> = trace.failures.iter().map(|failure| failure.at).collect();
+    assert_eq!(failed, [at(1, 2), at(2, 2)]);
+    assert!(trace.disagreements.is_empty(), "{:?}", trace.disagreements);
+    // From varchar(10), as if text had never been.
+    assert_eq!(trace.effects[&at(2, 4)][0].work, Work::None);
+    assert_eq!(trace.effects[&at(3, 0)][0].work, Work::Scan);
+    assert_eq!(trace.effects[&at(4, 0)].len(), 2);
+}
+
+/// Each database of a history has a server of its own.
+#[test]
+fn every_database_of_a_history_is_traced() {
+    let files = [
+        old("CREATE TABLE t (id int PRIMARY KEY, a int);"),
+        old("CREATE TABLE t (id int PRIMARY KEY, a text);"),
+        new(
+            Wrapping::PerFile,
+            "ALTER TABLE t ALTER COLUMN a TYPE bigint;",
+        ),
+        new(
+            Wrapping::PerFile,
+            "ALTER TABLE t ALTER COLUMN a TYPE varchar; CREATE TABLE u (id int);",
+        ),
+    ];
+    let (mut history, sources) = history(&files);
+    for (file, name) in history.files.iter_mut().zip(["one", "two", "one", "two"]) {
+        file.database = Some(name.to_owned());
+    }
+    let Some(trace) = traced_history(&history, &sources) else {
+        return;
+    };
+    assert!(trace.failures.is_empty(), "{:?}", trace.failures);
+    assert!(trace.disagreements.is_empty(), "{:?}", trace.disagreements);
+    assert!(trace.skipped.is_empty(), "{:?}", trace.skipped);
+    assert_eq!(trace.effects[&at(2, 0)][0].work, Work::Rewrite);
+    assert_eq!(trace.effects[&at(3, 0)][0].work, Work::None);
+    assert_eq!(trace.objects[&at(3, 1)].created, ["u"]);
+    assert_eq!(trace.statements, 3);
+}
+
+/// A history that fails half-way: the statement is told, and the files after
+/// it are judged, by the server where they run there, else by their text.
+#[test]
+fn after_a_failure_half_way_the_later_files_are_judged_all_the_same() {
+    let desk = Desk::new();
+    desk.write("m/V1__t.sql", SETUP)
+        .write(
+            "m/V2__n.sql",
+            "CREATE TABLE n (id int PRIMARY KEY, a int);\nALTER TABLE t DROP COLUMN nope;\n",
+        )
+        .write(
+            "m/V3__n.sql",
+            "ALTER TABLE t ALTER COLUMN a SET NOT NULL;\nALTER TABLE n ALTER COLUMN a SET NOT NULL;\n",
+        )
+        .write("m/V4__t.sql", "ALTER TABLE t ALTER COLUMN a TYPE bigint;\n");
+    let mut args = vec!["m", "--format", "json"];
+    for rule in [
+        "statement-fails",
+        "not-null-set-with-scan",
+        "column-type-change-rewrites",
+    ] {
+        args.extend(["--only", rule]);
+    }
+    let Some((ended, _)) = check(&desk, &args) else {
+        return;
+    };
+    let said = report(&ended);
+    assert_eq!(found(&said, "m/V2__n.sql"), ["statement-fails 2 true"]);
+    assert_eq!(
+        found(&said, "m/V3__n.sql"),
+        [
+            "not-null-set-with-scan 1 true",
+            "not-null-set-with-scan 2 false"
+        ],
+        "{}",
+        ended.out
+    );
+    assert_eq!(found(&said, "m/V4__t.sql").len(), 1, "{}", ended.out);
+}
+
 #[test]
 fn with_a_snapshot_its_schema_is_what_new_files_run_on() {
     let Some(server) = shared() else { return };
-    server.database("trace_of_snapshot", SETUP);
+    server.database(
+        "trace_of_snapshot",
+        &format!(
+            "{SETUP} INSERT INTO t SELECT g, g, g FROM generate_series(1, 100) AS g; ANALYZE;"
+        ),
+    );
     let desk = Desk::new();
     let conninfo = connection(server, "trace_of_snapshot");
     desk.run(&["snapshot", "-d", &conninfo, "-o", "t.pgsnap"])

@@ -188,6 +188,42 @@ fn every_version_says_the_same_of_a_change() {
 }
 
 #[test]
+fn a_plan_that_needs_no_index_silences_what_is_only_read() {
+    let Some(bin) = a_server() else { return };
+    let folder = folder(&[
+        SHOP,
+        (
+            "m/002_change.sql",
+            "DROP INDEX CONCURRENTLY orders_note_idx;\n\
+             CREATE INDEX CONCURRENTLY orders_long_idx ON orders (lower(note), note);\n\
+             ALTER TABLE orders ADD COLUMN region text;\n\
+             ALTER TABLE orders ADD COLUMN area text;\n",
+        ),
+        (
+            "q/shop.sql",
+            // The text of both says that an index is missing; plans know better.
+            "SELECT count(*) FROM orders WHERE note > '';\n\
+             SELECT id FROM orders WHERE area = $1;\n",
+        ),
+    ]);
+    let report = json(folder.path(), &bin, &[]);
+    let told = findings(
+        &report,
+        &[
+            "index-dropped-that-is-needed",
+            "new-column-filtered-without-index",
+        ],
+    );
+    assert_eq!(told, ["new-column-filtered-without-index warning 4"]);
+    let why = list(&report, "findings")
+        .iter()
+        .find(|finding| finding["rule"] == "new-column-filtered-without-index")
+        .and_then(|finding| finding["why"].as_str())
+        .expect("a reason");
+    assert!(why.contains("reckons at a cost of"), "{why}");
+}
+
+#[test]
 fn what_is_planned_stands_for_what_is_only_compared() {
     let Some(bin) = a_server() else { return };
     let folder = folder(&[SHOP, CHANGE, QUERIES]);
@@ -227,6 +263,151 @@ fn what_is_planned_stands_for_what_is_only_compared() {
     );
 }
 
+/// What every version says of inserts and results, beside what its server does.
+#[test]
+fn what_queries_give_and_write_is_told_as_every_version_does_it() {
+    const CHANGE: &str = "\
+ALTER TABLE orders ADD COLUMN channel text NOT NULL DEFAULT 'web';
+ALTER TABLE orders ALTER COLUMN channel DROP DEFAULT;
+ALTER TABLE customers DROP COLUMN name;
+ALTER TABLE customers ADD COLUMN vip text;
+ALTER TABLE notes ALTER COLUMN kind DROP DEFAULT;
+ALTER TABLE notes ADD COLUMN more text;
+ALTER TABLE filled ADD COLUMN b int NOT NULL;
+SET search_path = nowhere;
+SET enable_indexscan = off;
+SET enable_bitmapscan = off;
+";
+    const BEFORE: &str = "\
+CREATE TABLE customers (id bigint PRIMARY KEY, name text, email text, phone text);
+CREATE TABLE orders (id bigint PRIMARY KEY, note text);
+CREATE TABLE notes (id int PRIMARY KEY, kind text DEFAULT 'plain');
+CREATE TABLE filled (a int, c int GENERATED ALWAYS AS (a + 1) STORED NOT NULL);
+CREATE FUNCTION fill() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN NEW.b := 1; RETURN NEW; END $$;
+CREATE TRIGGER fill BEFORE INSERT ON filled FOR EACH ROW EXECUTE FUNCTION fill();
+";
+    const QUERIES: &str = "\
+INSERT INTO orders (id, note) VALUES ($1, $2);
+INSERT INTO customers VALUES ($1, $2, $3);
+INSERT INTO notes (id) VALUES ($1);
+INSERT INTO filled (a) VALUES ($1);
+SELECT * FROM notes WHERE id = $1;
+SELECT * FROM customers WHERE id = $1;
+SELECT id, email FROM customers WHERE id = $1;
+UPDATE orders SET note = $1 WHERE id = $2 RETURNING id;
+";
+    for (major, bin) in server::every_version() {
+        let folder = folder(&[
+            ("m/001.sql", BEFORE),
+            ("m/002_change.sql", CHANGE),
+            ("q/a.sql", QUERIES),
+        ]);
+        let version = major.to_string();
+        let report = json(folder.path(), &bin, &["--pg-version", &version]);
+        let mut queries: Vec<String> = list(&report["workload"], "queries")
+            .iter()
+            .map(|query| {
+                format!(
+                    "{}:{} {} | {}{}",
+                    query["outcome"].as_str().unwrap(),
+                    query["place"]["line"],
+                    query["cause"]["place"]["line"],
+                    query["message"].as_str().unwrap_or_default(),
+                    query["result"].as_str().unwrap_or_default(),
+                )
+            })
+            .collect();
+        queries.sort_unstable();
+        assert_eq!(
+            queries,
+            [
+                "broken:1 2 | null value in column \"channel\" of relation \"orders\" violates \
+                 not-null constraint",
+                "broken:2 3 | it writes values into other columns: that of name into email, that \
+                 of email into phone",
+                "other_result:3 5 | kind is left NULL, without its default 'plain'::text",
+                "other_result:5 6 | more is new",
+                "other_result:6 3 | name is gone, vip is new",
+            ],
+            "{major}: neither a trigger that fills the column, nor columns that are named, nor \
+             settings of the migration's session make a difference"
+        );
+        let mut told = findings(&report, &["query-breaks", "query-result-changes"]);
+        told.sort_unstable();
+        assert_eq!(
+            told,
+            [
+                "query-breaks critical 2",
+                "query-breaks critical 3",
+                "query-result-changes note 6",
+                "query-result-changes warning 3",
+                "query-result-changes warning 5",
+            ],
+            "{major}"
+        );
+    }
+}
+
+/// What the findings claim of sessions, as each server has it.
+#[test]
+fn prepared_queries_fail_as_the_findings_say() {
+    for (major, bin) in server::every_version() {
+        let server = server::Server::of_version(&bin, &[], 5432).expect("a server");
+        let mut session = server.admin("postgres");
+        let mut run = |sql: &str| {
+            session
+                .execute_script(sql)
+                .map_err(|error| error.to_string())
+        };
+        run("CREATE TABLE notes (id int PRIMARY KEY, kind text DEFAULT 'plain')").expect("made");
+        run("PREPARE all_of_it AS SELECT * FROM notes").expect("prepared");
+        run("PREPARE named AS SELECT id FROM notes").expect("prepared");
+        run("EXECUTE all_of_it; EXECUTE named").expect("executed");
+        run("ALTER TABLE notes ADD COLUMN more text").expect("altered");
+        let error = run("EXECUTE all_of_it").expect_err("another result");
+        assert!(
+            error.contains("cached plan must not change result type"),
+            "{major}: {error}"
+        );
+        run("EXECUTE named").expect("the same result");
+        run("ALTER TABLE notes ADD COLUMN must int NOT NULL").expect("altered");
+        let error = run("INSERT INTO notes (id) VALUES (1)").expect_err("a NULL");
+        assert!(
+            error.contains("null value in column \"must\""),
+            "{major}: {error}"
+        );
+    }
+}
+
+#[test]
+fn what_is_slower_is_for_the_user_to_say() {
+    let Some(bin) = a_server() else { return };
+    let folder = folder(&[SHOP, CHANGE, QUERIES]);
+    let slower = |more: &[&str]| {
+        let report = json(folder.path(), &bin, more);
+        (
+            report["workload"]["totals"]["slower"].as_u64(),
+            findings(&report, &["query-gets-slower"]).len(),
+        )
+    };
+    assert_eq!(slower(&[]), (Some(1), 1));
+    assert_eq!(slower(&["--slower-factor", "1000000"]), (Some(0), 0));
+    assert_eq!(slower(&["--slower-cost", "1e9"]), (Some(0), 0));
+    fs::write(
+        folder.path().join("pgadvise.toml"),
+        "[check]\nslower-cost = 1e9\n",
+    )
+    .expect("written");
+    assert_eq!(slower(&[]), (Some(0), 0));
+    let output = check(
+        folder.path(),
+        &bin,
+        &["m", "--workload", "q", "--slower-factor", "0.5"],
+    );
+    assert_eq!(output.status.code(), Some(2));
+}
+
 #[test]
 fn calls_of_an_export_are_told_in_every_form() {
     let Some(bin) = a_server() else { return };
@@ -257,8 +438,8 @@ fn calls_of_an_export_are_told_in_every_form() {
     for part in [
         "2 queries of the workload: 1 broken, 1 slower",
         "120,345 calls",
-        "because of DROP INDEX at m/002_change.sql:4",
-        "    -   ",
+        "because DROP INDEX at m/002_change.sql:4 drops orders_customer_idx",
+        "      - ",
     ] {
         let part = part.trim_end();
         assert!(text.contains(part), "{part} is not in {text}");

@@ -231,6 +231,21 @@ fn statements_in_the_logs_of_libraries_are_read() {
                 "5:1 | SELECT t0.\"id\" FROM \"tags\" AS t0 WHERE (t0.\"id\" = $1) | 1 | -",
             ],
         ),
+        (
+            "slog",
+            "time=2024-05-01T10:00:00Z level=INFO msg=Query sql=\"SELECT id FROM a\\nWHERE b = $1\" args=[1] time=1.2ms\n\
+             time=2024-05-01T10:00:00Z level=INFO msg=Prepare alreadyPrepared=true\n",
+            vec!["1:1 | SELECT id FROM a WHERE b = $1 | 1 | -"],
+        ),
+        (
+            "psql",
+            "********* QUERY **********\nSELECT id\n\nFROM a;\n**************************\n\n id \n----\n(0 rows)\n\
+             /******** QUERY *********/\nSELECT c FROM a;\n/************************/\n",
+            vec![
+                "1:1 | SELECT id FROM a | 1 | -",
+                "10:1 | SELECT c FROM a | 1 | -",
+            ],
+        ),
     ] {
         let file = format!("{name}.log");
         let wanted: Vec<String> = wanted

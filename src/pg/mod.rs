@@ -11,6 +11,7 @@ mod change;
 pub mod cluster;
 mod connect;
 pub mod conninfo;
+mod describe;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 mod error;

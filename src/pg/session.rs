@@ -460,6 +460,24 @@ impl Session {
         self.settle(outcome)
     }
 
+    /// The columns that a statement gives, without executing it.
+    pub(super) fn columns(&mut self, sql: &str) -> Result<Vec<(String, Type)>, Error> {
+        let Some(client) = &self.client else {
+            return Err(self.gone());
+        };
+        let limit = self.limits.statement + GRACE;
+        let outcome = self.runtime.block_on(async {
+            listen().await;
+            tokio::time::timeout(limit, client.prepare(sql)).await
+        });
+        let prepared = self.settle(outcome)?;
+        Ok(prepared
+            .columns()
+            .iter()
+            .map(|column| (column.name().to_owned(), column.type_().clone()))
+            .collect())
+    }
+
     /// Sends two statements at once, each in its own message, and gives the
     /// second's answer if both succeed.
     fn both(

@@ -104,7 +104,7 @@ fn bare_name(text: &str) -> &str {
 }
 
 /// An identifier out of a template piece: `{{ ref('orders') }}` is `orders`.
-fn identifier_of(text: &str) -> String {
+pub(super) fn identifier_of(text: &str) -> String {
     let inner = text
         .trim_start_matches(['{', '$', '#', '%', '(', ':'])
         .trim_end_matches(['}', ')']);

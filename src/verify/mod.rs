@@ -203,6 +203,55 @@ impl Supposition {
     }
 }
 
+/// A column that a statement gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResultColumn {
+    /// Its name.
+    pub name: String,
+    /// The number of its type in `pg_type`: an enum that was made anew has its
+    /// old name and another number.
+    pub type_oid: u32,
+    /// The name of its type.
+    pub type_name: String,
+}
+
+/// A column of a relation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownColumn {
+    /// Its number (`attnum`): dropped columns leave theirs free.
+    pub number: i16,
+    /// Its name.
+    pub name: String,
+    /// The number of its type in `pg_type`.
+    pub type_oid: u32,
+    /// It takes no NULL, and is not generated.
+    pub not_null: bool,
+    /// It is generated from other columns.
+    pub generated: bool,
+}
+
+/// The columns of a relation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownRelation {
+    /// Its schema.
+    pub schema: String,
+    /// Its name.
+    pub name: String,
+    /// A trigger or rule sees rows before they are inserted, and may fill them.
+    pub rewrites_inserts: bool,
+    /// In the order of their numbers.
+    pub columns: Vec<KnownColumn>,
+}
+
+/// What statements give, and what is there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Described {
+    /// The tables and views, in the order of their names.
+    pub relations: Vec<KnownRelation>,
+    /// What each statement gives; `None` where the server did not say.
+    pub results: Vec<Option<Vec<ResultColumn>>>,
+}
+
 /// A PostgreSQL planner.
 pub trait Planner {
     /// Which one.
@@ -288,6 +337,16 @@ pub trait Planner {
             after,
             engine: self.engine(),
         })
+    }
+
+    /// What statements give with all of these supposed, and the columns of all
+    /// relations; nothing of either where this planner cannot tell.
+    fn described(
+        &mut self,
+        _statements: &[Planned<'_>],
+        _suppositions: &[Supposition],
+    ) -> Result<Described, PlanError> {
+        Ok(Described::default())
     }
 
     /// Milliseconds that the statement takes with all of these supposed: the

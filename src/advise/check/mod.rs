@@ -5,6 +5,7 @@ pub mod baseline;
 pub mod duration;
 mod fingerprint;
 pub mod fix;
+pub mod given;
 pub mod levels;
 mod ranges;
 pub mod snapshot;

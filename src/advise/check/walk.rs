@@ -65,6 +65,14 @@ pub fn check(input: CheckInput<'_>, state: State) -> Checked {
     let mut state = state;
     state.set_major(input.context.server.major);
     let files = &input.context.history.files;
+    let makes_tables = files
+        .iter()
+        .flat_map(|file| &file.parts)
+        .flat_map(|part| &part.statements)
+        .any(|statement| matches!(statement.action, Action::CreateTable(_)));
+    if !makes_tables {
+        state.begin_in_the_middle();
+    }
     let databases = ranges::databases(files);
     let mine = ranges::cut(files, &databases, input.context.history.options.threads);
     let mut walked: Vec<Walked<'_>> = Vec::with_capacity(mine.len());
@@ -452,9 +460,8 @@ impl<'a> Walk<'a> {
                 };
                 self.statement(file, part, at, inner, Some(statement));
             }
-        } else {
-            self.state.apply(statement, at);
         }
+        self.state.apply(statement, at);
     }
 
     /// Follows BEGIN, COMMIT and the timeouts.

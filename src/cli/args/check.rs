@@ -75,6 +75,13 @@ pub struct CheckArgs {
     /// `pg_stat_statements`, logs. May be repeated
     #[arg(long, value_name = "PATH", help_heading = "The database")]
     pub workload: Vec<PathBuf>,
+    /// A query of the workload becomes slower when another plan costs more than so many times as
+    /// much [default: 1.1]
+    #[arg(long, value_name = "FACTOR", help_heading = "The database", value_parser = slower_factor)]
+    pub slower_factor: Option<f64>,
+    /// And costs at least so many units more [default: 100]
+    #[arg(long, value_name = "COST", help_heading = "The database", value_parser = slower_cost)]
+    pub slower_cost: Option<f64>,
     /// On which PostgreSQL migrations are tried [default: auto: an installed one of the same major
     /// version, else the embedded one]
     #[arg(long, value_name = "ENGINE", help_heading = "The database")]
@@ -228,6 +235,20 @@ fn framework(text: &str) -> Result<Framework, String> {
             None => format!("known: {}", names.join(", ")),
         }
     })
+}
+
+fn slower_factor(text: &str) -> Result<f64, String> {
+    text.parse::<f64>()
+        .ok()
+        .filter(|factor| factor.is_finite() && *factor >= 1.0)
+        .ok_or_else(|| "expected a number from 1".to_owned())
+}
+
+fn slower_cost(text: &str) -> Result<f64, String> {
+    text.parse::<f64>()
+        .ok()
+        .filter(|cost| cost.is_finite() && *cost >= 0.0)
+        .ok_or_else(|| "expected a number from 0".to_owned())
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use similar::TextDiff;
 
-use crate::advise::check::fix::{Fixed, FixedFile, fix};
+use crate::advise::check::fix::{Fixed, FixedFile, Rechecked, fix};
 use crate::advise::check::suppress::{self, Configured};
 use crate::advise::check::{CheckInput, CheckOptions, check};
 use crate::cli::Exit;
@@ -51,7 +51,10 @@ pub(super) fn make(
                 },
                 before.clone(),
             );
-            suppress::apply(&mut checked, history, sources, configured).kept
+            Rechecked {
+                findings: suppress::apply(&mut checked, history, sources, configured).kept,
+                after: checked.after,
+            }
         },
     )
 }
@@ -100,6 +103,13 @@ pub(super) fn write(fixed: &Fixed, findings: &[MigrationFinding], ui: &Ui) -> Re
         fixed.files.iter().partition(|file| file.before.is_none());
     for file in new.into_iter().chain(old) {
         let path = Path::new(&file.path);
+        if file.before.is_some() && !path.exists() {
+            return Err(Failure::new(
+                Kind::Input,
+                format!("--fix cannot write {}: its name is not UTF-8", file.path),
+            )
+            .hint("rename it"));
+        }
         if file.before.is_none() && path.exists() {
             return Err(Failure::new(
                 Kind::Input,

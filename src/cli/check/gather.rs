@@ -9,8 +9,8 @@ use std::time::Duration;
 use super::settings::Settings;
 use crate::advise::check::snapshot::sizes;
 use crate::advise::check::workload::{
-    CompareOptions, QUERY_BREAKS, QUERY_GETS_SLOWER, Workload, WorkloadResult,
-    findings as workload_findings,
+    CompareOptions, Outcome, QUERY_BREAKS, QUERY_GETS_SLOWER, QUERY_RESULT_CHANGES, Workload,
+    WorkloadResult, findings as workload_findings,
 };
 use crate::advise::check::{Checked, MigrationOutcome, sort, statement_at};
 use crate::catalog::Catalog;
@@ -28,6 +28,7 @@ use crate::pg::trace::{self, Trace};
 use crate::pg::workload::{self, Basis, Servers, WorkloadError};
 use crate::report::build;
 use crate::report::check::workload::workload as reported;
+use crate::report::format;
 use crate::report::model::check::CheckTrace;
 use crate::report::model::check_workload::CheckWorkload;
 use crate::report::model::{Problem, Severity};
@@ -40,7 +41,7 @@ use crate::sql::Statement;
 /// Time for one statement of a migration, or one plan.
 const TIMEOUT: Duration = Duration::from_mins(1);
 /// Rules that a comparison of plans reports under.
-const COMPARED: &[&str] = &[QUERY_BREAKS, QUERY_GETS_SLOWER];
+const COMPARED: &[&str] = &[QUERY_BREAKS, QUERY_GETS_SLOWER, QUERY_RESULT_CHANGES];
 
 /// The rule that statements which a server refuses are reported under.
 const REFUSED: &str = "statement-fails";
@@ -83,15 +84,18 @@ impl Taken {
 pub(super) struct Queries {
     pub(super) workload: Workload,
     pub(super) statements: Vec<Statement>,
+    /// What is slower.
+    pub(super) slower: CompareOptions,
 }
 
 impl Queries {
     /// Reads the workload, where there is one.
     pub(super) fn read(
-        paths: &[PathBuf],
+        settings: &Settings,
         sources: &mut Sources,
         problems: &mut Vec<Problem>,
     ) -> Option<Self> {
+        let paths = &settings.workload;
         if paths.is_empty() {
             return None;
         }
@@ -106,6 +110,7 @@ impl Queries {
                 .map(|query| query.statement.clone())
                 .collect(),
             workload,
+            slower: settings.slower,
         })
     }
 }
@@ -152,7 +157,7 @@ pub(super) fn compare(
         &queries.workload,
         &on.0,
         &on.1,
-        &CompareOptions::default(),
+        &queries.slower,
         &mut |what, done, all| say(progress, what, done, all),
     );
     let result = match compared {
@@ -198,20 +203,7 @@ pub(super) fn compare(
             .into_iter()
             .filter(|finding| !off.contains(&finding.rule)),
     );
-    // What was planned is better known than what was read.
-    let planned: Vec<(At, String)> = checked
-        .findings
-        .iter()
-        .filter(|finding| finding.rule == QUERY_GETS_SLOWER)
-        .filter_map(|finding| Some((finding.at, finding.object.clone()?)))
-        .collect();
-    checked.findings.retain(|finding| {
-        finding.rule != "index-dropped-that-is-needed"
-            || !finding.evidence.iter().any(|one| one.label == "query")
-            || !planned.iter().any(|(at, index)| {
-                *at == finding.at && Some(index.as_str()) == finding.object.as_deref()
-            })
-    });
+    planned_over_read(&result, &queries.workload, &mut checked.findings);
     sort(&mut checked.findings);
     Some(reported(
         &result,
@@ -219,6 +211,74 @@ pub(super) fn compare(
         sources,
         matches!(on.0, Basis::Snapshot { .. }),
     ))
+}
+
+/// What was planned is better known than what was read: of an index that is
+/// dropped the plans say whether a query needs it, and of a new column whether
+/// the queries that compare it read the whole table.
+fn planned_over_read(
+    result: &WorkloadResult,
+    workload: &Workload,
+    findings: &mut Vec<MigrationFinding>,
+) {
+    let query_of = |finding: &MigrationFinding| {
+        finding
+            .evidence
+            .iter()
+            .find_map(|one| match (&one.from, one.label.as_str()) {
+                (Origin::Sql(span), "query") => Some(*span),
+                _ => None,
+            })
+    };
+    findings.retain_mut(|finding| {
+        let Some(span) = query_of(finding) else {
+            return true;
+        };
+        match finding.rule {
+            "index-dropped-that-is-needed" => !result.dropped.iter().any(|index| {
+                Some(index.name.as_str()) == finding.object.as_deref()
+                    && result
+                        .statements
+                        .get(index.statement)
+                        .is_some_and(|(statement, _)| statement.at == finding.at)
+            }),
+            "new-column-filtered-without-index" => {
+                let Some(relation) = finding.relation.clone() else {
+                    return true;
+                };
+                let mut planned = false;
+                let mut scan = None;
+                for change in &result.queries {
+                    let Outcome::Mended { cost, scans, .. } = &change.outcome else {
+                        continue;
+                    };
+                    let of_finding = workload
+                        .queries
+                        .get(change.query)
+                        .is_some_and(|query| query.statement.span == span);
+                    planned |= of_finding;
+                    if scans.iter().any(|(_, name)| *name == relation.name)
+                        && (of_finding || scan.is_none())
+                    {
+                        scan = *cost;
+                    }
+                }
+                if let (true, Some(cost)) = (planned, scan) {
+                    finding.evidence.push(Evidence::new(
+                        "cost after",
+                        Value::Cost(cost),
+                        Origin::Formula("the planner's total cost"),
+                    ));
+                    finding.why.push_str(&format!(
+                        ", which the planner reckons at a cost of {}",
+                        format::cost(cost)
+                    ));
+                }
+                !planned || scan.is_some()
+            }
+            _ => true,
+        }
+    });
 }
 
 /// Says how far the work is.

@@ -3,6 +3,7 @@
 mod files;
 mod fix;
 mod gather;
+mod places;
 mod settings;
 mod skipped;
 mod write;
@@ -19,7 +20,7 @@ use super::ui::{Ui, Written};
 use crate::advise::check::levels::{self, Override};
 use crate::advise::check::suppress::{self, Configured};
 use crate::advise::check::{
-    CheckInput, Checked, MigrationOutcome, baseline, check, duration, fingerprints,
+    CheckInput, Checked, MigrationOutcome, baseline, check, duration, fingerprints, given,
 };
 use crate::finding::migration::MigrationFinding;
 use crate::input;
@@ -58,14 +59,18 @@ pub(super) fn run(
     } = files::read(args, &settings)?;
     let taken = Taken::read(settings.snapshot.as_ref())?;
     let server = settings.server(taken.as_ref().map(Taken::version));
-    let queries = Queries::read(&settings.workload, &mut sources, &mut problems);
+    let queries = Queries::read(&settings, &mut sources, &mut problems);
     let sources = sources;
     progress.say("checking migrations");
 
-    let mut state = State::empty();
-    if let Some(taken) = &taken {
-        state.take_sizes(&taken.sizes);
-    }
+    let state = match &taken {
+        Some(taken) => {
+            let mut state = given::state(&taken.snapshot, &history);
+            state.take_sizes(&taken.sizes);
+            state
+        }
+        None => State::empty(),
+    };
     let on = if queries.is_some() || args.trace {
         Some(gather::servers(
             taken.as_ref(),
@@ -132,7 +137,11 @@ pub(super) fn run(
         .iter()
         .map(|entry| Configured {
             rule: &entry.rule,
-            concerns: Box::new(|path| entry.concerns_file(path)),
+            concerns: Box::new(|path| {
+                settings
+                    .places
+                    .concerns(path, |path| entry.concerns_file(path))
+            }),
             relation: entry.relation.as_deref(),
             reason: entry.reason.as_deref(),
         })
@@ -164,7 +173,11 @@ pub(super) fn run(
         .paths
         .iter()
         .map(|entry| Override {
-            concerns: Box::new(|path| entry.concerns_file(path)),
+            concerns: Box::new(|path| {
+                settings
+                    .places
+                    .concerns(path, |path| entry.concerns_file(path))
+            }),
             rules: &entry.rules,
         })
         .collect();

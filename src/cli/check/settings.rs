@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use super::places::Places;
 use crate::advise::check::CheckOptions;
 use crate::advise::check::duration::Rates;
+use crate::advise::check::workload::CompareOptions;
 use crate::advise::engine::Choice;
 use crate::advise::suppress::nearest;
 use crate::cli::args::{CheckArgs, CheckFormat, ColorWhen, FailOn, Global, PlannerArgs};
@@ -26,12 +28,15 @@ pub(super) struct Settings {
     pub(super) config: Config,
     pub(super) color: Option<ColorWhen>,
     pub(super) paths: Vec<PathBuf>,
+    /// How these paths, and patterns, are to be taken.
+    pub(super) places: Places,
     pub(super) framework: Option<Framework>,
     pub(super) format: CheckFormat,
     pub(super) fail_on: FailOn,
     pub(super) baseline: Option<PathBuf>,
     pub(super) snapshot: Option<PathBuf>,
     pub(super) workload: Vec<PathBuf>,
+    pub(super) slower: CompareOptions,
     pub(super) engine: Engine,
     pub(super) rates: Rates,
     pub(super) options: CheckOptions,
@@ -50,6 +55,7 @@ impl Settings {
             .config
             .clone()
             .or_else(|| config::find(environment.folder.as_deref()?));
+        let places = Places::new(environment.folder.as_deref(), path.as_deref());
         let config = match path {
             Some(path) => config::load(&path, &crate::cli::rules::names())?,
             None => Config::default(),
@@ -57,7 +63,8 @@ impl Settings {
         let options = options(args, &config)?;
         let check = &config.check;
         let paths = if args.paths.is_empty() {
-            check.paths.clone()
+            let shown = check.paths.iter().map(|path| places.seen_from_here(path));
+            shown.collect()
         } else {
             args.paths.clone()
         };
@@ -78,6 +85,7 @@ impl Settings {
         Ok(Self {
             color: named(config.color.as_deref()),
             paths,
+            places: places.clone(),
             framework: args.framework.or(check.framework),
             format: args
                 .format
@@ -94,13 +102,32 @@ impl Settings {
             baseline: args
                 .baseline
                 .clone()
-                .or_else(|| check.baseline.clone())
+                .or_else(|| {
+                    check
+                        .baseline
+                        .as_deref()
+                        .map(|path| places.seen_from_here(path))
+                })
                 .or_else(|| args.write_baseline.then(|| PathBuf::from(BASELINE))),
             snapshot: args.snapshot.clone().or_else(|| config.snapshot.clone()),
             workload: if args.workload.is_empty() {
                 check.workload.clone()
             } else {
                 args.workload.clone()
+            },
+            slower: {
+                let usual = CompareOptions::default();
+                CompareOptions {
+                    tolerance: args
+                        .slower_factor
+                        .or(check.slower_factor)
+                        .map_or(usual.tolerance, |factor| factor - 1.0),
+                    floor: args
+                        .slower_cost
+                        .or(check.slower_cost)
+                        .unwrap_or(usual.floor),
+                    ..usual
+                }
             },
             engine: Engine::new(&planner, &config),
             rates: Rates {

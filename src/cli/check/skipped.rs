@@ -10,6 +10,7 @@ use crate::report::format::plural;
 use crate::report::model::check::CheckSkipped;
 use crate::report::model::check_workload::CheckWorkload;
 use crate::source::{Sources, Span};
+use crate::sql::ddl::{Action, AlterKind};
 
 /// Everything that could not be checked, what concerns the whole run first.
 pub(super) fn skipped(
@@ -119,6 +120,34 @@ fn of_queries(history: &History, workload: &CheckWorkload, found: &mut Vec<Check
                 plural(rights, "GRANT or REVOKE does", "GRANT and REVOKE do")
             ),
             why: "queries are planned by the owner of everything, who lacks no right".to_owned(),
+            remedy: None,
+        });
+    }
+    let policies = history
+        .files
+        .iter()
+        .filter(|file| file.new)
+        .flat_map(|file| &file.parts)
+        .filter(|part| part.direction == Direction::Up)
+        .flat_map(|part| &part.statements)
+        .filter(|statement| {
+            statement.verb.ends_with(" POLICY")
+                || matches!(&statement.action, Action::Alter(alter) if alter.commands.iter().any(
+                    |command| matches!(
+                        command.kind,
+                        AlterKind::EnableRowSecurity | AlterKind::DisableRowSecurity
+                    )
+                ))
+        })
+        .count();
+    if policies > 0 {
+        found.push(CheckSkipped {
+            what: format!(
+                "what {} about row-level security to the queries",
+                plural(policies, "statement does", "statements do")
+            ),
+            why: "queries are planned by the owner of everything, whom no policy concerns"
+                .to_owned(),
             remedy: None,
         });
     }

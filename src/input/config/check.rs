@@ -16,6 +16,8 @@ const CHECK: &[&str] = &[
     "fail-on",
     "baseline",
     "workload",
+    "slower-factor",
+    "slower-cost",
     "format",
     "read-rate",
     "write-rate",
@@ -41,6 +43,11 @@ pub struct CheckConfig {
     pub baseline: Option<PathBuf>,
     /// `workload`, relative to the file's folder.
     pub workload: Vec<PathBuf>,
+    /// `slower-factor`: a query is slower when it costs more than so many times
+    /// as much.
+    pub slower_factor: Option<f64>,
+    /// `slower-cost`: and at least so many units more.
+    pub slower_cost: Option<f64>,
     /// `format`.
     pub format: Option<String>,
     /// `read-rate`: MB of a table read in a second.
@@ -92,6 +99,22 @@ impl Reader<'_> {
                 }
                 "baseline" => check.baseline = Some(self.path("baseline", value)?),
                 "workload" => check.workload = self.paths("workload", value)?,
+                "slower-factor" => {
+                    let expected = "a number from 1";
+                    let factor = self.number("slower-factor", value, expected)?;
+                    if factor < 1.0 {
+                        return Err(self.value("slower-factor", value, expected));
+                    }
+                    check.slower_factor = Some(factor);
+                }
+                "slower-cost" => {
+                    let expected = "a number from 0";
+                    let cost = self.number("slower-cost", value, expected)?;
+                    if cost < 0.0 {
+                        return Err(self.value("slower-cost", value, expected));
+                    }
+                    check.slower_cost = Some(cost);
+                }
                 "format" => {
                     check.format = Some(self.one_of(
                         "format",

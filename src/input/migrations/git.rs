@@ -77,8 +77,15 @@ impl GitError {
             Self::NoRepository { .. } => {
                 "run it in the repository, or list the changed files with --changed".to_owned()
             }
+            Self::UnknownRevision { revision, .. } if revision.contains("..") => {
+                let base = revision.split("..").next().unwrap_or_default();
+                format!(
+                    "--since takes one revision, and compares the files as they are with where the branch left it: --since {base}"
+                )
+            }
             Self::UnknownRevision {
                 nearest: Some(nearest),
+                shallow: false,
                 ..
             } => format!("did you mean {nearest}?"),
             Self::UnknownRevision { shallow: true, .. } | Self::Shallow { .. } => {

@@ -282,6 +282,11 @@ fn tell_changes(
                     changes.base,
                     file.framework.name()
                 ),
+                (None, false) if checks_sums(file.framework) => format!(
+                    "it was changed, and {} has it: {} compares checksums, and refuses to go on where it was applied",
+                    changes.base,
+                    file.framework.name()
+                ),
                 (None, false) => format!(
                     "it was changed, and {} has it: databases where it was applied do not get the change",
                     changes.base

@@ -119,9 +119,9 @@ impl Walked {
         }
         let real = fs::canonicalize(path).map_err(|error| crate::input::failed(path, error))?;
         self.around(&shown(path), &real);
-        let before = self.files.len();
+        let before = (self.files.len(), self.failures.len());
         self.folder(path, real);
-        if self.files.len() == before {
+        if (self.files.len(), self.failures.len()) == before {
             return Err(InputError::NoSql {
                 path: path.to_owned(),
                 instead: self.instead(),
@@ -264,6 +264,19 @@ impl Walked {
                 continue;
             }
             if is_sql(&text) && !text.starts_with('.') {
+                // To read a pipe is to wait for whoever writes to it.
+                let odd = if linked {
+                    fs::metadata(&path).is_ok_and(|meta| !meta.is_file())
+                } else {
+                    !kind.is_file()
+                };
+                if odd {
+                    self.skipped.push((
+                        join(own, &text),
+                        "it is no regular file, but a pipe or a device".to_owned(),
+                    ));
+                    continue;
+                }
                 let real = if linked {
                     fs::canonicalize(&path).unwrap_or_else(|_| real.join(name))
                 } else {

@@ -49,6 +49,8 @@ pub(super) enum Form {
     Quoted,
     /// Ecto, with its parameters behind.
     Ecto,
+    /// psql: the lines up to one of asterisks.
+    Psql,
     /// The rest of the line.
     Line,
 }
@@ -229,6 +231,7 @@ fn continues(open: &Open, line: &str) -> bool {
         Form::Sqlalchemy => orm::is_more_of_sqlalchemy(line),
         Form::Hibernate => indented,
         Form::Quoted => false,
+        Form::Psql => !line.trim_start_matches('/').starts_with("*****"),
         _ => orm::is_more(&open.text, line),
     }
 }

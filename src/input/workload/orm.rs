@@ -1,5 +1,6 @@
 //! Statements in the logs of libraries: Rails, `SQLAlchemy`, Hibernate, Django,
-//! Prisma, Sequelize, knex, Drizzle, `TypeORM`, GORM and Ecto.
+//! Prisma, Sequelize, knex, Drizzle, `TypeORM`, GORM, Go's slog (pgx) and Ecto;
+//! and of psql.
 
 use super::log::{Form, Head};
 
@@ -156,6 +157,20 @@ pub(super) fn head(line: &str, after_ecto: bool) -> Option<Head> {
                 return found(at + mark.len(), Form::Line, None);
             }
         }
+    }
+    // Pairs of a name and a quoted value, as Go's slog and logrus write them.
+    for mark in [" sql=", " query=", " statement="] {
+        if let Some(at) = line.find(mark) {
+            let value = line.get(at + mark.len()..)?;
+            if value.starts_with(['"', '\'']) && begins(value.get(1..)?) {
+                return found(at + mark.len(), Form::Quoted, None);
+            }
+        }
+    }
+    // psql with ECHO_HIDDEN, and in the file of --log-file.
+    let bare = trimmed.trim_end().trim_matches('/');
+    if bare.starts_with("*****") && bare.contains(" QUERY ") && bare.ends_with("*****") {
+        return found(line.len(), Form::Psql, None);
     }
     if after_ecto && begins(trimmed) {
         return found(line.len() - trimmed.len(), Form::Ecto, None);

@@ -88,7 +88,8 @@ pub(super) fn read(
         .map_or((Framework::Plain, Sureness::Assumed, None), |set| {
             (set.told.framework, set.told.sureness, set.database.clone())
         });
-    let (framework, sureness) = own_framework(told, sureness, entry, file.hints);
+    let asked = options.framework.is_some();
+    let (framework, sureness) = own_framework(told, sureness, asked, entry, file.hints);
     let split = parts::split(file.text, framework, file.hints, &entry.named, file.beside);
     let mut problems = Vec::new();
     if !file.hints.empty {
@@ -151,10 +152,12 @@ pub(super) fn read(
     }
 }
 
-/// A file of another tool among the others, and one that the tool does not run.
+/// A file of another tool among the others, and one that the tool does not run,
+/// unless it was `asked` for.
 fn own_framework(
     told: Framework,
     sureness: Sureness,
+    asked: bool,
     entry: &Entry,
     hints: Hints,
 ) -> (Framework, Sureness) {
@@ -171,7 +174,9 @@ fn own_framework(
     };
     match own {
         Some(own) => (own, Sureness::Known),
-        None if entry.named.key.class == Class::Unmatched => (Framework::Plain, Sureness::Assumed),
+        None if entry.named.key.class == Class::Unmatched && !asked => {
+            (Framework::Plain, Sureness::Assumed)
+        }
         None => (told, sureness),
     }
 }

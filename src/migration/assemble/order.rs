@@ -275,7 +275,7 @@ pub(super) fn check(
     for (number, set) in sets.iter().enumerate() {
         let framework = set.told.framework;
         let entries: Vec<&Entry> = ordered.iter().filter(|entry| entry.set == number).collect();
-        if unique(framework) {
+        if unique(framework) || framework == Framework::Plain {
             duplicates(&entries, looked, framework, history);
         }
         if !looked.iter().all(|file| file.new) {
@@ -296,24 +296,33 @@ fn duplicates(
     history: &mut History,
 ) {
     let mut seen: BTreeMap<(&Key, Direction), &Entry> = BTreeMap::new();
+    let mut versions: BTreeMap<(&str, &str, Direction), &Entry> = BTreeMap::new();
     for entry in entries {
         let Some(version) = &entry.named.version else {
             continue;
         };
+        let plain = framework == Framework::Plain;
+        if plain && !is_numbered(base(path(entry, looked)), version) {
+            continue;
+        }
         // Names part versions of text; the version alone is what must differ.
         let key = (&entry.named.key, entry.named.direction);
-        let before = seen.insert(key, entry).or_else(|| {
-            seen.values()
-                .rev()
-                .find(|other| {
-                    other.file != entry.file
-                        && other.named.version.as_ref() == Some(version)
-                        && other.named.direction == entry.named.direction
-                        && !other.named.baseline
-                        && !entry.named.baseline
-                })
-                .copied()
-        });
+        let folder = if plain {
+            names::folder(path(entry, looked))
+        } else {
+            ""
+        };
+        let written = (
+            folder,
+            version.trim_start_matches('0'),
+            entry.named.direction,
+        );
+        let alike = if entry.named.baseline {
+            None
+        } else {
+            versions.insert(written, entry)
+        };
+        let before = seen.insert(key, entry).or(alike);
         let Some(before) = before.filter(|before| before.file != entry.file) else {
             continue;
         };
@@ -328,12 +337,29 @@ fn duplicates(
                     path(before, looked)
                 ),
             )
-            .with_hint(format!(
-                "{} tells migrations apart by their version: give one a version of its own",
-                framework.name()
-            )),
+            .with_hint(if plain {
+                "their names alone say which is run first, and many tools refuse both: give one a version of its own".to_owned()
+            } else {
+                format!(
+                    "{} tells migrations apart by their version: give one a version of its own",
+                    framework.name()
+                )
+            }),
         );
     }
+}
+
+/// `0002_name.sql`: a number that counts migrations, and no date.
+fn is_numbered(name: &str, version: &str) -> bool {
+    const LONGEST: usize = 6;
+    version.len() <= LONGEST
+        && name.strip_prefix(version).is_some_and(|rest| {
+            rest.starts_with('_')
+                || rest.starts_with('-')
+                    && !rest
+                        .get(1..)
+                        .is_some_and(|rest| rest.starts_with(|next: char| next.is_ascii_digit()))
+        })
 }
 
 fn out_of_order(

@@ -81,13 +81,25 @@ fn needed(key: &str, bound: &str) -> Option<Vec<String>> {
 /// outside of strings.
 fn squeeze(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    let mut quoted = false;
+    let (mut quoted, mut cast) = (false, false);
     for letter in text.chars() {
         if letter == '\'' {
             quoted = !quoted;
         }
         if quoted {
             out.push(letter);
+            continue;
+        }
+        // `::text` behind a constant says what it is anyway.
+        if cast {
+            if letter.is_alphanumeric() || matches!(letter, '_' | ' ' | '"' | '.') {
+                continue;
+            }
+            cast = false;
+        }
+        if letter == ':' && out.ends_with("':") {
+            out.pop();
+            cast = true;
         } else if !letter.is_whitespace() && letter != '"' {
             out.extend(letter.to_lowercase());
         }

@@ -29,11 +29,31 @@ impl State {
                         table.triggers.push(TriggerState {
                             name: create.name.clone(),
                             enabled: true,
+                            row: create.row,
+                            function: create.function.clone(),
                         });
                     }
                 }
                 None => self.missing(&create.table.name, at),
             },
+            Action::CreatePolicy { name, table } => {
+                if let Some(table) = self.resolve(&table.name)
+                    && let Some(table) = self.edit(&table)
+                    && !table.policies.contains(name)
+                {
+                    table.policies.push(name.clone());
+                }
+            }
+            Action::CreateRule { name, table } => {
+                if let Some(table) = self.resolve(&table.name)
+                    && let Some(table) = self.edit(&table)
+                    && !table.rules.contains(name)
+                {
+                    table.rules.push(name.clone());
+                }
+            }
+            // What is put together at run time may make and drop anything.
+            Action::Do(body) if body.unread || !body.dynamic.is_empty() => self.partial = true,
             Action::CreateSequence {
                 name,
                 if_not_exists: _,
@@ -72,6 +92,29 @@ impl State {
                 name: Some(name),
                 rename_to: Some(to),
             } => self.rename_schema(&name.name, to),
+            Action::AlterOther {
+                kind: ObjectKind::Trigger,
+                name: Some(name),
+                rename_to: Some(to),
+            } => {
+                // Which table is not said here: none keeps the old name.
+                for table in self.tables.keys_where(|_, table| {
+                    table
+                        .triggers
+                        .iter()
+                        .any(|trigger| trigger.name == name.name)
+                }) {
+                    for trigger in self
+                        .edit(&table)
+                        .into_iter()
+                        .flat_map(|one| &mut one.triggers)
+                    {
+                        if trigger.name == name.name {
+                            trigger.name.clone_from(to);
+                        }
+                    }
+                }
+            }
             Action::AlterOther {
                 kind: ObjectKind::Function | ObjectKind::Procedure,
                 name: Some(name),

@@ -145,8 +145,77 @@ impl State {
         }
     }
 
+    /// Says that everything in it was there before the history began, and that
+    /// it is all that was. Foreign keys to tables that the history makes later
+    /// are known to those tables then.
+    pub fn was_there_before(&mut self) {
+        self.partial = false;
+        let mut awaited: HashMap<Qualified, Vec<Qualified>> = HashMap::new();
+        for name in self.tables.keys_where(|_, _| true) {
+            let Some(table) = self.tables.edit(&name).map(Arc::make_mut) else {
+                continue;
+            };
+            table.created = None;
+            table.filled = None;
+            for column in &mut table.columns {
+                column.added = None;
+            }
+            for constraint in &mut table.constraints {
+                constraint.added = None;
+            }
+            for index in &mut table.indexes {
+                index.created = None;
+            }
+            let targets: Vec<Qualified> = table
+                .constraints
+                .iter()
+                .filter_map(|constraint| match &constraint.kind {
+                    Constrains::ForeignKey { table, .. } => Some(table.clone()),
+                    _ => None,
+                })
+                .collect();
+            for target in targets {
+                let from = awaited.entry(target).or_default();
+                if !from.contains(&name) {
+                    from.push(name.clone());
+                }
+            }
+        }
+        awaited.retain(|target, _| !self.tables.contains(target));
+        self.awaited = Arc::new(awaited);
+        for name in self.enums.keys_where(|_, _| true) {
+            if let Some(state) = self.enums.edit(&name).map(Arc::make_mut) {
+                state.created = None;
+                for (_, added) in &mut state.values {
+                    *added = None;
+                }
+            }
+        }
+        for name in self.domains.keys_where(|_, _| true) {
+            if let Some(state) = self.domains.edit(&name).map(Arc::make_mut) {
+                state.created = None;
+            }
+        }
+        for name in self.sequences.keys_where(|_, _| true) {
+            if let Some(state) = self.sequences.edit(&name) {
+                state.created = None;
+            }
+        }
+        for name in self.types.keys_where(|_, at| at.is_some()) {
+            self.types.insert(name, None);
+        }
+        for name in self.schemas.keys_where(|_, at| at.is_some()) {
+            self.schemas.insert(name, None);
+        }
+    }
+
     /// Gives a table the sizes that are known for its name.
     pub(super) fn place_sizes(&self, table: &mut Table) {
+        for from in self.awaited.get(&table.name).into_iter().flatten() {
+            if self.tables.contains(from) && !table.referenced_by.contains(from) {
+                table.referenced_by.push(from.clone());
+            }
+        }
         if let Some((pages, rows)) = self
             .sizes
             .as_ref()

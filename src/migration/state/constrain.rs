@@ -612,7 +612,7 @@ impl State {
 
 impl ConstraintState {
     /// A foreign key on the same columns to the same.
-    pub(super) fn is_same_key(&self, other: &Self) -> bool {
+    pub(in crate::migration) fn is_same_key(&self, other: &Self) -> bool {
         match (&self.kind, &other.kind) {
             (
                 Constrains::ForeignKey { table, columns },

@@ -21,6 +21,13 @@ impl State {
         let temporary = create.persistence == Persistence::Temporary;
         let name = self.new_name(&create.table.name, temporary);
         if self.is_relation(&name.schema, &name.name) {
+            // It fails on a server. What stands behind it means the table that
+            // it would have made, which nobody uses yet.
+            if !create.if_not_exists
+                && let Some(table) = self.edit(&name)
+            {
+                table.created = Some(at);
+            }
             return;
         }
         let kind = if create.foreign {
@@ -36,6 +43,17 @@ impl State {
             .partition_by
             .as_ref()
             .map(|by| (by.strategy.clone(), by.keys.clone()));
+        if create.of_type.is_some() {
+            // The columns are the type's, which are not known.
+            table.of_type = create
+                .of_type
+                .as_ref()
+                .map(|of| match self.resolve_type(of) {
+                    Some(known) => Name::qualified(known.schema, known.name),
+                    None => of.clone(),
+                });
+            table.columns_known = false;
+        }
         if let Some(reads) = &create.query {
             table.columns_known = false;
             table.filled = Some(at);

@@ -10,6 +10,7 @@ mod apply;
 mod catalogue;
 mod constrain;
 mod create;
+mod depend;
 mod index;
 mod inherit;
 mod map;
@@ -27,6 +28,7 @@ pub use table::{
     SequenceState, Table, TriggerState,
 };
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{At, Server};
@@ -61,6 +63,9 @@ pub struct State {
     temporary: Vec<Qualified>,
     /// Sizes of relations whose time has not come yet.
     sizes: Option<Arc<catalogue::Sizes>>,
+    /// Tables that were there before, by the tables that their foreign keys
+    /// reference and that are not there yet.
+    awaited: Arc<HashMap<Qualified, Vec<Qualified>>>,
     points: Vec<Point>,
     changed_settings: Option<Changed>,
     in_transaction: bool,
@@ -168,6 +173,12 @@ impl State {
     /// A setting made by the session: `lock_timeout`.
     pub fn setting(&self, name: &str) -> Option<&str> {
         self.session.settings.get(name).map(String::as_str)
+    }
+
+    /// Says that the history makes no table at all, so that it is the end of
+    /// another one; nothing where tables are known already.
+    pub fn begin_in_the_middle(&mut self) {
+        self.partial |= self.tables.values().next().is_none();
     }
 
     /// A relation that is not known may exist all the same.

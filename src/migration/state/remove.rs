@@ -38,12 +38,30 @@ impl State {
                 ObjectKind::Type | ObjectKind::Domain => self.drop_type(name, drop.cascade),
                 ObjectKind::Function | ObjectKind::Procedure | ObjectKind::Aggregate => {
                     self.functions.remove(&Qualified::new("", &name.name));
+                    if drop.cascade {
+                        self.drop_function_users(name);
+                    }
+                }
+                ObjectKind::Extension if drop.cascade => {
+                    self.drop_extension_users(&name.name);
                 }
                 ObjectKind::Trigger => {
                     if let Some(table) = drop.on.as_ref().and_then(|on| self.resolve(&on.name))
                         && let Some(table) = self.edit(&table)
                     {
                         table.triggers.retain(|trigger| trigger.name != name.name);
+                    }
+                }
+                ObjectKind::Policy | ObjectKind::Rule => {
+                    if let Some(table) = drop.on.as_ref().and_then(|on| self.resolve(&on.name))
+                        && let Some(table) = self.edit(&table)
+                    {
+                        let list = if drop.object == ObjectKind::Policy {
+                            &mut table.policies
+                        } else {
+                            &mut table.rules
+                        };
+                        list.retain(|one| *one != name.name);
                     }
                 }
                 _ => {}
@@ -138,8 +156,12 @@ impl State {
             .sequences
             .remove(sequence)
             .and_then(|state| state.owned_by);
+        if !cascade {
+            return;
+        }
+        self.drop_sequence_users(sequence);
+        // The default of a serial column is not written as text.
         if let Some((table, column)) = owner
-            && cascade
             && let Some(column) = self
                 .edit(&table)
                 .and_then(|table| table.column_mut(&column))

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::catalog::RelationKind;
 use crate::migration::At;
-use crate::sql::ddl::{Expression, IndexKey, Persistence, TypeName};
+use crate::sql::ddl::{Expression, IndexKey, Name, Persistence, TypeName};
 
 /// Schema and name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,10 +67,16 @@ pub struct Table {
     pub indexes: Vec<IndexState>,
     /// Triggers by name.
     pub triggers: Vec<TriggerState>,
+    /// Policies by name.
+    pub policies: Vec<String>,
+    /// Rewrite rules by name.
+    pub rules: Vec<String>,
     /// Partitioned table (of a partition), or parents of inheritance.
     pub parents: Vec<Qualified>,
     /// `FOR VALUES …` or `DEFAULT`, of a partition.
     pub partition_bound: Option<String>,
+    /// `OF type`: the composite type that it follows.
+    pub of_type: Option<Name>,
     /// Strategy and keys, of a partitioned table.
     pub partition_by: Option<(String, Vec<String>)>,
     /// Partitions and inheritance children.
@@ -106,9 +112,12 @@ impl Table {
             constraints: Vec::new(),
             indexes: Vec::new(),
             triggers: Vec::new(),
+            policies: Vec::new(),
+            rules: Vec::new(),
             parents: Vec::new(),
             partition_bound: None,
             partition_by: None,
+            of_type: None,
             children: Vec::new(),
             referenced_by: Vec::new(),
             reads: Vec::new(),
@@ -316,6 +325,10 @@ pub struct TriggerState {
     pub name: String,
     /// Enabled.
     pub enabled: bool,
+    /// For each row, so that partitions have it, too.
+    pub row: bool,
+    /// The function that it calls.
+    pub function: Name,
 }
 
 /// An enum type.

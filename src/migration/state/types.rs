@@ -132,7 +132,7 @@ impl State {
     }
 
     /// The qualified name of a type that the history made.
-    pub(super) fn resolve_type(&self, name: &Name) -> Option<Qualified> {
+    pub(in crate::migration) fn resolve_type(&self, name: &Name) -> Option<Qualified> {
         let own = names::cut(&name.name, names::LONGEST);
         let there = |schema: &str| {
             self.enums.has(schema, own)

@@ -8,6 +8,7 @@
 //! show all the same: a rewrite changes the file of a relation, and a scan is
 //! counted.
 
+mod judge;
 mod observe;
 mod run;
 mod told;
@@ -104,11 +105,94 @@ pub fn trace(
     servers: &Servers,
     progress: Progress<'_>,
 ) -> Result<Trace, TwinError> {
+    let mut trace = Trace::default();
+    for (number, database) in databases(history).into_iter().enumerate() {
+        if number > 0 && matches!(basis, Basis::Snapshot { .. }) {
+            trace.skip_files(
+                history,
+                database,
+                "the file is for another database than the first new file, of which the snapshot is \
+                 taken to be",
+            );
+            continue;
+        }
+        let mut cluster = open(
+            history, sources, database, basis, servers, &mut trace, progress,
+        )?;
+        trace.engine = cluster.description();
+        trace.major = u16::try_from(cluster.version_num() / 10_000).unwrap_or(server.major);
+        let server = migration::Server {
+            major: trace.major,
+            // The throw-away server runs in UTC unless a migration says otherwise.
+            utc: Some(true),
+            ..server.clone()
+        };
+        run::run(
+            cluster.as_mut(),
+            history,
+            database,
+            sources,
+            before.clone(),
+            &server,
+            &mut trace,
+            progress,
+        )?;
+    }
+    if trace.major != server.major && !server.assumed {
+        trace.notes.push(format!(
+            "traced on {}, while {} is PostgreSQL {}",
+            trace.engine, server.known_by, server.major
+        ));
+    }
+    Ok(trace)
+}
+
+/// The databases of the new files, each once, in the order of the files.
+fn databases(history: &History) -> Vec<Option<&str>> {
+    let mut found: Vec<Option<&str>> = Vec::new();
+    for file in history.files.iter().filter(|file| file.new) {
+        let database = file.database.as_deref();
+        if !found.contains(&database) {
+            found.push(database);
+        }
+    }
+    if found.is_empty() {
+        found.push(None);
+    }
+    found
+}
+
+impl Trace {
+    /// Says of the new files of a database why they did not run.
+    fn skip_files(&mut self, history: &History, database: Option<&str>, why: &str) {
+        for file in &history.files {
+            if !file.new || file.database.as_deref() != database {
+                continue;
+            }
+            if let Some(part) = file.parts.first() {
+                let span = part
+                    .statements
+                    .first()
+                    .map_or(part.span, |statement| statement.span);
+                self.skipped.push((span, why.to_owned()));
+            }
+        }
+    }
+}
+
+/// A server with what was there before the new files of a database.
+fn open(
+    history: &History,
+    sources: &Sources,
+    database: Option<&str>,
+    basis: &Basis,
+    servers: &Servers,
+    trace: &mut Trace,
+    progress: Progress<'_>,
+) -> Result<Box<dyn Cluster>, TwinError> {
     let mut problems = Vec::new();
     let OpenTwin {
-        mut cluster,
-        loaded,
-        ..
+        cluster, loaded, ..
     } = match basis {
         Basis::Snapshot { snapshot, hash } => {
             // Kept beside the twin that has sizes: here all tables are empty.
@@ -146,7 +230,7 @@ pub fn trace(
                 &servers.open(empty, String::new(), servers.cache.clone()),
                 &mut |cluster: &mut dyn Cluster, snapshot: &Snapshot, progress: Progress<'_>| {
                     let loaded = load::begin(cluster, snapshot, progress)?;
-                    replay::replay(cluster, history, sources, &mut problems, progress)?;
+                    replay::replay(cluster, history, database, sources, &mut problems, progress)?;
                     count_scans(cluster)?;
                     Ok(loaded)
                 },
@@ -154,40 +238,18 @@ pub fn trace(
             )?
         }
     };
-    let mut trace = Trace {
-        engine: cluster.description(),
-        major: u16::try_from(cluster.version_num() / 10_000).unwrap_or(server.major),
-        problems,
-        notes: loaded
-            .refused
-            .iter()
-            .map(|refused| format!("{} could not be made: {}", refused.object, refused.message))
-            .chain(loaded.notes.iter().cloned())
-            .collect(),
-        ..Trace::default()
-    };
-    if trace.major != server.major && !server.assumed {
-        trace.notes.push(format!(
-            "traced on {}, while {} is PostgreSQL {}",
-            trace.engine, server.known_by, server.major
-        ));
+    trace.problems.append(&mut problems);
+    for note in loaded
+        .refused
+        .iter()
+        .map(|refused| format!("{} could not be made: {}", refused.object, refused.message))
+        .chain(loaded.notes)
+    {
+        if !trace.notes.contains(&note) {
+            trace.notes.push(note);
+        }
     }
-    let server = migration::Server {
-        major: trace.major,
-        // The throw-away server runs in UTC unless a migration says otherwise.
-        utc: Some(true),
-        ..server.clone()
-    };
-    run::run(
-        cluster.as_mut(),
-        history,
-        sources,
-        before.clone(),
-        &server,
-        &mut trace,
-        progress,
-    )?;
-    Ok(trace)
+    Ok(cluster)
 }
 
 /// Throw-away servers count nothing; scans are told by counters. The role's

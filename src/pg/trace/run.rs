@@ -2,58 +2,73 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::observe::{self, Relation, Seen};
+use super::observe::{self, Relation};
 use super::told::{
-    FRESH, GOES_ON, TRANSACTION_LOST, effect, is_about_existence, is_risky, is_watched, names,
-    subject, wants_more,
+    FRESH, GOES_ON, TRANSACTION_LOST, is_about_existence, is_risky, is_unsettling, is_watched,
+    names, subject, wants_more,
 };
-use super::{Disagreement, Failure, Objects, Trace};
+use super::{Failure, Objects, Trace};
 use crate::catalog::ident::quote;
-use crate::migration::locks::{Effect, Known, LockMode, Work, effects, refuses_transaction};
-use crate::migration::state::{Qualified, State};
+use crate::migration::locks::{LockMode, refuses_transaction};
+use crate::migration::state::State;
 use crate::migration::{At, Direction, History, Part, Server, Wrapping};
 use crate::pg::Error;
 use crate::pg::cluster::{Cluster, ClusterKind};
 use crate::pg::twin::{Progress, TwinError};
-use crate::pg::workload::{database, replay};
+use crate::pg::workload::replay;
 use crate::source::{Sources, Span};
 use crate::sql::ddl::{Action, Statement, Transaction};
 
-struct Run<'a> {
-    cluster: &'a mut dyn Cluster,
-    sources: &'a Sources,
-    server: &'a Server,
-    state: State,
-    trace: &'a mut Trace,
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own about the session"
+)]
+pub(super) struct Run<'a> {
+    pub(super) cluster: &'a mut dyn Cluster,
+    pub(super) sources: &'a Sources,
+    pub(super) server: &'a Server,
+    pub(super) state: State,
+    pub(super) trace: &'a mut Trace,
     /// The question after each statement.
-    question: String,
+    pub(super) question: String,
     /// All relations, as they were last seen.
-    known: BTreeMap<u32, Relation>,
+    pub(super) known: BTreeMap<u32, Relation>,
     /// Modes that the open transaction held before the statement.
-    held: BTreeMap<u32, BTreeSet<LockMode>>,
+    pub(super) held: BTreeMap<u32, BTreeSet<LockMode>>,
     /// A transaction is open.
-    open: bool,
+    pub(super) open: bool,
     /// The open transaction failed: its statements are left out.
-    failed: bool,
+    pub(super) failed: bool,
     /// Scans that were counted before the open transaction.
-    flushed: bool,
+    pub(super) flushed: bool,
     /// Statements that ran in the open transaction.
-    pending: Vec<Span>,
+    pub(super) pending: Vec<Span>,
     /// Names in statements that did not run, or whose transaction was lost.
-    lost: BTreeSet<String>,
+    pub(super) lost: BTreeSet<String>,
+    /// What is sent ahead of the next statement: the beginning of a session
+    /// and of its transaction.
+    pub(super) ahead: Vec<&'static str>,
+    /// A statement may have changed settings or the role of the session.
+    pub(super) unsettled: bool,
+    /// The state before the open transaction, which a failure brings back.
+    pub(super) saved: Option<State>,
 }
 
-/// Runs all new files.
+/// Runs all new files of one database.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is another part of what is run and of where"
+)]
 pub(super) fn run(
     cluster: &mut dyn Cluster,
     history: &History,
+    database: Option<&str>,
     sources: &Sources,
     before: State,
     server: &Server,
     trace: &mut Trace,
     progress: Progress<'_>,
 ) -> Result<(), TwinError> {
-    let wanted = database(history).map(str::to_owned);
     let mut run = Run {
         question: observe::locked(server.major),
         cluster,
@@ -68,22 +83,15 @@ pub(super) fn run(
         flushed: server.major >= 15,
         pending: Vec::new(),
         lost: BTreeSet::new(),
+        ahead: Vec::new(),
+        unsettled: true,
+        saved: None,
     };
     run.look_at_all()?;
     let count = history.files.len();
     for (number, file) in history.files.iter().enumerate() {
         progress("tracing migrations", number, count);
-        if file.database != wanted {
-            if let Some(part) = file.parts.first().filter(|_| file.new) {
-                let span = part
-                    .statements
-                    .first()
-                    .map_or(part.span, |statement| statement.span);
-                run.trace.skipped.push((
-                    span,
-                    "the file is for another database than the first new file".to_owned(),
-                ));
-            }
+        if file.database.as_deref() != database {
             continue;
         }
         for (at, part) in file.parts.iter().enumerate() {
@@ -141,16 +149,17 @@ impl Run<'_> {
         let goes_on = part.wrapping == Wrapping::PerRun && (self.open || self.failed);
         if !goes_on {
             self.end_transaction()?;
-            let mut begin: Vec<&str> = FRESH.to_vec();
-            if wraps {
-                begin.push("BEGIN");
+            self.ahead.clear();
+            if std::mem::take(&mut self.unsettled) {
+                self.ahead.extend(FRESH);
             }
-            for outcome in self.cluster.session()?.pipeline(&begin)? {
-                outcome?;
+            if wraps {
+                self.ahead.push("BEGIN");
             }
             self.open = wraps;
             self.failed = false;
             self.pending.clear();
+            self.saved = wraps.then(|| self.state.clone());
         }
         for (index, statement) in part.statements.iter().enumerate() {
             let place = At {
@@ -159,11 +168,24 @@ impl Run<'_> {
                 statement: index,
                 inner: 0,
             };
-            self.statement(statement, place)?;
-            self.apply(statement, place);
+            // The state follows the server: what did not run changes nothing.
+            if self.statement(statement, place)? {
+                self.apply(statement, place);
+            }
         }
         if part.wrapping != Wrapping::PerRun {
             self.end_transaction()?;
+        }
+        Ok(())
+    }
+
+    /// Sends what is to go ahead of the next statement.
+    fn begin(&mut self) -> Result<(), TwinError> {
+        let ahead = std::mem::take(&mut self.ahead);
+        if !ahead.is_empty() {
+            for outcome in self.cluster.session()?.pipeline(&ahead)? {
+                outcome?;
+            }
         }
         Ok(())
     }
@@ -173,8 +195,13 @@ impl Run<'_> {
         let open = std::mem::take(&mut self.open);
         self.failed = false;
         let ran = std::mem::take(&mut self.pending);
+        let saved = self.saved.take();
         self.held.clear();
         if !open {
+            return Ok(());
+        }
+        if self.ahead.pop_if(|last| *last == "BEGIN").is_some() {
+            // Nothing was run in it.
             return Ok(());
         }
         let ended = self
@@ -189,6 +216,9 @@ impl Run<'_> {
                 // A deferred constraint.
                 for span in ran {
                     self.lose(span);
+                }
+                if let Some(saved) = saved {
+                    self.state = saved;
                 }
                 self.trace.notes.push(format!(
                     "the server refused the COMMIT of a migration: {error}"
@@ -250,21 +280,22 @@ impl Run<'_> {
             && subject(&refusal.message).is_some_and(|name| self.lost.contains(&name))
     }
 
-    fn statement(&mut self, statement: &Statement, at: At) -> Result<(), TwinError> {
+    /// Runs one statement; whether it did what it says.
+    fn statement(&mut self, statement: &Statement, at: At) -> Result<bool, TwinError> {
         if let Action::Transaction(what) = &statement.action {
             return self.control(statement, *what, at);
         }
         if self.failed {
             self.lose(statement.span);
-            return Ok(());
+            return Ok(false);
         }
         if statement.templated {
             self.skip(statement, "pieces of a template stand in it");
-            return Ok(());
+            return Ok(false);
         }
         if !replay::is_run(statement, self.sources) {
             self.skip(statement, "the data of a COPY is not loaded");
-            return Ok(());
+            return Ok(false);
         }
         let alone = !self.open && refuses_transaction(statement, self.server).is_some();
         let watched = is_watched(&statement.action) && !alone;
@@ -272,7 +303,8 @@ impl Run<'_> {
         let sources = self.sources;
         let sql = sources.slice(statement.span);
         let question = self.question.clone();
-        let mut script: Vec<&str> = Vec::new();
+        let mut script: Vec<&str> = std::mem::take(&mut self.ahead);
+        self.unsettled |= is_unsettling(&statement.action);
         let own = !self.open && !alone && watched;
         if own {
             script.push("BEGIN");
@@ -295,7 +327,7 @@ impl Run<'_> {
         for _ in 0..4 {
             let mut outcomes = self.cluster.session()?.pipeline_rows(&script)?;
             if outcomes.len() <= main {
-                return Ok(());
+                return Ok(false);
             }
             let answer = if watched && outcomes.len() > main + 1 {
                 outcomes.remove(main + 1).ok()
@@ -326,7 +358,11 @@ impl Run<'_> {
                     }
                     match answer {
                         Some(rows) => self.observed(statement, at, &observe::read(&rows)),
-                        None if alone => self.look_at_all()?,
+                        None if alone => {
+                            let before = std::mem::take(&mut self.known);
+                            self.look_at_all()?;
+                            self.compare_objects(at, &before);
+                        }
                         None => {}
                     }
                     if own {
@@ -334,15 +370,40 @@ impl Run<'_> {
                         self.baseline();
                         if let Some(Err(error)) = committed {
                             self.fail(statement, at, &error, GOES_ON);
+                            return Ok(false);
                         }
                     }
-                    Ok(())
+                    Ok(true)
                 }
-                Err(error) => self.refused(statement, at, &error, risky),
+                Err(error) => {
+                    self.refused(statement, at, &error, risky)?;
+                    // An extension is there from the start.
+                    Ok(replay::is_there(&error) && !self.failed)
+                }
             };
         }
         self.skip(statement, "a role that it needs cannot be made");
-        Ok(())
+        Ok(false)
+    }
+
+    /// What a statement that could not be watched has made and dropped.
+    fn compare_objects(&mut self, at: At, before: &BTreeMap<u32, Relation>) {
+        let names = |these: &BTreeMap<u32, Relation>, those: &BTreeMap<u32, Relation>| {
+            let mut names: Vec<String> = these
+                .iter()
+                .filter(|(oid, one)| one.is_told() && !those.contains_key(oid))
+                .map(|(_, one)| one.name.to_string())
+                .collect();
+            names.sort();
+            names
+        };
+        let objects = Objects {
+            created: names(&self.known, before),
+            dropped: names(before, &self.known),
+        };
+        if !objects.created.is_empty() || !objects.dropped.is_empty() {
+            self.trace.objects.insert(at, objects);
+        }
     }
 
     /// Takes back a statement in the open transaction.
@@ -387,6 +448,7 @@ impl Run<'_> {
             let consequence = if self.open { TRANSACTION_LOST } else { GOES_ON };
             self.failed = self.open;
             self.open = false;
+            self.take_back();
             self.fail(statement, at, error, consequence);
             return Ok(());
         }
@@ -408,11 +470,19 @@ impl Run<'_> {
             self.cluster.session()?.execute_script("ROLLBACK")?;
             self.open = false;
             self.failed = true;
+            self.take_back();
             self.look_at_all()?;
         }
         self.held.clear();
         self.fail(statement, at, error, consequence);
         Ok(())
+    }
+
+    /// What a lost transaction did to the state.
+    fn take_back(&mut self) {
+        if let Some(saved) = self.saved.take() {
+            self.state = saved;
+        }
     }
 
     fn fail(&mut self, statement: &Statement, at: At, error: &Error, consequence: &'static str) {
@@ -459,7 +529,7 @@ impl Run<'_> {
         statement: &Statement,
         what: Transaction,
         at: At,
-    ) -> Result<(), TwinError> {
+    ) -> Result<bool, TwinError> {
         let ends = matches!(
             what,
             Transaction::Commit | Transaction::Rollback | Transaction::Prepare
@@ -468,8 +538,9 @@ impl Run<'_> {
             if ends {
                 self.failed = false;
             }
-            return Ok(());
+            return Ok(false);
         }
+        self.begin()?;
         let sql = self.sources.slice(statement.span);
         let outcome = self
             .cluster
@@ -479,10 +550,14 @@ impl Run<'_> {
             .next()
             .unwrap_or(Ok(()));
         if let Err(error) = outcome {
-            return self.refused(statement, at, &error, false);
+            self.refused(statement, at, &error, false)?;
+            return Ok(false);
         }
         match what {
             Transaction::Begin => {
+                if !self.open {
+                    self.saved = Some(self.state.clone());
+                }
                 self.open = true;
                 self.held.clear();
                 self.pending.clear();
@@ -505,295 +580,9 @@ impl Run<'_> {
             }
             _ => {}
         }
-        Ok(())
-    }
-
-    /// What a statement did, by what is seen after it.
-    fn observed(&mut self, statement: &Statement, at: At, seen: &Seen) {
-        let expected = effects(statement, &self.state, self.server);
-        let taken = self.modes_taken(seen, &expected);
-        let mut traced = self.told(&taken);
-        self.add_work(statement, seen, &mut traced);
-        for effect in &expected {
-            // Rows of empty tables show nothing.
-            if effect.work == Work::Rows
-                && let Some((_, work)) = traced.get_mut(&effect.relation)
-            {
-                *work = (*work).max(Work::Rows);
-            }
+        if !self.open {
+            self.saved = None;
         }
-        let objects = self.remember(seen);
-        if !objects.created.is_empty() || !objects.dropped.is_empty() {
-            self.trace.objects.insert(at, objects);
-        }
-        self.conclude(statement, at, &expected, traced);
-    }
-
-    /// The strongest mode that the statement took on each relation.
-    fn modes_taken(&self, seen: &Seen, expected: &[Effect]) -> BTreeMap<u32, LockMode> {
-        let mut taken = BTreeMap::new();
-        for (oid, (modes, _)) in &seen.relations {
-            let Some(known) = self.known.get(oid) else {
-                continue;
-            };
-            let held = self.held.get(oid);
-            let new = modes
-                .iter()
-                .filter(|mode| held.is_none_or(|held| !held.contains(mode)))
-                .max()
-                .copied();
-            // What the transaction holds already does not show again.
-            let again = expected
-                .iter()
-                .filter(|effect| effect.relation == known.name)
-                .map(|effect| effect.mode)
-                .filter(|mode| held.is_some_and(|held| held.contains(mode)))
-                .max();
-            if let Some(mode) = new.max(again) {
-                taken.insert(*oid, mode);
-            }
-        }
-        taken
-    }
-
-    /// Leaves out reading, and what follows from the lock on a table.
-    fn told(&self, taken: &BTreeMap<u32, LockMode>) -> BTreeMap<Qualified, (LockMode, Work)> {
-        taken
-            .iter()
-            .filter(|(_, mode)| **mode > LockMode::AccessShare)
-            .filter_map(|(oid, mode)| {
-                let known = self.known.get(oid)?;
-                let owner = known.table.and_then(|table| taken.get(&table));
-                (known.is_told() && owner.is_none_or(|table| mode > table))
-                    .then(|| (known.name.clone(), (*mode, Work::None)))
-            })
-            .collect()
-    }
-
-    fn add_work(
-        &self,
-        statement: &Statement,
-        seen: &Seen,
-        traced: &mut BTreeMap<Qualified, (LockMode, Work)>,
-    ) {
-        let truncates = matches!(statement.action, Action::Truncate { .. });
-        let own = match &statement.action {
-            Action::Alter(alter) => Some(self.state.qualify(&alter.relation.name)),
-            _ => None,
-        };
-        for (oid, (_, now)) in &seen.relations {
-            let Some(now) = now else { continue };
-            let (table, work) = if now.is_index() {
-                let Some(table) = now.table else { continue };
-                let old: Vec<&Relation> = self
-                    .known
-                    .values()
-                    .filter(|one| one.is_index() && one.table == Some(table))
-                    .collect();
-                if now.file.is_none() || old.iter().any(|one| one.file == now.file) {
-                    continue;
-                }
-                let again = old.iter().any(|one| one.name == now.name);
-                let work = if again {
-                    Work::IndexRebuild
-                } else {
-                    Work::IndexBuild
-                };
-                (table, work)
-            } else {
-                let Some(then) = self.known.get(oid) else {
-                    continue;
-                };
-                let work = if then.file != now.file && matches!(now.kind, 'r' | 'm') && !truncates {
-                    Work::Rewrite
-                } else if now.scans > then.scans || (now.scans < then.scans && now.scans > 0) {
-                    Work::Scan
-                } else {
-                    continue;
-                };
-                (*oid, work)
-            };
-            let Some(name) = self.known.get(&table).map(|table| &table.name) else {
-                continue;
-            };
-            let Some((mode, most)) = traced.get_mut(name) else {
-                continue;
-            };
-            // What a foreign key references is looked up, or joined: that is
-            // not what the statement is about.
-            let looked_up = own.as_ref().is_some_and(|own| own != name)
-                && *mode <= LockMode::ShareRowExclusive
-                && !self.is_below(own.as_ref(), name);
-            if work == Work::Scan && (*mode < LockMode::ShareUpdateExclusive || looked_up) {
-                continue;
-            }
-            if !truncates {
-                *most = (*most).max(work);
-            }
-        }
-    }
-
-    /// A partition or child of the relation, at any depth.
-    fn is_below(&self, own: Option<&Qualified>, name: &Qualified) -> bool {
-        let mut at = name.clone();
-        for _ in 0..64 {
-            let Some(parent) = self
-                .state
-                .known(&at)
-                .and_then(|table| table.parents.first())
-            else {
-                return false;
-            };
-            if Some(parent) == own {
-                return true;
-            }
-            at = parent.clone();
-        }
-        false
-    }
-
-    /// Takes over what is seen.
-    fn remember(&mut self, seen: &Seen) -> Objects {
-        let mut objects = Objects::default();
-        for (oid, (modes, now)) in &seen.relations {
-            match now {
-                Some(now) => {
-                    if self.known.insert(*oid, now.clone()).is_none() && now.is_told() {
-                        objects.created.push(now.name.to_string());
-                    }
-                }
-                None => {
-                    if let Some(gone) = self.known.remove(oid)
-                        && gone.is_told()
-                    {
-                        objects.dropped.push(gone.name.to_string());
-                    }
-                }
-            }
-            self.held.insert(*oid, modes.clone());
-        }
-        objects.created.sort();
-        objects.dropped.sort();
-        objects
-    }
-
-    /// Compares with what the text says, and keeps what the server says.
-    fn conclude(
-        &mut self,
-        statement: &Statement,
-        at: At,
-        expected: &[Effect],
-        traced: BTreeMap<Qualified, (LockMode, Work)>,
-    ) {
-        if let Action::Do(body) = &statement.action {
-            // Its statements are judged one by one; only what is put together
-            // at run time is not among them.
-            if !body.dynamic.is_empty() || body.unread {
-                let mut state = self.state.clone();
-                let mut inner = BTreeSet::new();
-                for one in &body.statements {
-                    inner.extend(
-                        effects(one, &state, self.server)
-                            .into_iter()
-                            .map(|effect| effect.relation),
-                    );
-                    state.apply(one, at);
-                }
-                let rest: Vec<Effect> = traced
-                    .into_iter()
-                    .filter(|(relation, _)| !inner.contains(relation))
-                    .map(|(relation, (mode, work))| effect(relation, mode, work, None))
-                    .collect();
-                if !rest.is_empty() {
-                    self.trace.effects.insert(at, rest);
-                }
-            }
-            return;
-        }
-        let mut merged: BTreeMap<&Qualified, (LockMode, Work)> = BTreeMap::new();
-        for one in expected {
-            let entry = merged
-                .entry(&one.relation)
-                .or_insert((one.mode, Work::None));
-            entry.0 = entry.0.max(one.mode);
-            entry.1 = entry.1.max(one.work);
-        }
-        let commands = match &statement.action {
-            Action::Alter(alter) if alter.commands.len() == 1 => Some(0),
-            _ => None,
-        };
-        // Where a statement before it had no effect, the text and the server
-        // speak of different schemas.
-        let doubtful = merged
-            .keys()
-            .copied()
-            .chain(traced.keys())
-            .any(|relation| self.lost.contains(&relation.name.to_lowercase()));
-        if doubtful
-            && merged
-                .keys()
-                .any(|relation| !traced.contains_key(*relation))
-        {
-            return;
-        }
-        let mut found = Vec::new();
-        let mut disagreements = Vec::new();
-        for (relation, (mode, work)) in &traced {
-            if merged.get(relation) == Some(&(*mode, *work)) {
-                found.extend(
-                    expected
-                        .iter()
-                        .filter(|one| one.relation == *relation)
-                        .map(|one| Effect {
-                            known: Known::Traced,
-                            ..one.clone()
-                        }),
-                );
-                continue;
-            }
-            let new = effect(relation.clone(), *mode, *work, commands);
-            disagreements.push(Disagreement {
-                at,
-                span: statement.span,
-                expected: merged
-                    .get(relation)
-                    .map(|(mode, work)| effect(relation.clone(), *mode, *work, None)),
-                traced: Some(new.clone()),
-            });
-            if merged
-                .get(relation)
-                .is_some_and(|(most, claimed)| mode <= most && work <= claimed)
-            {
-                // Less than the text says: each command did no more than that.
-                found.extend(
-                    expected
-                        .iter()
-                        .filter(|one| one.relation == *relation)
-                        .map(|one| Effect {
-                            mode: one.mode.min(*mode),
-                            work: one.work.min(*work),
-                            why: None,
-                            known: Known::Traced,
-                            ..one.clone()
-                        }),
-                );
-            } else {
-                found.push(new);
-            }
-        }
-        for (relation, (mode, work)) in merged {
-            if !traced.contains_key(relation) && relation.schema != "pg_temp" {
-                disagreements.push(Disagreement {
-                    at,
-                    span: statement.span,
-                    expected: Some(effect(relation.clone(), mode, work, None)),
-                    traced: None,
-                });
-            }
-        }
-        if !doubtful {
-            self.trace.disagreements.append(&mut disagreements);
-        }
-        self.trace.effects.insert(at, found);
+        Ok(true)
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::migration::locks::{Effect, Known, LockMode, Work};
 use crate::migration::state::Qualified;
 use crate::pg::Error;
-use crate::sql::ddl::{Action, AlterKind};
+use crate::sql::ddl::{Action, AlterKind, AlterTypeKind, ObjectKind};
 
 /// What each part begins with: a runner opens a session of its own.
 pub(super) const FRESH: [&str; 4] = [
@@ -70,18 +70,29 @@ pub(super) fn effect(
 /// Statements after which the server is asked: those that can lock or make a
 /// relation.
 pub(super) fn is_watched(action: &Action) -> bool {
-    !matches!(
+    match action {
+        Action::AlterType(alter) => matches!(alter.kind, AlterTypeKind::Attributes { .. }),
+        Action::AlterOther { kind, .. } => {
+            matches!(
+                kind,
+                ObjectKind::Trigger | ObjectKind::Rule | ObjectKind::Policy
+            )
+        }
+        // A body in SQL is analysed, and what it names is locked by that.
+        Action::CreateFunction(function) => function.body.language == "sql",
+        action => !locks_nothing(action),
+    }
+}
+
+fn locks_nothing(action: &Action) -> bool {
+    matches!(
         action,
         Action::Set(_)
             | Action::Grant { .. }
-            | Action::CreateFunction(_)
             | Action::CreateSchema { .. }
             | Action::CreateType(_)
             | Action::CreateDomain(_)
-            | Action::AlterType(_)
             | Action::CreateExtension { .. }
-            | Action::AlterOther { .. }
-            | Action::Other { .. }
     )
 }
 
@@ -123,4 +134,29 @@ pub(super) fn wants_more(error: &Error, action: &Action) -> bool {
         }
         _ => false,
     }
+}
+
+/// Statements after which the session's settings or role may be others. All
+/// that could run code of the user's are among them, but for the triggers of
+/// tables.
+pub(super) fn is_unsettling(action: &Action) -> bool {
+    !matches!(
+        action,
+        Action::CreateTable(_)
+            | Action::Alter(_)
+            | Action::CreateIndex(_)
+            | Action::Drop(_)
+            | Action::CreateType(_)
+            | Action::AlterType(_)
+            | Action::CreateDomain(_)
+            | Action::CreateView(_)
+            | Action::CreateFunction(_)
+            | Action::CreateTrigger(_)
+            | Action::CreatePolicy { .. }
+            | Action::CreateSequence { .. }
+            | Action::CreateSchema { .. }
+            | Action::Comment { .. }
+            | Action::Grant { .. }
+            | Action::Truncate { .. }
+    )
 }

@@ -237,11 +237,25 @@ fn new_statements(history: &History, sources: &Sources) -> Vec<NewStatement> {
                     span: statement.span,
                     verb: statement.verb.clone(),
                     sql: sources.slice(statement.span).to_owned(),
+                    sets: match &statement.action {
+                        Action::Set(setting) if is_reset(&setting.name) => {
+                            Some(setting.name.clone())
+                        }
+                        _ => None,
+                    },
                 });
             }
         }
     }
     statements
+}
+
+/// Whether a setting can be reset by its name, and matters to plans.
+fn is_reset(name: &str) -> bool {
+    !matches!(
+        name,
+        "all" | "role" | "session_authorization" | "session authorization" | "time zone"
+    )
 }
 
 /// The statements that add values to enums.
@@ -315,7 +329,14 @@ fn make(
     progress: Progress<'_>,
 ) -> Result<(Loaded, Snapshot), TwinError> {
     let begun = load::begin(cluster, empty, progress)?;
-    replay::replay(cluster, history, sources, problems, progress)?;
+    replay::replay(
+        cluster,
+        history,
+        database(history),
+        sources,
+        problems,
+        progress,
+    )?;
     progress("giving tables their sizes", 0, 1);
     let snapshot = assume::snapshot(cluster.session()?)?;
     let mut loaded = load::adopt(cluster, &snapshot, progress)?;

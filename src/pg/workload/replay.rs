@@ -45,16 +45,16 @@ pub(in crate::pg) fn extensions(history: &History) -> Vec<Extension> {
     found
 }
 
-/// Executes the older files. What the server refuses is told, and the rest
+/// Executes the older files of a database. What the server refuses is told, and the rest
 /// goes on.
 pub(in crate::pg) fn replay(
     cluster: &mut dyn Cluster,
     history: &History,
+    database: Option<&str>,
     sources: &Sources,
     problems: &mut Vec<Problem>,
     progress: Progress<'_>,
 ) -> Result<(), TwinError> {
-    let database = super::database(history);
     let files: Vec<&File> = history
         .files
         .iter()

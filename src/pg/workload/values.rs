@@ -12,7 +12,7 @@ use crate::pg::Error;
 use crate::pg::twin::planner::TwinPlanner;
 use crate::plan::PlanGraph;
 use crate::verify::{
-    ChangeOutcome, Engine, PlanError, PlanOptions, Planned, Planner, Supposition, WhatIf,
+    ChangeOutcome, Described, Engine, PlanError, PlanOptions, Planned, Planner, Supposition, WhatIf,
 };
 
 /// A planner that commits new values of enums before it supposes anything.
@@ -74,6 +74,14 @@ impl Planner for WithValues<'_> {
             }
         }
         Ok(answer)
+    }
+
+    fn described(
+        &mut self,
+        statements: &[Planned<'_>],
+        suppositions: &[Supposition],
+    ) -> Result<Described, PlanError> {
+        self.planner.described(statements, suppositions)
     }
 
     fn calls(&self) -> usize {

@@ -264,6 +264,7 @@ impl<'a> Maker<'a> {
 
     fn remedy(&self, remedy: &'a Remedy, file: usize) -> CheckRemedy<'a> {
         let fix = remedy.fix.as_ref();
+        let source = self.history.files.get(file).map(|file| file.source);
         CheckRemedy {
             title: &remedy.title,
             steps: remedy
@@ -279,6 +280,8 @@ impl<'a> Maker<'a> {
             edits: fix
                 .iter()
                 .flat_map(|fix| &fix.edits)
+                // Those of other files belong to what is found there.
+                .filter(|edit| Some(edit.span.source) == source)
                 .map(|edit| CheckEdit {
                     place: self.place(edit.span, file),
                     text: &edit.text,

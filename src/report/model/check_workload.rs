@@ -38,7 +38,7 @@ pub struct CheckWorkloadTotals {
     pub utility: usize,
     /// Statements of pgadvise, and such as ask the system's catalogues.
     pub own: usize,
-    /// Queries that the server refuses after the change.
+    /// Queries that fail after the change.
     pub broken: usize,
     /// Queries that it refuses before, and plans after.
     pub mended: usize,
@@ -46,6 +46,8 @@ pub struct CheckWorkloadTotals {
     pub slower: usize,
     /// Queries whose plan costs less.
     pub faster: usize,
+    /// Queries of about the same cost that give or write something else.
+    pub other_result: usize,
     /// Queries with another plan of about the same cost.
     pub other_plan: usize,
     /// Queries with the same plan.
@@ -71,7 +73,7 @@ pub struct CheckWorkloadStatement {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CheckWorkloadOutcome {
-    /// The server refuses it after the change.
+    /// It fails after the change.
     Broken,
     /// Its plan costs more.
     Slower,
@@ -79,6 +81,8 @@ pub enum CheckWorkloadOutcome {
     Faster,
     /// The server refuses it before the change, and plans it after.
     Mended,
+    /// It costs about the same, and gives or writes something else.
+    OtherResult,
     /// Another plan of about the same cost.
     OtherPlan,
     /// There is no plan before nor after.
@@ -100,7 +104,7 @@ pub struct CheckWorkloadQuery {
     pub calls: Option<f64>,
     /// Its share of the cost of all queries before the change, 0 to 1.
     pub share: f64,
-    /// The server's words, or why there is no plan.
+    /// The server's words, what goes wrong, or why there is no plan.
     pub message: Option<String>,
     /// SQLSTATE of these.
     pub sqlstate: Option<String>,
@@ -114,6 +118,8 @@ pub struct CheckWorkloadQuery {
     pub cost_after: Option<f64>,
     /// What changed in the plan, in words.
     pub change: Option<String>,
+    /// What it gives or writes that it did not before, in words.
+    pub result: Option<String>,
     /// The statement that did it.
     pub cause: Option<CheckWorkloadCause>,
     /// The nodes of both plans.

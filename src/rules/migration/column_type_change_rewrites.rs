@@ -73,6 +73,9 @@ impl MigrationRule for ColumnTypeChangeRewrites {
                 .and_then(|column| column.type_name.as_ref());
             let from = old.map_or_else(String::new, |old| format!(" from {}", old.text));
             let what = match effect.work {
+                Work::Rewrite if old.is_none() => {
+                    format!("may write all of {} anew", altered.table)
+                }
                 Work::Rewrite => format!("writes all of {} anew", altered.table),
                 Work::Scan => format!("reads all of {}", altered.table),
                 _ => format!("rebuilds indexes of {}", altered.table),

@@ -83,7 +83,9 @@ impl MigrationRule for LockOrderCanDeadlock {
                 .flat_map(|(_, span, effects)| {
                     effects
                         .iter()
-                        .filter(|held| held.relation == effect.relation)
+                        .filter(|held| {
+                            held.relation == effect.relation && held.mode > LockMode::RowShare
+                        })
                         .map(move |held| (held, *span))
                 });
             let Some((_, span)) = earlier

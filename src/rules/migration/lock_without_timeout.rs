@@ -6,10 +6,11 @@ use crate::catalog::RelationKind;
 use crate::declare_migration_rule;
 use crate::finding::migration::{Fix, Remedy};
 use crate::finding::{Edit, Level};
-use crate::migration::At;
-use crate::migration::locks::{Effect, Work};
+use crate::migration::locks::{Effect, Work, refuses_transaction};
+use crate::migration::{At, Server};
 use crate::rule::migration::{End, FileEnd, MigrationRule, MigrationSink};
 use crate::source::Span;
+use crate::sql::ddl::Statement;
 
 declare_migration_rule! {
     /// ## What it does
@@ -51,94 +52,133 @@ declare_migration_rule! {
 impl MigrationRule for LockWithoutTimeout {
     fn file(&self, end: &FileEnd<'_>, sink: &mut MigrationSink) {
         if !end.context.one_change {
-            report(&waits(end, &walk::locked(end)), sink);
+            let mut found = Found::default();
+            found.add(end, &walk::locked(end));
+            found.report(sink);
         }
     }
 
     fn end(&self, end: &End<'_>, sink: &mut MigrationSink) {
         if end.context.one_change {
-            let mut found = Vec::new();
-            walk::each_file(end, |file, locked| found.extend(waits(file, locked)));
-            report(&found, sink);
+            let mut found = Found::default();
+            walk::each_file(end, |file, locked| found.add(file, locked));
+            found.report(sink);
         }
     }
 }
 
-/// A statement that waits for a lock without a timeout.
+/// The first statement of a change that waits for a lock without a timeout.
 struct Wait<'a> {
     at: At,
     span: Span,
     verb: &'a str,
     effect: &'a Effect,
-    remedy: Remedy,
-    /// It also reads, writes or indexes rows under the lock.
-    works: bool,
+    /// What would give it a timeout.
+    sql: &'static str,
 }
 
-/// The statements of a file that wait so, in order.
-fn waits<'a>(end: &FileEnd<'a>, locked: &[(At, Span, &'a Vec<Effect>)]) -> Vec<Wait<'a>> {
-    let places = walk::statements(end.number, end.file);
-    locked
-        .iter()
-        .filter_map(|(at, span, effects)| {
-            let place = walk::find(&places, *at)?;
-            let statement = walk::statement(&places, *at)?;
+/// What is found in a change.
+#[derive(Default)]
+struct Found<'a> {
+    first: Option<Wait<'a>>,
+    /// How many statements wait so.
+    waits: usize,
+    /// One of them also reads, writes or indexes rows under the lock.
+    works: bool,
+    /// What gives all of them a timeout, in every file.
+    edits: Vec<Edit>,
+}
+
+impl<'a> Found<'a> {
+    /// Adds the statements of a file that wait so.
+    fn add(&mut self, end: &FileEnd<'a>, locked: &[(At, Span, &'a Vec<Effect>)]) {
+        let places = walk::statements(end.number, end.file);
+        let mut waiting = Vec::new();
+        for (at, span, effects) in locked {
+            let Some(place) = walk::find(&places, *at) else {
+                continue;
+            };
+            let Some(statement) = walk::statement(&places, *at) else {
+                continue;
+            };
             if place.lock_timeout || walk::references_from_new_table(end, statement, effects) {
-                return None;
+                continue;
             }
-            let effect = effects
+            let Some(effect) = effects
                 .iter()
                 .filter(|effect| effect.mode.blocks_writes() && is_table(end, effect))
-                .max_by_key(|effect| effect.mode)?;
-            Some(Wait {
-                at: *at,
-                span: *span,
-                verb: &statement.verb,
-                effect,
-                remedy: remedy(&places, place),
-                works: effects
-                    .iter()
-                    .any(|effect| effect.mode.blocks_writes() && effect.work != Work::None),
-            })
-        })
-        .collect()
-}
+                .max_by_key(|effect| effect.mode)
+            else {
+                continue;
+            };
+            self.waits += 1;
+            self.works |= effects
+                .iter()
+                .any(|effect| effect.mode.blocks_writes() && effect.work != Work::None);
+            if self.first.is_none() {
+                self.first = Some(Wait {
+                    at: *at,
+                    span: *span,
+                    verb: &statement.verb,
+                    effect,
+                    sql: walk::set_timeout(place),
+                });
+            }
+            waiting.push(place.at);
+        }
+        self.edits
+            .extend(edits(&places, &waiting, end.context.server));
+    }
 
-/// One finding, at the first; a warning where any of them keeps its lock for
-/// as long as it works.
-fn report(waits: &[Wait<'_>], sink: &mut MigrationSink) {
-    let Some(first) = waits.first() else {
-        return;
-    };
-    let effect = first.effect;
-    let more = match waits.len() - 1 {
-        0 => String::new(),
-        1 => "; so does one more statement of the change".to_owned(),
-        more => format!("; so do {more} more statements of the change"),
-    };
-    let level = if waits.iter().any(|wait| wait.works) {
-        Level::Warning
-    } else {
-        Level::Note
-    };
-    sink.report(
-        format!(
-            "{} waits for {} on {} without a lock_timeout",
-            first.verb,
-            effect.mode.name(),
-            effect.relation
-        ),
-        format!(
-            "while it waits for whoever uses {} now, {} until it gets its lock{more}",
-            effect.relation,
-            lock::queues(effect.mode)
-        ),
-        evidence::lock_at(first.span, effect),
-    )
-    .level(level)
-    .at(first.at, first.span)
-    .effect(effect)
-    .remedy(first.remedy.clone());
+    /// One finding, at the first; a warning where any of them keeps its lock
+    /// for as long as it works.
+    fn report(self, sink: &mut MigrationSink) {
+        let Some(first) = self.first else {
+            return;
+        };
+        let effect = first.effect;
+        let more = match self.waits - 1 {
+            0 => String::new(),
+            1 => "; so does one more statement of the change".to_owned(),
+            more => format!("; so do {more} more statements of the change"),
+        };
+        let level = if self.works {
+            Level::Warning
+        } else {
+            Level::Note
+        };
+        let mut remedy = Remedy::new("give up early, and try again")
+            .then(first.sql)
+            .note("Let the tool that runs the migrations try again when the timeout strikes.")
+            .note(
+                "Where the tool, the role or the database sets lock_timeout, switch this rule off.",
+            );
+        if !self.edits.is_empty() {
+            remedy = remedy.fix(Fix {
+                edits: self.edits,
+                follow_up: Vec::new(),
+                outside_transaction: false,
+            });
+        }
+        sink.report(
+            format!(
+                "{} waits for {} on {} without a lock_timeout",
+                first.verb,
+                effect.mode.name(),
+                effect.relation
+            ),
+            format!(
+                "while it waits for whoever uses {} now, {} until it gets its lock{more}",
+                effect.relation,
+                lock::queues(effect.mode)
+            ),
+            evidence::lock_at(first.span, effect),
+        )
+        .level(level)
+        .at(first.at, first.span)
+        .effect(effect)
+        .remedy(remedy);
+    }
 }
 
 /// Tables and materialised views; a view or sequence that waits stops little.
@@ -148,34 +188,53 @@ fn is_table(end: &FileEnd<'_>, effect: &Effect) -> bool {
         .is_none_or(|table| table.kind != RelationKind::View)
 }
 
-fn remedy(places: &[Place<'_>], place: &Place<'_>) -> Remedy {
-    let sql = walk::set_timeout(place);
-    let remedy = Remedy::new("give up early, and try again")
-        .then(sql)
-        .note("Let the tool that runs the migrations try again when the timeout strikes.")
-        .note("Where the tool, the role or the database sets lock_timeout, switch this rule off.");
-    // Behind BEGIN, where the file has one.
-    let first = if walk::is_explicit(place) {
-        places
-            .iter()
-            .find(|other| other.transaction == place.transaction)
-            .map(|other| other.statement)
-    } else {
-        place.part.statements.first()
+/// Sets a timeout once for each transaction in which a statement waits, and
+/// once for what waits outside of any; what runs CONCURRENTLY has to wait for
+/// others, and gets none.
+fn edits(places: &[Place<'_>], waiting: &[At], server: &Server) -> Vec<Edit> {
+    let mut edits = Vec::new();
+    let mut before = |statement: &Statement, sql: &str| {
+        edits.push(Edit {
+            span: Span {
+                end: statement.span.start,
+                ..statement.span
+            },
+            text: format!("{sql};\n"),
+        });
     };
-    let first = first.filter(|statement| !statement.templated && !place.statement.templated);
-    match first {
-        Some(first) => remedy.fix(Fix {
-            edits: vec![Edit {
-                span: Span {
-                    end: first.span.start,
-                    ..first.span
-                },
-                text: format!("{sql};\n"),
-            }],
-            follow_up: Vec::new(),
-            outside_transaction: false,
-        }),
-        None => remedy,
+    let mut last = None;
+    let mut session = None;
+    let mut first_of: Option<&Place<'_>> = None;
+    for place in places {
+        if first_of.is_none_or(|first| first.transaction != place.transaction) {
+            first_of = Some(place);
+        }
+        if waiting.binary_search(&place.at).is_err() {
+            if session == Some(place.at.part)
+                && refuses_transaction(place.statement, server).is_some()
+            {
+                session = None;
+                before(place.statement, "RESET lock_timeout");
+            }
+            continue;
+        }
+        // Behind BEGIN, where the file has one.
+        let first = match place.transaction {
+            Some(_) if last == place.transaction => continue,
+            Some(_) => {
+                last = place.transaction;
+                first_of.unwrap_or(place)
+            }
+            None if session == Some(place.at.part) => continue,
+            None => place,
+        };
+        if first.statement.templated || place.statement.templated {
+            continue;
+        }
+        if !walk::is_local(place) {
+            session = Some(place.at.part);
+        }
+        before(first.statement, walk::set_timeout(place));
     }
+    edits
 }

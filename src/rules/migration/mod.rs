@@ -63,6 +63,7 @@ pub mod primary_key_dropped;
 pub mod privileges_changed;
 pub mod query_breaks;
 pub mod query_gets_slower;
+pub mod query_result_changes;
 pub mod redundant_index;
 pub mod reference_in_added_column;
 pub mod reindex_under_lock;
@@ -163,6 +164,7 @@ pub static ALL: &[&dyn MigrationRule] = &[
     &privileges_changed::PrivilegesChanged,
     &query_breaks::QueryBreaks,
     &query_gets_slower::QueryGetsSlower,
+    &query_result_changes::QueryResultChanges,
     &redundant_index::RedundantIndex,
     &reference_in_added_column::ReferenceInAddedColumn,
     &reindex_under_lock::ReindexUnderLock,

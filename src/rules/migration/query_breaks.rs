@@ -12,6 +12,10 @@ declare_migration_rule! {
     /// type that no longer fits. The finding stands at the statement that did
     /// it, which is found by trying the change in part.
     ///
+    /// An `INSERT` is reported as well that the server still plans, when each
+    /// row would have NULL in a column that takes none, or when its values go
+    /// into other columns because it does not name them.
+    ///
     /// ## Why it matters
     ///
     /// Whatever still sends the query fails from then on. During a release old

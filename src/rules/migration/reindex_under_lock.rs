@@ -62,7 +62,12 @@ impl MigrationRule for ReindexUnderLock {
             .effects_in_use()
             .filter(|effect| effect.work >= Work::IndexBuild)
             .max_by_key(|effect| (step.before.known(&effect.relation).is_some(), effect.mode));
-        if effect.is_none() && !whole {
+        // An index that the history does not know is one of a table in use.
+        let unknown = *kind == ObjectKind::Index
+            && name
+                .as_ref()
+                .is_some_and(|name| step.before.index(name).is_none());
+        if effect.is_none() && !whole && !unknown {
             return;
         }
         let remedy = safe::outside(

@@ -8,7 +8,7 @@ use crate::finding::migration::Remedy;
 use crate::migration::locks::Work;
 use crate::migration::state::Qualified;
 use crate::rule::migration::{FileEnd, MigrationRule, MigrationSink};
-use crate::sql::ddl::Action;
+use crate::sql::ddl::{Action, ObjectKind, Statement};
 
 declare_migration_rule! {
     /// ## What it does
@@ -44,10 +44,19 @@ impl MigrationRule for TableAlteredSeveralTimes {
             return;
         }
         let places = walk::statements(end.number, end.file);
-        let mut passes: BTreeMap<&Qualified, usize> = BTreeMap::new();
+        // How often the second statement could have been one with the first:
+        // nothing stands between that it may depend on.
+        let mut passes: BTreeMap<&Qualified, (usize, usize)> = BTreeMap::new();
+        let mut rest = places.iter();
+        let mut barriers = 0;
         for (at, span, effects) in end.locked {
-            let Some(Action::Alter(alter)) =
-                walk::statement(&places, *at).map(|statement| &statement.action)
+            while let Some(place) = rest.as_slice().first().filter(|place| place.at <= *at) {
+                barriers += usize::from(!is_passed(place.statement));
+                rest.next();
+            }
+            let Some(Action::Alter(alter)) = walk::statement(&places, *at)
+                .filter(|_| at.inner == 0)
+                .map(|statement| &statement.action)
             else {
                 continue;
             };
@@ -63,7 +72,10 @@ impl MigrationRule for TableAlteredSeveralTimes {
             else {
                 continue;
             };
-            let count = passes.entry(&effect.relation).or_default();
+            let (behind, count) = passes.entry(&effect.relation).or_default();
+            if *behind != barriers {
+                (*behind, *count) = (barriers, 0);
+            }
             *count += 1;
             if *count != 2 {
                 continue;
@@ -79,5 +91,15 @@ impl MigrationRule for TableAlteredSeveralTimes {
                 "put the commands into one ALTER TABLE, with commas between",
             ));
         }
+    }
+}
+
+/// Whether an ALTER TABLE behind the statement can be moved before it: it
+/// writes no rows and makes nothing that a command could need.
+fn is_passed(statement: &Statement) -> bool {
+    match &statement.action {
+        Action::Alter(alter) => alter.object == ObjectKind::Table,
+        Action::CreateIndex(_) | Action::Set(_) | Action::Comment { .. } => true,
+        _ => false,
     }
 }

@@ -117,6 +117,11 @@ impl Reader<'_> {
             },
             SyntaxKind::ALTER_CONSTRAINT => AlterKind::AlterConstraint {
                 name: named(node, SyntaxKind::CONSTRAINT_NAME_REF),
+                enforced: if node.has(SyntaxKind::NOT_ENFORCED) {
+                    Some(false)
+                } else {
+                    node.has(SyntaxKind::ENFORCED).then_some(true)
+                },
             },
             SyntaxKind::RENAME_CONSTRAINT => AlterKind::RenameConstraint {
                 from: named(node, SyntaxKind::CONSTRAINT_NAME_REF),

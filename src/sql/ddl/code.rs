@@ -4,6 +4,7 @@
 //! place stays where it is: `INTO` with its variables, which PL/pgSQL takes
 //! out of statements before SQL sees them, and `DECLARE` said again.
 
+use crate::sql::placeholder::identifier_of;
 use crate::sql::scan::{Scanner, Token, TokenKind};
 
 /// A body ready to be parsed.
@@ -263,8 +264,20 @@ pub(super) fn without_templates(code: String, quotes: bool) -> String {
                     .is_some_and(|tag| !tag.contains('\n') && (quotes || !tag.contains('\'')))
             });
         let end = if let Some(end) = end {
-            result.extend(std::iter::repeat_n('_', end));
-            end
+            let piece_end = piece.get(end..).unwrap_or("");
+            if quotes && result.ends_with('"') && piece_end.starts_with('"') {
+                // `"{{ .Schema "main" }}"` is the name that `{{ … }}` without
+                // quotes is, so that both are one relation.
+                result.pop();
+                let name = identifier_of(piece.get(..end).unwrap_or(""));
+                let length = end + 2;
+                result.push_str(name.get(..length).unwrap_or(&name));
+                result.extend(std::iter::repeat_n(' ', length.saturating_sub(name.len())));
+                end + 1
+            } else {
+                result.extend(std::iter::repeat_n('_', end));
+                end
+            }
         } else {
             result.push_str(piece.get(..2).unwrap_or(""));
             2
@@ -336,6 +349,13 @@ mod tests {
         assert_eq!(
             without_templates("'{{' || x || '}}'".to_owned(), false),
             "'{{' || x || '}}'"
+        );
+        let quoted = r#"alter table "{{ index .Options "Space" }}".t add a int"#;
+        let read = without_templates(quoted.to_owned(), true);
+        assert_eq!(read.len(), quoted.len());
+        assert_eq!(
+            read.split_whitespace().collect::<Vec<_>>(),
+            ["alter", "table", "space", ".t", "add", "a", "int"]
         );
     }
 }

@@ -74,9 +74,13 @@ impl Reader<'_> {
             },
             SyntaxKind::ALTER_TYPE_ATTRIBUTE_ACTION_LIST => AlterTypeKind::Attributes {
                 cascade: action.nodes().any(cascades),
+                retyped: action
+                    .nodes()
+                    .any(|one| one.kind() == SyntaxKind::ALTER_ATTRIBUTE),
             },
             SyntaxKind::RENAME_ATTRIBUTE => AlterTypeKind::Attributes {
                 cascade: cascades(action),
+                retyped: false,
             },
             _ => AlterTypeKind::Other,
         });
@@ -183,6 +187,11 @@ impl Reader<'_> {
                 .child(SyntaxKind::FROM_TABLE)
                 .and_then(relation)
                 .map(|name| self.place(name)),
+            row: node.has(SyntaxKind::FOR_EACH_ROW),
+            function: node
+                .child(SyntaxKind::CALL_EXPR)
+                .and_then(|call| expression::dotted(call.nodes().next()?))
+                .unwrap_or_default(),
         })
     }
 

@@ -40,6 +40,8 @@ pub enum AlterTypeKind {
     /// Attributes of a composite type.
     Attributes {
         cascade: bool,
+        /// The type of one is changed.
+        retyped: bool,
     },
     Other,
 }
@@ -160,6 +162,10 @@ pub struct CreateTrigger {
     pub constraint: bool,
     /// `FROM referenced_table`, of a constraint trigger.
     pub from: Option<Place>,
+    /// `FOR EACH ROW`.
+    pub row: bool,
+    /// The function that it calls.
+    pub function: Name,
 }
 
 /// Kinds of statement that read or write rows.

@@ -72,6 +72,10 @@ impl Reader<'_> {
             inherits: Vec::new(),
             partition_of: None,
             partition_by: None,
+            of_type: node
+                .child(SyntaxKind::OF_TYPE)
+                .and_then(|of| of.nodes().next())
+                .map(text::path),
             query: None,
         };
         for child in node.nodes() {
@@ -117,6 +121,7 @@ impl Reader<'_> {
             inherits: Vec::new(),
             partition_of: None,
             partition_by: None,
+            of_type: None,
             query: Some(super::dml::reads(node)),
         }
     }

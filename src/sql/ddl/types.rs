@@ -330,6 +330,8 @@ pub struct CreateTable {
     pub partition_of: Option<PartitionOf>,
     /// `PARTITION BY`.
     pub partition_by: Option<PartitionBy>,
+    /// `OF type`.
+    pub of_type: Option<Name>,
     /// `AS SELECT …`: the relations that it reads.
     pub query: Option<Vec<Name>>,
 }
@@ -551,6 +553,8 @@ pub enum AlterKind {
     },
     AlterConstraint {
         name: String,
+        /// `ENFORCED` or `NOT ENFORCED` (18), where written.
+        enforced: Option<bool>,
     },
     SetType {
         column: String,

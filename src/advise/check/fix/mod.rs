@@ -5,25 +5,28 @@
 //! for it; where other statements of the file need the transaction, it moves
 //! into a migration of its own.
 
+mod moving;
 mod naming;
 mod plan;
+mod same;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::finding::Level;
 use crate::finding::migration::{Fix, MigrationFinding};
 use crate::migration::assemble::{Given, assemble};
 use crate::migration::locks::refuses_transaction;
-use crate::migration::{History, Server, Wrapping};
+use crate::migration::state::State;
+use crate::migration::{Framework, History, Server, Wrapping};
 use crate::source::{SourceId, Sources, Text};
 use crate::sql::ddl::{Action, Transaction};
 use plan::{Plan, plan};
 
 /// Fixes that are tried one by one when they do not go together.
 const MOST_TRIED: usize = 100;
-/// How often timeouts are set: a file may hold several transactions, and a
-/// finding names the first that lacks one.
-const MOST_ROUNDS: usize = 8;
+/// How often fixes of a kind are applied: once in the files as they are, and
+/// again in what they came to.
+const MOST_ROUNDS: usize = 4;
 
 /// A file as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,8 +52,17 @@ pub struct Fixed {
     pub notes: Vec<String>,
 }
 
+/// What checking a history came to.
+#[derive(Debug, Clone)]
+pub struct Rechecked {
+    /// What is found in it.
+    pub findings: Vec<MigrationFinding>,
+    /// The schema that it leaves.
+    pub after: State,
+}
+
 /// Checks a history as the first one was.
-type Again<'a> = &'a dyn Fn(&Sources, &History) -> Vec<MigrationFinding>;
+type Again<'a> = &'a dyn Fn(&Sources, &History) -> Rechecked;
 
 /// Files as they are with the fixes so far, and what is found in them.
 struct Stage {
@@ -67,6 +79,8 @@ struct Judged<'a> {
     findings: &'a [MigrationFinding],
     server: &'a Server,
     again: Again<'a>,
+    /// The schema that the files leave without a fix.
+    schema: &'a BTreeSet<String>,
 }
 
 /// Fixes what can be fixed. `again` checks a history as the first one was.
@@ -80,15 +94,20 @@ pub fn fix(
     server: &Server,
     again: Again<'_>,
 ) -> Fixed {
+    if wanted(findings, true).is_empty() && wanted(findings, false).is_empty() {
+        return Fixed::default();
+    }
+    let schema = same::schema(&again(sources, history).after);
     let given = Judged {
         sources,
         history,
         findings,
         server,
         again,
+        schema: &schema,
     };
-    let (plan, stage) = improve(given, &wanted(findings, false), true);
-    let (mut plan, mut stage) = with_timeouts(given, plan, stage);
+    let (plan, stage) = in_rounds(given, Plan::default(), None, false);
+    let (mut plan, mut stage) = in_rounds(given, plan, stage, true);
     // What came instead and did not go again: better only the timeouts.
     if let Some(now) = &stage
         && let Some(new) = came_instead(&now.findings, findings, &[], false)
@@ -101,7 +120,7 @@ pub fn fix(
             refused: plan.refused.into_iter().chain(refused).collect(),
             ..Plan::default()
         };
-        (plan, stage) = with_timeouts(given, before, None);
+        (plan, stage) = in_rounds(given, before, None, true);
     }
     done(
         plan,
@@ -131,20 +150,26 @@ fn is_edits_only(fix: &Fix) -> bool {
     !fix.outside_transaction && fix.follow_up.is_empty()
 }
 
-/// Applies what only edits statements, to what is found in the files now.
-fn with_timeouts(
+/// Applies the fixes of one kind to what is found in the files now, until there
+/// is none left: one may stand in the way of another.
+fn in_rounds(
     given: Judged<'_>,
     mut plan: Plan,
     mut stage: Option<Stage>,
+    edits_only: bool,
 ) -> (Plan, Option<Stage>) {
-    for _ in 0..MOST_ROUNDS {
+    for round in 0..MOST_ROUNDS {
         let now = stage.as_ref().map_or(given, |stage| Judged {
             sources: &stage.sources,
             history: &stage.history,
             findings: &stage.findings,
             ..given
         });
-        let (more, next) = improve(now, &wanted(now.findings, true), false);
+        let (more, next) = improve(now, &wanted(now.findings, edits_only), !edits_only);
+        if round > 0 && !edits_only {
+            // What was refused before for something that is there no more.
+            plan.refused.clear();
+        }
         for (number, why) in more.refused {
             let Some(finding) = now.findings.get(number) else {
                 continue;
@@ -162,6 +187,9 @@ fn with_timeouts(
             }
         }
         let Some(next) = next else { break };
+        if stage.is_none() && !edits_only {
+            plan.applied = more.applied;
+        }
         for (path, (before, after)) in more.files {
             match plan.files.get_mut(&path) {
                 Some(whole) => whole.1 = after,
@@ -304,8 +332,27 @@ fn tried(made: &Plan, given: Judged<'_>, tolerant: bool) -> Result<Stage, String
     if let Some(verb) = refuses(made, &after, given.server) {
         return Err(format!("{verb} could not run where the fix would put it"));
     }
-    let found = (given.again)(&sources, &after);
+    let Rechecked {
+        findings: found,
+        after: left,
+    } = (given.again)(&sources, &after);
+    if let Some(other) = same::difference(given.schema, &same::schema(&left)) {
+        return Err(format!("{other} would not be as it is without the fix"));
+    }
     match came_instead(&found, given.findings, &made.applied, tolerant) {
+        Some("lock-queue-behind-long-reader")
+            if after
+                .files
+                .iter()
+                .any(|file| file.framework == Framework::Flyway) =>
+        {
+            Err(
+                "CONCURRENTLY would wait for the lock that Flyway itself holds: set \
+                 flyway.postgresql.transactional.lock=false, and run it again with \
+                 --disable lock-queue-behind-long-reader"
+                    .to_owned(),
+            )
+        }
         Some(rule) => Err(format!(
             "the file was checked again with the fix, and {rule} was found in it"
         )),

@@ -1,6 +1,8 @@
 //! Names and frames of migrations that a fix adds.
 
-use crate::migration::framework::names::{base, folder, leading_digits};
+use std::collections::BTreeSet;
+
+use crate::migration::framework::names::{self, base, folder, leading_digits};
 use crate::migration::{Direction, File, Framework, History};
 
 /// Digits of a version that is a time: 20240102030405.
@@ -66,20 +68,39 @@ fn name_of(framework: Framework, path: &str) -> Option<Name<'_>> {
     })
 }
 
-/// The path of a migration behind all others of the file's database; `None`
-/// when the names do not say how to go on. `last` is the version given last.
+/// Paths that were given to new migrations, each with its database.
+pub(super) type Taken<'a> = Vec<(Option<&'a str>, String)>;
+
+/// Where a migration goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Next {
+    /// Its path.
+    pub(super) path: String,
+    /// It stands behind all migrations, not directly behind the one that it
+    /// comes from.
+    pub(super) last: bool,
+}
+
+/// The path of a migration behind that file; `None` when the names do not say
+/// how to go on.
+///
+/// In a change that no database has yet it stands directly behind the file,
+/// where there is a version free; else behind all others.
 pub(super) fn next_path(
     history: &History,
+    number: usize,
     file: &File,
     what: &str,
-    last: &mut Option<String>,
-) -> Option<String> {
+    taken: &Taken<'_>,
+) -> Option<Next> {
     let framework = file.framework;
     let own = name_of(framework, &file.path)?;
-    let before = if let Some(before) = last.clone() {
-        before
-    } else {
-        let behind = history.files.iter().rev().find(|other| {
+    let key = |path: &str| names::read(path, framework, false).key;
+    let ups: Vec<(usize, &File)> = history
+        .files
+        .iter()
+        .enumerate()
+        .filter(|(_, other)| {
             other.database == file.database
                 && other.framework == framework
                 && other.version.is_some()
@@ -87,11 +108,59 @@ pub(super) fn next_path(
                     .parts
                     .iter()
                     .any(|part| part.direction == Direction::Up)
-        })?;
-        name_of(framework, &behind.path)?.version.to_owned()
+        })
+        .collect();
+    let taken: Vec<&str> = taken
+        .iter()
+        .filter(|(database, _)| *database == file.database.as_deref())
+        .map(|(_, path)| path.as_str())
+        .collect();
+    let used: BTreeSet<&str> = ups
+        .iter()
+        .map(|(_, other)| other.path.as_str())
+        .chain(taken.iter().copied())
+        .filter_map(|path| Some(name_of(framework, path)?.version))
+        .collect();
+    let free = |from: &str| -> Option<String> {
+        let mut version = from.to_owned();
+        for _ in 0..=used.len() {
+            version = bump(&version, framework)?;
+            if !used.contains(version.as_str()) {
+                return Some(path_of(file, &own, &version, what));
+            }
+        }
+        None
     };
-    let version = bump(&before, framework)?;
-    *last = Some(version.clone());
+    let behind: Vec<&File> = ups
+        .iter()
+        .filter(|(other, _)| *other > number)
+        .map(|(_, other)| *other)
+        .collect();
+    if history.options.new.is_some()
+        && behind.iter().all(|other| other.new)
+        && let Some(path) = free(own.version)
+        && key(&file.path) < key(&path)
+        && behind
+            .first()
+            .is_none_or(|next| key(&path) < key(&next.path))
+    {
+        return Some(Next {
+            path,
+            last: behind.is_empty(),
+        });
+    }
+    let last = ups
+        .iter()
+        .map(|(_, other)| other.path.as_str())
+        .chain(taken.iter().copied())
+        .max_by_key(|path| key(path))?;
+    let path = free(name_of(framework, last)?.version)?;
+    (key(last) < key(&path)).then_some(Next { path, last: true })
+}
+
+/// The path of a migration of that version, beside the file.
+fn path_of(file: &File, own: &Name<'_>, version: &str, what: &str) -> String {
+    let framework = file.framework;
     let slug = if own.rest.is_empty() {
         what.to_owned()
     } else {
@@ -110,11 +179,11 @@ pub(super) fn next_path(
         }
         _ => (folder(&file.path), format!("{stem}.sql")),
     };
-    Some(if within.is_empty() {
+    if within.is_empty() {
         name
     } else {
         format!("{within}/{name}")
-    })
+    }
 }
 
 /// The version behind that one, written alike.
@@ -177,30 +246,52 @@ pub(super) fn down_beside(history: &History, file: &File, path: &str) -> Option<
         .flatten()
 }
 
-/// A changeset with that SQL, named behind the one whose head ends the text.
-/// `before` are those that were already named alike.
+/// A changeset with that SQL, named behind the one whose head ends `head`, and
+/// run where that is run. `before` are those that were already named alike.
 pub(super) fn changeset(
     head: &str,
+    text: &str,
     what: &str,
     before: usize,
     sql: &str,
     outside: bool,
 ) -> Option<String> {
     let line = head.trim_end_matches(['\n', '\r']).lines().next_back()?;
-    let name = line
+    let rest = line
         .trim_start()
         .strip_prefix("--")?
         .trim_start()
         .strip_prefix("changeset")?
-        .split_whitespace()
-        .next()?;
+        .trim();
+    let (name, attributes) = rest.split_once([' ', '\t']).unwrap_or((rest, ""));
     if name.contains('"') || !name.contains(':') {
         return None;
     }
-    let number = if before == 0 {
-        String::new()
-    } else {
-        format!("-{}", before + 1)
+    let ids: BTreeSet<&str> = text
+        .lines()
+        .filter_map(|line| line.trim_start().strip_prefix("--"))
+        .filter_map(|comment| comment.trim_start().strip_prefix("changeset"))
+        .filter_map(|rest| rest.split_whitespace().next())
+        .collect();
+    let mut number = before;
+    let id = loop {
+        let id = match number {
+            0 => format!("{name}-{what}"),
+            _ => format!("{name}-{what}-{}", number + 1),
+        };
+        if !ids.contains(id.as_str()) {
+            break id;
+        }
+        number += 1;
+    };
+    // Contexts, labels and the like decide where it is run.
+    let attributes: String = attributes
+        .split_inclusive([' ', '\t'])
+        .filter(|word| !word.starts_with("runInTransaction:"))
+        .collect();
+    let attributes = match attributes.trim() {
+        "" => String::new(),
+        attributes => format!(" {attributes}"),
     };
     let outside = if outside {
         " runInTransaction:false"
@@ -208,25 +299,40 @@ pub(super) fn changeset(
         ""
     };
     Some(format!(
-        "\n--changeset {name}-{what}{number}{outside}\n{sql}--rollback empty\n"
+        "\n--changeset {id}{attributes}{outside}\n{sql}--rollback not required\n"
     ))
 }
 
-/// The text of a migration with that SQL.
-pub(super) fn frame(framework: Framework, sql: &str, outside: bool) -> String {
-    match (framework, outside) {
+/// The text of a migration with that SQL, made from that file.
+pub(super) fn frame(file: &File, sql: &str, outside: bool) -> String {
+    // A file that can be taken back takes back what moved, too.
+    let down = if file
+        .parts
+        .iter()
+        .any(|part| part.direction == Direction::Down)
+    {
+        format!(
+            "-- Nothing: {} takes back what both did.\n",
+            base(&file.path)
+        )
+    } else {
+        String::new()
+    };
+    match (file.framework, outside) {
         (Framework::Goose, true) => {
-            format!("-- +goose NO TRANSACTION\n-- +goose Up\n{sql}\n-- +goose Down\n")
+            format!("-- +goose NO TRANSACTION\n-- +goose Up\n{sql}\n-- +goose Down\n{down}")
         }
-        (Framework::Goose, false) => format!("-- +goose Up\n{sql}\n-- +goose Down\n"),
+        (Framework::Goose, false) => format!("-- +goose Up\n{sql}\n-- +goose Down\n{down}"),
         (Framework::SqlMigrate, true) => {
-            format!("-- +migrate Up notransaction\n{sql}\n-- +migrate Down\n")
+            format!("-- +migrate Up notransaction\n{sql}\n-- +migrate Down\n{down}")
         }
-        (Framework::SqlMigrate, false) => format!("-- +migrate Up\n{sql}\n-- +migrate Down\n"),
+        (Framework::SqlMigrate, false) => {
+            format!("-- +migrate Up\n{sql}\n-- +migrate Down\n{down}")
+        }
         (Framework::Dbmate, true) => {
-            format!("-- migrate:up transaction:false\n{sql}\n-- migrate:down\n")
+            format!("-- migrate:up transaction:false\n{sql}\n-- migrate:down\n{down}")
         }
-        (Framework::Dbmate, false) => format!("-- migrate:up\n{sql}\n-- migrate:down\n"),
+        (Framework::Dbmate, false) => format!("-- migrate:up\n{sql}\n-- migrate:down\n{down}"),
         (Framework::Sqlx, true) => format!("-- no-transaction\n{sql}"),
         (Framework::Atlas, true) => format!("-- atlas:txmode none\n\n{sql}"),
         _ => sql.to_owned(),

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::naming;
+use super::moving::{comments_above, movable, stays_apart, with_end};
+use super::naming::{self, Taken};
 use crate::finding::Edit;
 use crate::finding::migration::{Fix, MigrationFinding};
 use crate::migration::locks::refuses_transaction;
 use crate::migration::{Direction, File, Framework, History, Part, Server, Wrapping};
 use crate::source::{Sources, Span};
-use crate::sql::ddl::{Action, ObjectKind, Statement};
+use crate::sql::ddl::{Action, Statement};
 
 /// Texts by path: before, where there was one, and after.
 pub(super) type Texts = BTreeMap<String, (Option<String>, String)>;
@@ -22,12 +23,15 @@ pub(super) struct Plan {
     pub(super) notes: Vec<String>,
 }
 
-/// One fix of a file.
-struct Wanted<'a> {
+/// One fix of a file, or what a fix of several files does to one of them.
+pub(super) struct Wanted<'a> {
     number: usize,
     fix: &'a Fix,
-    part: &'a Part,
-    statement: &'a Statement,
+    edits: Vec<Edit>,
+    pub(super) part: &'a Part,
+    pub(super) statement: &'a Statement,
+    /// The table that it is about.
+    pub(super) relation: Option<&'a str>,
 }
 
 /// How a statement gets out of its transaction.
@@ -62,15 +66,35 @@ pub(super) fn plan(
         };
         let place = history.files.get(finding.at.file).and_then(|file| {
             let part = file.parts.get(finding.at.part)?;
-            Some((part, part.statements.get(finding.at.statement)?))
+            Some((file, part, part.statements.get(finding.at.statement)?))
         });
         match place {
-            Some((part, statement)) if part.direction == Direction::Up => {
+            Some((file, part, statement)) if part.direction == Direction::Up => {
+                let mut here = Vec::new();
+                for edit in &fix.edits {
+                    if edit.span.source == file.source {
+                        here.push(edit.clone());
+                    } else if let Some((other, part, statement)) = place_of(history, edit.span) {
+                        by_file.entry(other).or_default().push(Wanted {
+                            number: *number,
+                            fix,
+                            edits: vec![edit.clone()],
+                            part,
+                            statement,
+                            relation: None,
+                        });
+                    }
+                }
                 by_file.entry(finding.at.file).or_default().push(Wanted {
                     number: *number,
                     fix,
+                    edits: here,
                     part,
                     statement,
+                    relation: finding
+                        .relation
+                        .as_ref()
+                        .map(|relation| relation.name.as_str()),
                 });
             }
             _ => plan
@@ -78,16 +102,37 @@ pub(super) fn plan(
                 .push((*number, "only what moves forward is fixed".to_owned())),
         }
     }
-    let mut last: BTreeMap<Option<&str>, Option<String>> = BTreeMap::new();
+    let mut taken = Taken::new();
     for (number, wanted) in by_file {
         if let Some(file) = history.files.get(number) {
-            let last = last.entry(file.database.as_deref()).or_default();
-            one_file(sources, history, file, &wanted, last, &mut plan);
+            let of = Of {
+                sources,
+                history,
+                number,
+                file,
+            };
+            one_file(of, &wanted, &mut taken, &mut plan);
         }
     }
     plan.applied.sort_unstable();
+    plan.applied.dedup();
     plan.refused.sort();
     plan
+}
+
+/// The statement that an edit is before or in.
+fn place_of(history: &History, span: Span) -> Option<(usize, &Part, &Statement)> {
+    let number = history
+        .files
+        .iter()
+        .position(|file| file.source == span.source)?;
+    let parts = &history.files.get(number)?.parts;
+    parts.iter().find_map(|part| {
+        let statement = part.statements.iter().find(|statement| {
+            statement.span.start <= span.start && span.end <= statement.span.end
+        })?;
+        Some((number, part, statement))
+    })
 }
 
 /// The edits of a file, and the files that come with it.
@@ -100,17 +145,26 @@ struct Work {
     texts: Texts,
 }
 
-fn one_file(
-    sources: &Sources,
-    history: &History,
-    file: &File,
-    wanted: &[Wanted<'_>],
-    last: &mut Option<String>,
-    plan: &mut Plan,
-) {
-    let text = sources
-        .get(file.source)
-        .map_or("", crate::source::Text::text);
+/// The file that is worked at.
+#[derive(Clone, Copy)]
+pub(super) struct Of<'a> {
+    sources: &'a Sources,
+    pub(super) history: &'a History,
+    pub(super) number: usize,
+    pub(super) file: &'a File,
+}
+
+impl<'a> Of<'a> {
+    pub(super) fn text(self, file: &File) -> &'a str {
+        self.sources
+            .get(file.source)
+            .map_or("", crate::source::Text::text)
+    }
+}
+
+fn one_file<'a>(of: Of<'a>, wanted: &[Wanted<'_>], taken: &mut Taken<'a>, plan: &mut Plan) {
+    let file = of.file;
+    let text = of.text(file);
     let mut work = Work::default();
     let outside: BTreeSet<usize> = wanted
         .iter()
@@ -118,20 +172,20 @@ fn one_file(
         .map(|one| one.statement.span.start)
         .collect();
     for one in wanted {
-        if overlaps(&work.edits, &one.fix.edits) {
+        if overlaps(&work.edits, &one.edits) {
             plan.refused.push((
                 one.number,
                 "another fix changes the same place: run it again".to_owned(),
             ));
             continue;
         }
-        let mut next = last.clone();
-        match apply(history, file, text, one, &outside, &mut next, &mut work) {
-            Ok(()) => {
-                *last = next;
-                work.applied.push(one.number);
+        let before = taken.len();
+        match apply(of, one, &outside, taken, &mut work) {
+            Ok(()) => work.applied.push(one.number),
+            Err(why) => {
+                taken.truncate(before);
+                plan.refused.push((one.number, why));
             }
-            Err(why) => plan.refused.push((one.number, why)),
         }
     }
     if work.applied.is_empty() {
@@ -167,16 +221,24 @@ fn overlaps(taken: &[Edit], edits: &[Edit]) -> bool {
 }
 
 /// Adds one fix to the work, or says why it cannot be.
-fn apply(
-    history: &History,
-    file: &File,
-    text: &str,
+fn apply<'a>(
+    of: Of<'a>,
     one: &Wanted<'_>,
     outside: &BTreeSet<usize>,
-    last: &mut Option<String>,
+    taken: &mut Taken<'a>,
     work: &mut Work,
 ) -> Result<(), String> {
-    let mut edits = one.fix.edits.clone();
+    let file = of.file;
+    let text = of.text(file);
+    let mut edits = one.edits.clone();
+    if file.framework == Framework::Drizzle {
+        // What drizzle sends to the server at a time is one statement.
+        for edit in &mut edits {
+            if edit.text.ends_with(";\n") {
+                edit.text.push_str("--> statement-breakpoint\n");
+            }
+        }
+    }
     let mut added = Vec::new();
     if one.fix.outside_transaction {
         match way(file, one, outside)? {
@@ -185,20 +247,7 @@ fn apply(
                 work.marked.insert(one.part.span.start);
             }
             Way::Moves => {
-                let later = one
-                    .part
-                    .statements
-                    .iter()
-                    .filter(|other| other.span.start > one.statement.span.start);
                 let word = movable(one.statement)?;
-                for other in later {
-                    if mentions(text.get(other.span.range()).unwrap_or(""), &word) {
-                        return Err(format!(
-                            "it cannot move into a migration of its own: {} behind it names {word}",
-                            other.verb
-                        ));
-                    }
-                }
                 let span = one.statement.span;
                 let own = text.get(span.range()).unwrap_or("");
                 let mut moved: Vec<Edit> = edits
@@ -228,7 +277,7 @@ fn apply(
                 if overlaps(&work.edits, &edits) {
                     return Err("another fix changes the same statement: run it again".to_owned());
                 }
-                added.push((sql, "concurrently", true));
+                added.push((sql, "concurrently", true, word));
             }
         }
     }
@@ -238,11 +287,19 @@ fn apply(
             sql.push_str(statement);
             sql.push_str(";\n");
         }
-        added.push((sql, "validate", false));
+        let word = one
+            .fix
+            .follow_up
+            .first()
+            .and_then(|statement| statement.split_whitespace().next_back())
+            .map(|word| word.trim_matches('"').to_owned())
+            .unwrap_or_default();
+        added.push((sql, "validate", false, word));
     }
     let mut texts = Texts::new();
-    for (sql, what, outside) in added {
+    for (sql, what, outside, word) in added {
         if file.framework == Framework::Liquibase {
+            stays_apart(of, one, &word, false)?;
             let end = one.part.span.end;
             let before = text.get(..one.part.span.start).unwrap_or("");
             let taken = work
@@ -250,12 +307,16 @@ fn apply(
                 .iter()
                 .filter(|edit| edit.span.start == end && edit.span.end == end);
             let number = taken.count() + edits.iter().filter(|edit| edit.span.start == end).count();
-            let changeset = naming::changeset(before, what, number, &sql, outside)
+            let changeset = naming::changeset(before, text, what, number, &sql, outside)
                 .ok_or("it takes a second changeset, and the name of its own cannot be read")?;
             let ended = text.get(..end).is_some_and(|text| text.ends_with('\n'));
             edits.push(Edit {
                 span: Span::new(file.source, end..end),
-                text: format!("{}{changeset}", if ended { "" } else { "\n" }),
+                text: format!(
+                    "{}{changeset}{}",
+                    if ended { "" } else { "\n" },
+                    if end < text.len() { "\n" } else { "" }
+                ),
             });
             continue;
         }
@@ -268,16 +329,19 @@ fn apply(
                 file.framework.name()
             ));
         }
-        let path = naming::next_path(history, file, what, last).ok_or(
+        let next = naming::next_path(of.history, of.number, file, what, taken).ok_or(
             "it takes a second migration, and the names of files do not say which is next",
         )?;
+        stays_apart(of, one, &word, next.last)?;
+        let path = next.path;
+        taken.push((file.database.as_deref(), path.clone()));
         if outside && file.framework == Framework::Diesel {
             texts.insert(
                 naming::diesel_settings(&path),
                 (None, "run_in_transaction = false\n".to_owned()),
             );
         }
-        if let Some(down) = naming::down_beside(history, file, &path) {
+        if let Some(down) = naming::down_beside(of.history, file, &path) {
             texts.insert(
                 down,
                 (
@@ -286,7 +350,7 @@ fn apply(
                 ),
             );
         }
-        texts.insert(path, (None, naming::frame(file.framework, &sql, outside)));
+        texts.insert(path, (None, naming::frame(file, &sql, outside)));
     }
     work.edits.append(&mut edits);
     work.texts.append(&mut texts);
@@ -346,96 +410,6 @@ fn way(file: &File, one: &Wanted<'_>, outside: &BTreeSet<usize>) -> Result<Way, 
     }
 }
 
-/// The name of the index that a statement builds or drops, which can as well
-/// be done in a later migration.
-fn movable(statement: &Statement) -> Result<String, String> {
-    match &statement.action {
-        Action::CreateIndex(index) => index.name.clone().ok_or_else(|| {
-            "it cannot move into a migration of its own: the index has no name".to_owned()
-        }),
-        Action::Drop(drop) if drop.object == ObjectKind::Index => match drop.names.as_slice() {
-            [index] => Ok(index.name.name.clone()),
-            _ => Err("it drops several indexes: drop them one by one".to_owned()),
-        },
-        _ => Err(
-            "other statements of the file need the transaction: put it into a migration of its own"
-                .to_owned(),
-        ),
-    }
-}
-
-/// Whether a text holds that word, in any case.
-fn mentions(text: &str, word: &str) -> bool {
-    text.split(|character: char| !(character.is_alphanumeric() || character == '_'))
-        .any(|other| other.eq_ignore_ascii_case(word))
-}
-
-/// Where the comments begin that stand directly above a statement and speak of
-/// it; those of the framework and of whole files stay.
-fn comments_above(text: &str, part: &Part, span: Span) -> usize {
-    let floor = part
-        .statements
-        .iter()
-        .map(|other| other.span.end)
-        .filter(|end| *end <= span.start)
-        .max()
-        .unwrap_or(part.span.start);
-    let mut at = span.start;
-    while let Some(head) = text.get(floor..at).and_then(|head| head.strip_suffix('\n')) {
-        let start = head
-            .rfind('\n')
-            .map_or(floor, |newline| floor + newline + 1);
-        let line = text.get(start..at).unwrap_or("").trim();
-        if !is_about_statement(line) {
-            break;
-        }
-        at = start;
-    }
-    at
-}
-
-fn is_about_statement(line: &str) -> bool {
-    const OTHERS: &[&str] = &[
-        "+",
-        ">",
-        "migrate:",
-        "changeset",
-        "liquibase",
-        "rollback",
-        "precondition",
-        "atlas:",
-        "no-transaction",
-        "pgadvise: ignore-file",
-    ];
-    line.strip_prefix("--").is_some_and(|comment| {
-        let comment = comment.trim_start();
-        !OTHERS.iter().any(|other| comment.starts_with(other))
-    })
-}
-
-/// A statement with its semicolon, the rest of an empty line, and the empty
-/// line before, where another follows.
-fn with_end(text: &str, span: Span) -> Span {
-    let mut start = span.start;
-    let mut end = span.end;
-    let rest = text.get(end..).unwrap_or("");
-    let blank = rest.len() - rest.trim_start().len();
-    if rest.trim_start().starts_with(';') {
-        end += blank + 1;
-    }
-    let rest = text.get(end..).unwrap_or("");
-    let line = rest.len() - rest.trim_start_matches([' ', '\t', '\r']).len();
-    if rest.get(line..).is_some_and(|rest| rest.starts_with('\n')) {
-        end += line + 1;
-        let rest = text.get(end..).unwrap_or("");
-        let before = text.get(..start).unwrap_or("");
-        if before.ends_with("\n\n") && (rest.is_empty() || rest.starts_with('\n')) {
-            start -= 1;
-        }
-    }
-    Span { start, end, ..span }
-}
-
 /// Tells the framework that the part beginning there has no transaction.
 fn mark(file: &File, text: &str, part: usize, work: &mut Work) {
     let at = |offset: usize, text: &str| Edit {
@@ -474,14 +448,29 @@ fn mark(file: &File, text: &str, part: usize, work: &mut Work) {
     work.edits.insert(0, edit);
 }
 
-/// A text with its edits, those of one place in the order given.
+/// A text with its edits, those of one place in the order given; lines that are
+/// added end and are indented as those around.
 fn edited(text: &str, edits: &mut [Edit]) -> String {
     edits.sort_by_key(|edit| edit.span.start);
+    let windows = text.contains("\r\n");
     let mut after = String::with_capacity(text.len() + 64);
     let mut from = 0;
     for edit in edits.iter() {
-        after.push_str(text.get(from..edit.span.start).unwrap_or(""));
-        after.push_str(&edit.text);
+        let before = text.get(from..edit.span.start).unwrap_or("");
+        after.push_str(before);
+        let mut added = edit.text.clone();
+        let line = text.get(..edit.span.start).unwrap_or("");
+        let indent = line.rsplit('\n').next().unwrap_or("");
+        if edit.text.ends_with('\n') && !indent.is_empty() && indent.trim().is_empty() {
+            let last = added.len() - 1;
+            added = added.split_at(last).0.replace('\n', &format!("\n{indent}"));
+            added.push('\n');
+            added.push_str(indent);
+        }
+        if windows {
+            added = added.replace("\r\n", "\n").replace('\n', "\r\n");
+        }
+        after.push_str(&added);
         from = edit.span.end.max(from);
     }
     after.push_str(text.get(from..).unwrap_or(""));

@@ -5,31 +5,40 @@
 //! before without its statements from one on, and as after with it, that one
 //! is the cause. Halving finds it, for all queries side by side.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::compare::{applied, judge_plans};
 use super::{
     Applied, Cause, CompareOptions, IndexChange, NewStatement, Outcome, QueryChange, Workload,
 };
+use crate::catalog::ident::quote;
 use crate::plan::PlanGraph;
 use crate::verify::{PlanError, Planned, Planner, SupposedChange, Supposition, WhatIf};
 
 pub(super) struct Blame<'a> {
-    planner: &'a mut dyn Planner,
-    workload: &'a Workload,
-    change: Vec<Supposition>,
-    verbs: Vec<String>,
+    pub(super) planner: &'a mut dyn Planner,
+    pub(super) workload: &'a Workload,
+    pub(super) change: Vec<Supposition>,
+    pub(super) verbs: Vec<String>,
+    /// The file of each statement, and the setting of the session that it
+    /// changes.
+    sets: Vec<(usize, Option<String>)>,
     options: &'a CompareOptions,
 }
 
 /// A query whose cause is looked for: the difference is not there after the
 /// first `without` of the statements that were applied, and is there after the
 /// first `with` of them.
-struct Search {
-    query: usize,
-    without: usize,
-    with: usize,
+pub(super) struct Search {
+    pub(super) query: usize,
+    pub(super) without: usize,
+    pub(super) with: usize,
 }
+
+/// Whether the difference of each of these queries is there after the first so
+/// many statements.
+pub(super) type Ask<'f, 'a> =
+    dyn FnMut(&mut Blame<'a>, &[usize], usize) -> Result<Vec<bool>, PlanError> + 'f;
 
 impl<'a> Blame<'a> {
     pub(super) fn new(
@@ -49,6 +58,10 @@ impl<'a> Blame<'a> {
                 .iter()
                 .map(|statement| statement.verb.clone())
                 .collect(),
+            sets: change
+                .iter()
+                .map(|statement| (statement.at.file, statement.sets.clone()))
+                .collect(),
             options,
         }
     }
@@ -60,8 +73,38 @@ impl<'a> Blame<'a> {
             .filter_map(|at| self.workload.queries.get(*at))
             .map(|query| Planned::from(&query.statement))
             .collect();
-        let change = self.change.get(..first).unwrap_or(&self.change);
-        self.planner.what_if(&statements, change)
+        let (change, own) = self.supposed(first);
+        let mut answer = self.planner.what_if(&statements, &change)?;
+        let mut own = own.into_iter();
+        answer.changes.retain(|_| own.next().unwrap_or(true));
+        Ok(answer)
+    }
+
+    /// The first so many statements, and which of what is supposed are these:
+    /// what a file sets for its session is reset behind it, as neither the
+    /// next file nor the application's sessions have it.
+    pub(super) fn supposed(&self, first: usize) -> (Vec<Supposition>, Vec<bool>) {
+        let mut supposed = Vec::with_capacity(first);
+        let mut own = Vec::with_capacity(first);
+        let mut set: BTreeSet<&str> = BTreeSet::new();
+        let mut last = None;
+        let reset = |set: &mut BTreeSet<&str>, supposed: &mut Vec<_>, own: &mut Vec<_>| {
+            for name in std::mem::take(set) {
+                supposed.push(Supposition::Sql(format!("RESET {}", quote(name))));
+                own.push(false);
+            }
+        };
+        for (statement, (file, sets)) in self.change.iter().zip(&self.sets).take(first) {
+            if last.is_some_and(|last| last != *file) {
+                reset(&mut set, &mut supposed, &mut own);
+            }
+            last = Some(*file);
+            supposed.push(statement.clone());
+            own.push(true);
+            set.extend(sets.as_deref());
+        }
+        reset(&mut set, &mut supposed, &mut own);
+        (supposed, own)
     }
 
     /// Fills in the causes.
@@ -84,12 +127,7 @@ impl<'a> Blame<'a> {
                 _ => None,
             };
         }
-        let candidates: Vec<usize> = changes
-            .iter()
-            .enumerate()
-            .filter(|(_, change)| applied(change) == Applied::Yes)
-            .map(|(at, _)| at)
-            .collect();
+        let candidates = candidates(changes);
         let mut searches: Vec<Search> = queries
             .iter()
             .enumerate()
@@ -97,7 +135,11 @@ impl<'a> Blame<'a> {
                 query.cause.is_none()
                     && matches!(
                         query.outcome,
-                        Outcome::Broken { .. } | Outcome::Slower(_) | Outcome::Faster(_)
+                        Outcome::Broken {
+                            executing: false,
+                            ..
+                        } | Outcome::Slower(_)
+                            | Outcome::Faster(_)
                     )
             })
             .map(|(query, _)| Search {
@@ -107,7 +149,20 @@ impl<'a> Blame<'a> {
             })
             .filter(|search| search.with > 0)
             .collect();
-        self.halve(&mut searches, queries, before, &candidates)?;
+        let options = self.options;
+        let mut ask = |blame: &mut Blame<'a>, asked: &[usize], first: usize| {
+            let plans = blame.after(asked, first)?.plans;
+            Ok(asked
+                .iter()
+                .zip(plans)
+                .map(|(at, plan)| {
+                    queries.get(*at).is_some_and(|query| {
+                        is_there(&query.outcome, before.get(*at), &plan, options)
+                    })
+                })
+                .collect())
+        };
+        self.halve(&mut searches, &candidates, &mut ask)?;
         for search in searches {
             let found = (search.with == search.without + 1)
                 .then(|| candidates.get(search.without))
@@ -123,12 +178,13 @@ impl<'a> Blame<'a> {
         Ok(())
     }
 
-    fn halve(
+    /// Narrows each search down, with an answer to whether the difference of
+    /// each of some queries is there after the first so many statements.
+    pub(super) fn halve(
         &mut self,
         searches: &mut [Search],
-        queries: &[QueryChange],
-        before: &[Result<PlanGraph, PlanError>],
         candidates: &[usize],
+        ask: &mut Ask<'_, 'a>,
     ) -> Result<(), PlanError> {
         let mut tries = 0;
         loop {
@@ -157,19 +213,11 @@ impl<'a> Blame<'a> {
                     .checked_sub(1)
                     .and_then(|last| candidates.get(last))
                     .map_or(0, |last| last + 1);
-                let plans = self.after(&asked, first)?.plans;
-                for (number, plan) in numbers.iter().zip(plans) {
+                let there = ask(self, &asked, first)?;
+                for (number, there) in numbers.iter().zip(there) {
                     let Some(search) = searches.get_mut(*number) else {
                         continue;
                     };
-                    let there = queries.get(search.query).is_some_and(|query| {
-                        is_there(
-                            &query.outcome,
-                            before.get(search.query),
-                            &plan,
-                            self.options,
-                        )
-                    });
                     if there {
                         search.with = middle;
                     } else {
@@ -194,6 +242,16 @@ impl<'a> Blame<'a> {
             _ => format!("the plan changes with this {verb}"),
         }
     }
+}
+
+/// The statements that were applied.
+pub(super) fn candidates(changes: &[SupposedChange]) -> Vec<usize> {
+    changes
+        .iter()
+        .enumerate()
+        .filter(|(_, change)| applied(change) == Applied::Yes)
+        .map(|(at, _)| at)
+        .collect()
 }
 
 /// The index that explains it: of several, the one dropped or made first.

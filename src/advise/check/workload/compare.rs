@@ -1,12 +1,13 @@
 //! Plans all queries before and after, and judges each pair.
 
 use super::blame::Blame;
+use super::blame_results::Was;
 use super::{
     Applied, CompareOptions, IndexChange, NewStatement, Outcome, Plans, QueryChange, Workload,
     WorkloadResult,
 };
 use crate::plan::compare::shape;
-use crate::plan::{ConditionRole, PlanGraph};
+use crate::plan::{ConditionRole, NodeKind, PlanGraph};
 use crate::verify::compare::{indexes_used, plan_change};
 use crate::verify::{ChangeOutcome, PlanError, PlanOptions, Planned, Planner, SupposedChange};
 
@@ -42,6 +43,7 @@ pub fn compare(
         })
         .map(|(at, _)| at)
         .collect();
+    let relations = planner.described(&[], &[])?.relations;
     let mut blame = Blame::new(planner, workload, &change, options);
     let tried = blame.after(&asked, change.len())?;
     let mut after: Vec<Option<Result<PlanGraph, PlanError>>> =
@@ -62,19 +64,36 @@ pub fn compare(
             query: at,
             outcome: judge(workload, at, was, is.as_ref(), options),
             cause: None,
+            result: None,
+            result_cause: None,
             share: 0.0,
         });
     }
+    let was = Was {
+        plans: &before,
+        relations: &relations,
+    };
+    let seen = blame.results(&was, &after, &mut queries)?;
     for (query, weight) in queries.iter_mut().zip(weights) {
         query.share = if total > 0.0 { weight / total } else { 0.0 };
     }
-    let dropped = dropped_indexes(&tried.changes, &before, &queries);
+    let mut dropped = dropped_indexes(&tried.changes, &before, &queries);
     let used_after: Vec<_> = after
         .iter()
         .map(|plan| plan.as_ref().and_then(|plan| plan.as_ref().ok()))
         .collect();
     let made = made_indexes(&tried.changes, &used_after, &queries);
+    if dropped.iter().any(|index| index.used_by.is_empty()) {
+        let catalog = blame.planner.catalog()?;
+        for index in &mut dropped {
+            index.partial = catalog
+                .relation(Some(&index.table.0), &index.table.1)
+                .and_then(|table| table.indexes.iter().find(|one| one.name == index.name))
+                .is_some_and(|one| one.predicate.is_some());
+        }
+    }
     blame.find(&mut queries, &before, &dropped, &made, &tried.changes)?;
+    blame.find_of_results(&mut queries, &was, &seen, &tried.changes)?;
     let statements = change
         .into_iter()
         .zip(&tried.changes)
@@ -133,14 +152,24 @@ fn judge(
     match (before, after) {
         (Ok(before), Some(Ok(after))) => judge_plans(before, after, options),
         (Ok(_), Some(Err(error))) => broken(workload, at, error),
-        (Err(error), Some(Ok(_))) => Outcome::Mended {
+        (Err(error), Some(Ok(after))) => Outcome::Mended {
             message: error.to_string(),
+            cost: after.total_cost(),
+            scans: scans(after),
         },
         (Err(error), _) => Outcome::NotPlanned { why: why(error) },
         (Ok(_), None) => Outcome::NotPlanned {
             why: "it was not planned after the change".to_owned(),
         },
     }
+}
+
+/// Tables that a plan reads from end to end.
+fn scans(plan: &PlanGraph) -> Vec<(String, String)> {
+    plan.nodes()
+        .filter(|(_, node)| node.kind == NodeKind::SeqScan)
+        .filter_map(|(_, node)| Some((node.relation.schema.clone()?, node.relation.name.clone()?)))
+        .collect()
 }
 
 /// A query that the server plans before, and not after.
@@ -164,6 +193,7 @@ fn broken(workload: &Workload, at: usize, error: &PlanError) -> Outcome {
                     .source_offset(at_byte)
                     .checked_sub(statement.span.start)
             }),
+            executing: false,
         },
         other => Outcome::NotPlanned { why: why(other) },
     }
@@ -261,6 +291,7 @@ fn dropped_indexes(
                     name: name.clone(),
                     table: (table.schema.clone(), table.name.clone()),
                     statement,
+                    partial: false,
                     used_by,
                     moved,
                 });
@@ -300,6 +331,7 @@ fn made_indexes(
                     name: name.clone(),
                     table: (table.schema.clone(), table.name.clone()),
                     statement,
+                    partial: false,
                     used_by,
                     moved,
                 });

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Applied, NewStatement, Outcome, Plans, QueryChange, Workload, WorkloadResult};
+use super::{Applied, Cause, NewStatement, Outcome, Plans, QueryChange, Workload, WorkloadResult};
 use crate::finding::migration::{MigrationFinding, Remedy};
 use crate::finding::{Evidence, Level, Origin, Value};
 use crate::migration::locks::Known;
@@ -13,6 +13,8 @@ use crate::source::{Sources, Span};
 pub const QUERY_BREAKS: &str = "query-breaks";
 /// The rule's name of a query whose plan costs more after the change.
 pub const QUERY_GETS_SLOWER: &str = "query-gets-slower";
+/// The rule's name of a query that gives or writes something else after it.
+pub const QUERY_RESULT_CHANGES: &str = "query-result-changes";
 
 /// A query that becomes so many times as expensive is critical by itself.
 const CRITICAL_FACTOR: f64 = 10.0;
@@ -22,217 +24,370 @@ const CRITICAL_COST: f64 = 10_000.0;
 const CRITICAL_SHARE: f64 = 0.1;
 /// Queries that one finding names.
 const MOST_NAMED: usize = 5;
+/// Different messages of the server that one finding repeats.
+const MOST_MESSAGES: usize = 3;
+/// What tells findings of INSERTs without a value for a column.
+const NULL_VALUE: &str = "SQLSTATE 23502";
 /// The label of the evidence that is a query.
 const QUERY: &str = "query";
-/// What the message of a query that breaks begins with.
-const BREAKS: &str = "a query of the workload breaks: ";
 /// How much of a query's text a message shows, in characters.
 const SHOWN: usize = 60;
+/// How much of what changed in a plan a message shows.
+const PLAN_SHOWN: usize = 240;
 
-/// The findings of the two rules, in the order of the causing statements.
+/// The findings of the three rules, in the order of the causing statements.
 pub fn findings(
     result: &WorkloadResult,
     workload: &Workload,
     history: &History,
     sources: &Sources,
 ) -> Vec<MigrationFinding> {
+    let teller = Teller {
+        result,
+        workload,
+        history,
+        sources,
+    };
     // What one statement does to many queries is one finding.
-    let mut groups: BTreeMap<(At, Span, &'static str, Option<String>), Group> = BTreeMap::new();
+    let mut groups: BTreeMap<Key, Vec<Told>> = BTreeMap::new();
     for change in &result.queries {
-        let Some(finding) = finding(result, change, workload, history, sources) else {
-            continue;
-        };
-        let factor = match &change.outcome {
-            Outcome::Slower(plans) => plans.factor(),
-            _ => 1.0,
-        };
-        let key = (
-            finding.at,
-            finding.span,
-            finding.rule,
-            finding.object.clone(),
-        );
-        match groups.get_mut(&key) {
-            Some(group) => group.add(finding, factor),
-            None => {
-                groups.insert(
-                    key,
-                    Group {
-                        finding,
-                        factor,
-                        queries: 1,
-                    },
-                );
-            }
+        for (key, told) in teller.tell(change) {
+            groups.entry(key).or_default().push(told);
         }
     }
-    groups.into_values().map(Group::done).collect()
+    groups
+        .into_iter()
+        .filter_map(|(key, told)| teller.finding(key, told))
+        .collect()
 }
 
-/// What one statement does to some queries.
-struct Group {
-    /// That of the query that it is worst for, with evidence of the others.
-    finding: MigrationFinding,
+/// What is one finding.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    at: At,
+    span: Span,
+    rule: &'static str,
+    /// What one statement does apart: the index that is gone, or the SQLSTATE.
+    class: Option<String>,
+}
+
+/// What becomes of one query.
+struct Told {
+    level: Level,
+    /// How many times the cost is, to tell the worst.
     factor: f64,
-    queries: usize,
+    /// The server's words, or what changes.
+    message: String,
+    /// The query in short: its place and its text.
+    shown: String,
+    /// The same with its numbers only.
+    brief: String,
+    /// What else is said of it where it is the worst.
+    why: String,
+    evidence: Vec<Evidence>,
 }
 
-impl Group {
-    fn add(&mut self, other: MigrationFinding, factor: f64) {
-        self.queries += 1;
-        let worse = (other.level, factor) > (self.finding.level, self.factor);
-        let other = if worse {
-            self.factor = factor;
-            std::mem::replace(&mut self.finding, other)
-        } else {
-            other
-        };
-        if self.queries <= MOST_NAMED {
-            self.finding
-                .evidence
-                .extend(other.evidence.into_iter().filter(|one| one.label == QUERY));
+struct Teller<'a> {
+    result: &'a WorkloadResult,
+    workload: &'a Workload,
+    history: &'a History,
+    sources: &'a Sources,
+}
+
+impl Teller<'_> {
+    fn tell(&self, change: &QueryChange) -> Vec<(Key, Told)> {
+        let mut all = Vec::new();
+        all.extend(self.tell_outcome(change));
+        all.extend(self.tell_result(change));
+        all
+    }
+
+    /// A query that breaks or becomes slower.
+    fn tell_outcome(&self, change: &QueryChange) -> Option<(Key, Told)> {
+        let query = self.workload.queries.get(change.query)?;
+        let span = query.statement.span;
+        let mut evidence = self.evidence(change)?;
+        let cause = change.cause.as_ref();
+        match &change.outcome {
+            Outcome::Broken {
+                message,
+                sqlstate,
+                position,
+                ..
+            } => {
+                evidence.push(Evidence::new(
+                    "SQLSTATE",
+                    Value::Text(sqlstate.clone()),
+                    Origin::Catalog(self.result.engine.description.clone()),
+                ));
+                let mut place = span;
+                if let Some(at) = position {
+                    place.start = (span.start + at).min(span.end);
+                }
+                let place = self.sources.place(place);
+                let told = Told {
+                    level: if self.refused_behind(cause).is_some() {
+                        Level::Warning
+                    } else {
+                        Level::Critical
+                    },
+                    factor: 1.0,
+                    message: message.clone(),
+                    shown: format!("{place} ({})", short(&query.statement.text, SHOWN)),
+                    brief: place,
+                    why: cause.map_or_else(
+                        || {
+                            "the server plans the query before the change, and refuses it after"
+                                .to_owned()
+                        },
+                        |cause| cause.what.clone(),
+                    ),
+                    evidence,
+                };
+                let class = if sqlstate.is_empty() {
+                    "values".to_owned()
+                } else {
+                    format!("SQLSTATE {sqlstate}")
+                };
+                Some((self.key(cause, span, QUERY_BREAKS, Some(class)), told))
+            }
+            Outcome::Slower(plans) => {
+                evidence.extend(costs(plans));
+                let place = self.sources.place(span);
+                let (before, after) = (number(plans.cost_before), number(plans.cost_after));
+                let mut why = format!("the planner's cost rises from {before} to {after}");
+                if let Some(what) = &plans.what {
+                    why.push_str(&format!(": {}", short(what, PLAN_SHOWN)));
+                }
+                if let Some(calls) = query.calls {
+                    let calls = number(calls);
+                    let times = if calls == "1" { "time" } else { "times" };
+                    why.push_str(&format!("; called {calls} {times}"));
+                }
+                let told = Told {
+                    level: level(change, plans, query.calls.is_some()),
+                    factor: plans.factor(),
+                    message: String::new(),
+                    shown: format!("{place} ({})", short(&query.statement.text, SHOWN)),
+                    brief: format!("{place} ({before} → {after})"),
+                    why,
+                    evidence,
+                };
+                let class = cause.and_then(|cause| cause.index.clone());
+                Some((self.key(cause, span, QUERY_GETS_SLOWER, class), told))
+            }
+            _ => None,
         }
     }
 
-    fn done(mut self) -> MigrationFinding {
-        if self.queries == 1 {
-            return self.finding;
-        }
-        let queries = self.queries;
-        let said = &self.finding.message;
-        self.finding.message = if let Some(words) = said.strip_prefix(BREAKS) {
-            format!("{queries} queries of the workload break: {words}")
+    /// A query that gives or writes something else.
+    fn tell_result(&self, change: &QueryChange) -> Option<(Key, Told)> {
+        let query = self.workload.queries.get(change.query)?;
+        let result = change.result.as_ref()?;
+        let span = query.statement.span;
+        let place = self.sources.place(span);
+        let mut evidence = self.evidence(change)?;
+        let says = result.says();
+        evidence.push(Evidence::new(
+            "result",
+            Value::Text(says.clone()),
+            Origin::Catalog(self.result.engine.description.clone()),
+        ));
+        let why = if !result.lost.is_empty() {
+            "rows that it inserts are others than those before, and nothing fails"
+        } else if result.is_mild() {
+            "a session that has prepared it before fails with \"cached plan must not change \
+             result type\" until it prepares it again; programs that read columns by name go on"
         } else {
-            let index = self.finding.object.as_deref().unwrap_or_default();
-            format!(
-                "{queries} queries of the workload need {index}, and cost up to {} without it",
-                times(self.factor)
-            )
+            "a session that has prepared it before fails with \"cached plan must not change \
+             result type\" until it prepares it again, and a program that reads the columns as \
+             they were fails or reads something else"
         };
-        if queries > MOST_NAMED {
-            self.finding.evidence.push(Evidence::new(
-                "further queries",
-                Value::Count((queries - MOST_NAMED) as f64),
+        let told = Told {
+            // Most programs bear with that.
+            level: if result.is_mild() {
+                Level::Note
+            } else {
+                Level::Warning
+            },
+            factor: 1.0,
+            message: says,
+            shown: format!("{place} ({})", short(&query.statement.text, SHOWN)),
+            brief: place,
+            why: why.to_owned(),
+            evidence,
+        };
+        let cause = change.result_cause.as_ref();
+        Some((self.key(cause, span, QUERY_RESULT_CHANGES, None), told))
+    }
+
+    fn evidence(&self, change: &QueryChange) -> Option<Vec<Evidence>> {
+        let query = self.workload.queries.get(change.query)?;
+        let span = query.statement.span;
+        let mut evidence = vec![Evidence::new(
+            QUERY,
+            Value::Text(format!(
+                "{} ({})",
+                short(&query.statement.text, SHOWN),
+                self.sources.place(span)
+            )),
+            Origin::Sql(span),
+        )];
+        if let Some(calls) = query.calls {
+            evidence.push(Evidence::new(
+                "calls",
+                Value::Count(calls),
                 Origin::Statistics("the workload".to_owned()),
             ));
         }
-        self.finding
+        Some(evidence)
     }
-}
 
-fn finding(
-    result: &WorkloadResult,
-    change: &QueryChange,
-    workload: &Workload,
-    history: &History,
-    sources: &Sources,
-) -> Option<MigrationFinding> {
-    let query = workload.queries.get(change.query)?;
-    let span = query.statement.span;
-    let place = sources.place(span);
-    let shown = short(&query.statement.text);
-    let mut evidence = vec![Evidence::new(
-        QUERY,
-        Value::Text(format!("{shown} ({place})")),
-        Origin::Sql(span),
-    )];
-    if let Some(calls) = query.calls {
-        evidence.push(Evidence::new(
-            "calls",
-            Value::Count(calls),
-            Origin::Statistics("the workload".to_owned()),
-        ));
-    }
-    let (rule, level, message, mut why, remedy) = match &change.outcome {
-        Outcome::Broken {
-            message, sqlstate, ..
-        } => {
-            evidence.push(Evidence::new(
-                "SQLSTATE",
-                Value::Text(sqlstate.clone()),
-                Origin::Catalog(result.engine.description.clone()),
-            ));
-            (
-                QUERY_BREAKS,
-                if refused_behind(result, change).is_some() {
-                    Level::Warning
-                } else {
-                    Level::Critical
-                },
-                format!("{BREAKS}{message}"),
-                broken_why(result, change, span, sources, &shown),
-                Some(remedy_of_broken(result, change)),
-            )
+    fn key(
+        &self,
+        cause: Option<&Cause>,
+        query: Span,
+        rule: &'static str,
+        class: Option<String>,
+    ) -> Key {
+        let (at, span) = match cause.and_then(|cause| self.result.statement(cause)) {
+            Some(statement) => (statement.at, statement.span),
+            None => (last_new(self.history), query),
+        };
+        Key {
+            at,
+            span,
+            rule,
+            class,
         }
-        Outcome::Slower(plans) => {
-            evidence.extend(costs(plans));
-            let mut why = format!(
-                "the planner's cost of {place} ({shown}) rises from {} to {}",
-                number(plans.cost_before),
-                number(plans.cost_after)
-            );
-            if let Some(what) = &plans.what {
-                why.push_str(&format!(": {what}"));
+    }
+
+    /// One finding of what a statement does to some queries.
+    fn finding(&self, key: Key, mut told: Vec<Told>) -> Option<MigrationFinding> {
+        // A stable sort: of equals the one that was met first is the worst.
+        told.sort_by(|a, b| (b.level.cmp(&a.level)).then(b.factor.total_cmp(&a.factor)));
+        let many = told.len();
+        let worst = told.first()?;
+        let (level, factor) = (worst.level, worst.factor);
+        let mut why = format!("{}: {}", worst.shown, worst.why);
+        let others: Vec<&str> = told
+            .iter()
+            .skip(1)
+            .take(MOST_NAMED - 1)
+            .map(|one| one.brief.as_str())
+            .collect();
+        if !others.is_empty() {
+            why.push_str(&format!("; also {}", others.join(", ")));
+            if many > MOST_NAMED {
+                why.push_str(&format!(" and {} more", many - MOST_NAMED));
             }
-            (
-                QUERY_GETS_SLOWER,
-                level(change, plans, query.calls.is_some()),
-                match change.cause.as_ref().and_then(|cause| cause.index.as_ref()) {
-                    Some(index) => format!(
-                        "a query of the workload needs {index} and costs {} without it",
-                        times(plans.factor())
-                    ),
-                    None => format!(
-                        "a query of the workload costs {} after the change",
-                        times(plans.factor())
-                    ),
-                },
-                why,
-                remedy_of_slower(change),
-            )
         }
-        _ => return None,
-    };
-    let cause = change.cause.as_ref();
-    let (at, stands) = match cause.and_then(|cause| result.statement(cause)) {
-        Some(statement) => (statement.at, statement.span),
-        None => (last_new(history), span),
-    };
-    // What breaks says itself which statement did it.
-    if let (Some(cause), Outcome::Slower(_)) = (cause, &change.outcome) {
-        why.push_str("; ");
-        why.push_str(&cause.what);
+        let (message, remedy) = match key.rule {
+            QUERY_BREAKS => (
+                format!(
+                    "{}: {}",
+                    if many == 1 {
+                        "a query of the workload breaks".to_owned()
+                    } else {
+                        format!("{many} queries of the workload break")
+                    },
+                    messages(&told)
+                ),
+                Some(self.remedy_of_broken(&key)),
+            ),
+            QUERY_GETS_SLOWER => (slower(&key, many, factor), remedy_of_slower(&key)),
+            _ => (
+                format!(
+                    "the result of {} of the workload changes: {}",
+                    if many == 1 {
+                        "a query".to_owned()
+                    } else {
+                        format!("{many} queries")
+                    },
+                    messages(&told)
+                ),
+                Some(remedy_of_result(level)),
+            ),
+        };
+        let mut evidence = Vec::new();
+        for (number, one) in told.into_iter().take(MOST_NAMED).enumerate() {
+            evidence.extend(
+                one.evidence
+                    .into_iter()
+                    .filter(|evidence| number == 0 || evidence.label == QUERY),
+            );
+        }
+        if many > MOST_NAMED {
+            evidence.push(Evidence::new(
+                "further queries",
+                Value::Count((many - MOST_NAMED) as f64),
+                Origin::Statistics("the workload".to_owned()),
+            ));
+        }
+        Some(MigrationFinding {
+            rule: key.rule,
+            level,
+            at: key.at,
+            span: key.span,
+            relation: None,
+            object: key.class,
+            message,
+            why,
+            evidence,
+            effect: None,
+            // Planned, which is neither read nor run.
+            known: Known::Static,
+            // What breaks does so at any size.
+            assumed: (key.rule == QUERY_GETS_SLOWER)
+                .then(|| self.result.assumptions.first().cloned())
+                .flatten(),
+            remedy,
+        })
     }
-    if let Some(calls) = query.calls {
-        let calls = number(calls);
-        let times = if calls == "1" { "time" } else { "times" };
-        why.push_str(&format!("; called {calls} {times}"));
+
+    /// A statement behind the cause that the throw-away server refused: it may
+    /// be the one that makes the query possible again.
+    fn refused_behind(&self, cause: Option<&Cause>) -> Option<&NewStatement> {
+        self.result
+            .statements
+            .iter()
+            .skip(cause.map_or(0, |cause| cause.statement))
+            .find(|(_, applied)| matches!(applied, Applied::Refused { .. }))
+            .map(|(statement, _)| statement)
     }
-    Some(MigrationFinding {
-        rule,
-        level,
-        at,
-        span: stands,
-        relation: None,
-        // Two things that one statement does are told apart by this.
-        object: Some(
-            match (&change.outcome, cause.and_then(|cause| cause.index.clone())) {
-                (Outcome::Broken { message, .. }, _) => message.clone(),
-                (_, Some(index)) => index,
-                (_, None) => format!("query {:016x}", query.fingerprint),
-            },
-        ),
-        message,
-        why,
-        evidence,
-        effect: None,
-        known: Known::Traced,
-        // What breaks does so at any size.
-        assumed: matches!(change.outcome, Outcome::Slower(_))
-            .then(|| result.assumptions.first().cloned())
-            .flatten(),
-        remedy,
-    })
+
+    fn remedy_of_broken(&self, key: &Key) -> Remedy {
+        if key.class.as_deref() == Some(NULL_VALUE) {
+            return Remedy::new(
+                "give the column a default, or let it take NULL, until every program fills it",
+            );
+        }
+        let remedy =
+            Remedy::new("release the program that no longer sends the query before this change")
+                .note(
+                    "While a release is rolled out, old and new programs run side by side: a \
+                     change that only adds, then the program, then the change that takes away, \
+                     breaks neither.",
+                );
+        let cause = self
+            .result
+            .statements
+            .iter()
+            .position(|(statement, _)| statement.at == key.at)
+            .map(|statement| Cause {
+                statement,
+                what: String::new(),
+                index: None,
+            });
+        match self.refused_behind(cause.as_ref()) {
+            Some(statement) => remedy.note(format!(
+                "The throw-away server refused a later statement of the change ({}): where that \
+                 makes the query possible again, nothing breaks.",
+                statement.verb
+            )),
+            None => remedy,
+        }
+    }
 }
 
 /// Where a finding stands whose statement is not known: with the last new one.
@@ -261,6 +416,40 @@ fn last_new(history: &History) -> At {
     last
 }
 
+/// What is said of the queries, each text once.
+fn messages(told: &[Told]) -> String {
+    let mut distinct: Vec<&str> = Vec::new();
+    for one in told {
+        if !distinct.contains(&one.message.as_str()) {
+            distinct.push(&one.message);
+        }
+    }
+    let more = distinct.len().saturating_sub(MOST_MESSAGES);
+    distinct.truncate(MOST_MESSAGES);
+    let mut text = distinct.join("; ");
+    if more > 0 {
+        text.push_str(&format!("; and {more} more"));
+    }
+    text
+}
+
+/// The message about queries that become slower.
+fn slower(key: &Key, many: usize, factor: f64) -> String {
+    let factor = times(factor);
+    match (&key.class, many) {
+        (Some(index), 1) => {
+            format!("a query of the workload needs {index} and costs {factor} without it")
+        }
+        (Some(index), _) => format!(
+            "{many} queries of the workload need {index}, and cost up to {factor} without it"
+        ),
+        (None, 1) => format!("a query of the workload costs {factor} after the change"),
+        (None, _) => {
+            format!("{many} queries of the workload cost up to {factor} after the change")
+        }
+    }
+}
+
 fn costs(plans: &Plans) -> [Evidence; 2] {
     let cost = |label: &str, cost: f64| {
         Evidence::new(
@@ -273,55 +462,6 @@ fn costs(plans: &Plans) -> [Evidence; 2] {
         cost("cost before", plans.cost_before),
         cost("cost after", plans.cost_after),
     ]
-}
-
-/// Why a query that breaks does: where the server stumbles, and from which
-/// statement on.
-fn broken_why(
-    result: &WorkloadResult,
-    change: &QueryChange,
-    span: Span,
-    sources: &Sources,
-    shown: &str,
-) -> String {
-    let mut place = span;
-    if let Outcome::Broken {
-        position: Some(at), ..
-    } = &change.outcome
-    {
-        place.start = (span.start + at).min(span.end);
-    }
-    let place = sources.place(place);
-    match change
-        .cause
-        .as_ref()
-        .and_then(|cause| result.statement(cause))
-    {
-        Some(statement) => format!(
-            "{place} ({shown}): the server plans the query up to this {}, and refuses it from then on",
-            statement.verb
-        ),
-        None => {
-            format!(
-                "{place} ({shown}): the server plans the query before the change, and refuses it after"
-            )
-        }
-    }
-}
-
-/// A statement behind the cause that the throw-away server refused: it may be
-/// the one that makes the query possible again.
-fn refused_behind<'a>(
-    result: &'a WorkloadResult,
-    change: &QueryChange,
-) -> Option<&'a NewStatement> {
-    let cause = change.cause.as_ref().map_or(0, |cause| cause.statement);
-    result
-        .statements
-        .iter()
-        .skip(cause)
-        .find(|(_, applied)| matches!(applied, Applied::Refused { .. }))
-        .map(|(statement, _)| statement)
 }
 
 /// Critical is what makes one query much slower, or the whole workload
@@ -341,39 +481,32 @@ fn level(change: &QueryChange, plans: &Plans, counted: bool) -> Level {
     }
 }
 
-fn remedy_of_broken(result: &WorkloadResult, change: &QueryChange) -> Remedy {
-    let remedy =
-        Remedy::new("release the program that no longer sends the query before this change").note(
-            "While a release is rolled out, old and new programs run side by side: a change \
-             that only adds, then the program, then the change that takes away, breaks neither.",
-        );
-    match refused_behind(result, change) {
-        Some(statement) => remedy.note(format!(
-            "The throw-away server refused a later statement of the change ({}): where that makes \
-             the query possible again, nothing breaks.",
-            statement.verb
-        )),
-        None => remedy,
-    }
-}
-
-fn remedy_of_slower(change: &QueryChange) -> Option<Remedy> {
-    let index = change.cause.as_ref()?.index.as_ref()?;
+fn remedy_of_slower(key: &Key) -> Option<Remedy> {
+    let index = key.class.as_ref()?;
     Some(Remedy::new(format!(
         "keep index {index}, or make one that serves the query before it is dropped"
     )))
 }
 
+fn remedy_of_result(level: Level) -> Remedy {
+    if level <= Level::Note {
+        Remedy::new("name the columns in the query instead of *")
+    } else {
+        Remedy::new("release a program that takes both results before this change")
+            .note("A query that names its columns gives the same when others are added or dropped.")
+    }
+}
+
 /// The beginning of a text, on one line.
-fn short(text: &str) -> String {
+fn short(text: &str, most: usize) -> String {
     let mut words = String::new();
     for word in text.split_whitespace() {
         if !words.is_empty() {
             words.push(' ');
         }
         words.push_str(word);
-        if words.chars().count() > SHOWN {
-            let cut: String = words.chars().take(SHOWN).collect();
+        if words.chars().count() > most {
+            let cut: String = words.chars().take(most).collect();
             return format!("{cut}…");
         }
     }

@@ -6,8 +6,10 @@
 //! [`crate::verify::Planner`]; `pg::workload` makes one for a history.
 
 mod blame;
+mod blame_results;
 mod compare;
 mod findings;
+mod results;
 
 use crate::migration::At;
 use crate::plan::PlanGraph;
@@ -16,7 +18,7 @@ use crate::sql::Statement;
 use crate::verify::Engine;
 
 pub use compare::compare;
-pub use findings::{QUERY_BREAKS, QUERY_GETS_SLOWER, findings};
+pub use findings::{QUERY_BREAKS, QUERY_GETS_SLOWER, QUERY_RESULT_CHANGES, findings};
 
 /// One query of the workload; queries that differ in their values alone are
 /// one.
@@ -60,6 +62,9 @@ pub struct NewStatement {
     pub verb: String,
     /// What is run.
     pub sql: String,
+    /// The setting of the session that it changes: `search_path`. The
+    /// application's sessions do not have it.
+    pub sets: Option<String>,
 }
 
 /// How plans are compared.
@@ -131,11 +136,18 @@ pub enum Outcome {
         hint: Option<String>,
         /// Where in the query, in bytes of its own text.
         position: Option<usize>,
+        /// The server plans it, and fails or does something else when it is
+        /// executed.
+        executing: bool,
     },
     /// The server refuses it before the change and plans it after.
     Mended {
         /// The server's words before.
         message: String,
+        /// The planner's cost after.
+        cost: Option<f64>,
+        /// Tables that the plan reads from end to end, as (schema, name).
+        scans: Vec<(String, String)>,
     },
     /// Another plan, which costs more.
     Slower(Box<Plans>),
@@ -155,6 +167,105 @@ pub enum Outcome {
     },
 }
 
+/// A column of a result that has another type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retyped {
+    /// Its name.
+    pub column: String,
+    /// Its type before.
+    pub before: String,
+    /// Its type after: of the same name where the type was made anew.
+    pub after: String,
+}
+
+/// A value that an INSERT without a list of columns writes elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moved {
+    /// The column before.
+    pub from: String,
+    /// The column after.
+    pub to: String,
+}
+
+/// A default that an INSERT relies on, and that is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lost {
+    /// The column, which gets NULL.
+    pub column: String,
+    /// The default before, as the server writes it.
+    pub default: String,
+}
+
+/// What a query gives or writes after the change, where that is not what it
+/// gave and wrote before.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ResultChange {
+    /// Columns that it gives besides.
+    pub added: Vec<String>,
+    /// Of those, some stand before columns that it gave already.
+    pub in_the_middle: bool,
+    /// Columns that it gives no more.
+    pub gone: Vec<String>,
+    /// Columns with another name in the same place.
+    pub renamed: Vec<(String, String)>,
+    /// Columns of another type.
+    pub retyped: Vec<Retyped>,
+    /// Columns stand in another order.
+    pub reordered: bool,
+    /// Columns that it leaves NULL, where a default was.
+    pub lost: Vec<Lost>,
+}
+
+impl ResultChange {
+    /// Whether programs that read by name read what they read before: columns
+    /// are added, or are texts under another type's name.
+    pub fn is_mild(&self) -> bool {
+        let is_text = |name: &str| matches!(name, "text" | "varchar");
+        !self.reordered
+            && self.gone.is_empty()
+            && self.renamed.is_empty()
+            && self.lost.is_empty()
+            && self
+                .retyped
+                .iter()
+                .all(|one| is_text(&one.before) && is_text(&one.after))
+    }
+
+    /// The same in words: `vip is new`.
+    pub fn says(&self) -> String {
+        let mut said = Vec::new();
+        for name in &self.gone {
+            said.push(format!("{name} is gone"));
+        }
+        for (before, after) in &self.renamed {
+            said.push(format!("{before} is called {after}"));
+        }
+        for one in &self.retyped {
+            said.push(if one.before == one.after {
+                format!("{} has a new type {}", one.column, one.after)
+            } else {
+                format!("{} is {}, not {}", one.column, one.after, one.before)
+            });
+        }
+        for name in &self.added {
+            said.push(format!("{name} is new"));
+        }
+        if self.in_the_middle {
+            said.push("columns behind it move".to_owned());
+        }
+        if self.reordered {
+            said.push("its columns stand in another order".to_owned());
+        }
+        for one in &self.lost {
+            said.push(format!(
+                "{} is left NULL, without its default {}",
+                one.column, one.default
+            ));
+        }
+        said.join(", ")
+    }
+}
+
 /// One query and what becomes of it.
 #[derive(Debug, Clone)]
 pub struct QueryChange {
@@ -164,6 +275,10 @@ pub struct QueryChange {
     pub outcome: Outcome,
     /// Which statement did it, where that was found.
     pub cause: Option<Cause>,
+    /// What it gives or writes that it did not before, while it can be planned.
+    pub result: Option<ResultChange>,
+    /// Which statement did that.
+    pub result_cause: Option<Cause>,
     /// Its share of the cost of all queries before the change, each times its
     /// calls: 0 to 1.
     pub share: f64,
@@ -202,6 +317,9 @@ pub struct IndexChange {
     pub table: (String, String),
     /// Number of the statement in [`WorkloadResult::statements`].
     pub statement: usize,
+    /// It has a predicate: whether a query uses it depends on the values of
+    /// its parameters.
+    pub partial: bool,
     /// Queries whose plan before (of a dropped one) or after (of a new one)
     /// uses it, as numbers in [`WorkloadResult::queries`].
     pub used_by: Vec<usize>,
@@ -241,6 +359,8 @@ pub struct Counts {
     pub slower: usize,
     /// Faster.
     pub faster: usize,
+    /// About the same cost, and another result.
+    pub other_result: usize,
     /// Another plan of about the same cost.
     pub other_plan: usize,
     /// The same.
@@ -254,7 +374,9 @@ impl WorkloadResult {
     pub fn counts(&self) -> Counts {
         let mut counts = Counts::default();
         for query in &self.queries {
+            let other = query.result.is_some();
             let count = match query.outcome {
+                Outcome::Same { .. } | Outcome::OtherPlan(_) if other => &mut counts.other_result,
                 Outcome::Broken { .. } => &mut counts.broken,
                 Outcome::Mended { .. } => &mut counts.mended,
                 Outcome::Slower(_) => &mut counts.slower,

@@ -394,4 +394,89 @@ pub(super) static CASES: &[Case] = &[
         &[],
     )
     .since(14),
+    Case::new(
+        "set-statistics-partitioned",
+        "SET STATISTICS on a partitioned table",
+        parts!(),
+        "ALTER TABLE p ALTER COLUMN a SET STATISTICS 500",
+        &[("p", ShareUpdateExclusive), ("p1", ShareUpdateExclusive), ("p2", ShareUpdateExclusive)],
+        &[],
+    ),
+    Case::new(
+        "set-storage-partitioned",
+        "SET STORAGE on a partitioned table",
+        parts!(),
+        "ALTER TABLE p ALTER COLUMN a SET STORAGE PLAIN",
+        &[("p", AccessExclusive), ("p1", AccessExclusive), ("p2", AccessExclusive)],
+        &[],
+    ),
+    Case::new(
+        "add-virtual-not-null",
+        "ADD COLUMN … GENERATED … VIRTUAL NOT NULL",
+        t!(),
+        "ALTER TABLE t ADD COLUMN n int GENERATED ALWAYS AS (a * 2) VIRTUAL NOT NULL",
+        &[("t", AccessExclusive)],
+        &[("t", Scan)],
+    )
+    .since(18),
+    Case::new(
+        "add-virtual-check",
+        "ADD COLUMN … GENERATED … VIRTUAL CHECK",
+        t!(),
+        "ALTER TABLE t ADD COLUMN n int GENERATED ALWAYS AS (a * 2) VIRTUAL CHECK (n > 0)",
+        &[("t", AccessExclusive)],
+        &[("t", Scan)],
+    )
+    .since(18),
+    Case::new(
+        "set-not-null-of-not-valid",
+        "SET NOT NULL of a column with a NOT NULL that is NOT VALID",
+        t!("ALTER TABLE t ADD CONSTRAINT n NOT NULL a NOT VALID;"),
+        "ALTER TABLE t ALTER COLUMN a SET NOT NULL",
+        &[("t", AccessExclusive)],
+        &[("t", Scan)],
+    )
+    .since(18),
+    Case::new(
+        "drop-column-partitioned",
+        "DROP COLUMN of a partitioned table",
+        parts!(),
+        "ALTER TABLE p DROP COLUMN a",
+        &[("p", AccessExclusive), ("p1", AccessExclusive), ("p2", AccessExclusive)],
+        &[],
+    ),
+    Case::new(
+        "drop-not-null-partitioned",
+        "DROP NOT NULL on a partitioned table",
+        parts!(),
+        "ALTER TABLE p ALTER COLUMN id DROP NOT NULL",
+        &[("p", AccessExclusive), ("p1", AccessExclusive), ("p2", AccessExclusive)],
+        &[],
+    ),
+    Case::new(
+        "add-identity-partitioned",
+        "ADD GENERATED AS IDENTITY on a partitioned table",
+        parts!(),
+        "ALTER TABLE p ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY",
+        &[("p", AccessExclusive)],
+        &[],
+    )
+    .until(16),
+    Case::new(
+        "add-identity-partitioned-17",
+        "ADD GENERATED AS IDENTITY on a partitioned table",
+        parts!(),
+        "ALTER TABLE p ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY",
+        &[("p", AccessExclusive), ("p1", AccessExclusive), ("p2", AccessExclusive)],
+        &[],
+    )
+    .since(17),
+    Case::new(
+        "add-column-references-default-null",
+        "ADD COLUMN … REFERENCES, with DEFAULT NULL",
+        two!(),
+        "ALTER TABLE child ADD COLUMN n int DEFAULT NULL REFERENCES parent (id)",
+        &[("child", AccessExclusive), ("parent", ShareRowExclusive)],
+        &[("child", Scan)],
+    ),
 ];

@@ -2,8 +2,7 @@
 
 use super::{Case, parts, t};
 use crate::migration::locks::LockMode::{AccessExclusive, Share, ShareUpdateExclusive};
-use crate::migration::locks::Work::IndexBuild;
-use crate::migration::locks::Work::IndexRebuild;
+use crate::migration::locks::Work::{IndexBuild, IndexRebuild, Rewrite};
 
 pub(super) static CASES: &[Case] = &[
     Case::new(
@@ -168,6 +167,63 @@ pub(super) static CASES: &[Case] = &[
         t!("CREATE INDEX i ON t ((a + 1));"),
         "ALTER INDEX i ALTER COLUMN 1 SET STATISTICS 500",
         &[("i", ShareUpdateExclusive)],
+        &[],
+    ),
+    Case::new(
+        "index-set-tablespace",
+        "ALTER INDEX … SET TABLESPACE",
+        t!("CREATE INDEX i ON t (a);"),
+        "ALTER INDEX i SET TABLESPACE other",
+        &[("i", AccessExclusive)],
+        &[("i", Rewrite)],
+    ),
+    Case::new(
+        "index-renamed-as-table",
+        "ALTER TABLE … RENAME TO, of an index",
+        t!("CREATE INDEX i ON t (a);"),
+        "ALTER TABLE i RENAME TO j",
+        &[("i", AccessExclusive)],
+        &[],
+    ),
+    Case::new(
+        "reindex-schema",
+        "REINDEX SCHEMA",
+        t!(),
+        "REINDEX SCHEMA public",
+        &[("t", Share), ("t_pkey", AccessExclusive)],
+        &[("t", IndexRebuild)],
+    )
+    .alone("SELECT * FROM t WHERE id = 1"),
+    Case::new(
+        "reindex-partition-index",
+        "REINDEX INDEX of one partition",
+        parts!("CREATE INDEX i ON p (a);"),
+        "REINDEX INDEX p1_a_idx",
+        &[("p1", Share), ("p1_a_idx", AccessExclusive)],
+        &[("p1", IndexRebuild)],
+    ),
+    Case::new(
+        "index-on-materialized-view",
+        "CREATE INDEX on a materialized view",
+        t!("CREATE MATERIALIZED VIEW m AS SELECT a FROM t;"),
+        "CREATE INDEX i ON m (a)",
+        &[("m", Share)],
+        &[("m", IndexBuild)],
+    ),
+    Case::new(
+        "drop-index-of-materialized-view",
+        "DROP INDEX of a materialized view",
+        t!("CREATE MATERIALIZED VIEW m AS SELECT a FROM t; CREATE INDEX i ON m (a);"),
+        "DROP INDEX i",
+        &[("m", AccessExclusive)],
+        &[],
+    ),
+    Case::new(
+        "rename-missing-index",
+        "ALTER INDEX IF EXISTS … RENAME TO, of one that does not exist",
+        t!(),
+        "ALTER INDEX IF EXISTS i RENAME TO j",
+        &[],
         &[],
     ),
 ];

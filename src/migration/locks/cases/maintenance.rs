@@ -71,4 +71,39 @@ pub(super) static CASES: &[Case] = &[
         &[("v", Exclusive), ("t", Exclusive)],
         &[],
     ),
+    Case::new(
+        "vacuum-analyze",
+        "VACUUM ANALYZE",
+        t!(),
+        "VACUUM ANALYZE t",
+        &[("t", ShareUpdateExclusive)],
+        &[("t", Scan)],
+    )
+    .alone("LOCK TABLE t IN SHARE UPDATE EXCLUSIVE MODE"),
+    Case::new(
+        "vacuum-full-options",
+        "VACUUM (FULL)",
+        t!(),
+        "VACUUM (FULL, ANALYZE) t",
+        &[("t", AccessExclusive)],
+        &[("t", Rewrite)],
+    )
+    .alone("LOCK TABLE t IN ACCESS SHARE MODE"),
+    Case::new(
+        "analyze-all",
+        "ANALYZE of the whole database",
+        t!("CREATE TABLE u (a int);"),
+        "ANALYZE",
+        &[("t", ShareUpdateExclusive), ("u", ShareUpdateExclusive)],
+        &[],
+    ),
+    Case::new(
+        "cluster-all",
+        "CLUSTER of all tables",
+        t!("ALTER TABLE t CLUSTER ON t_pkey;"),
+        "CLUSTER",
+        &[("t", AccessExclusive)],
+        &[("t", Rewrite)],
+    )
+    .alone("LOCK TABLE t IN ACCESS SHARE MODE"),
 ];

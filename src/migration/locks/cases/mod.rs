@@ -10,6 +10,7 @@ mod maintenance;
 mod objects;
 mod partitions;
 mod rows;
+mod storage;
 mod tables;
 mod types;
 
@@ -132,6 +133,10 @@ pub static CASES: &[Family] = &[
     Family {
         title: "Tables and views",
         cases: tables::CASES,
+    },
+    Family {
+        title: "Storage, owners and views",
+        cases: storage::CASES,
     },
     Family {
         title: "Partitions and inheritance",

@@ -1,7 +1,7 @@
 //! Partitions and inheritance.
 
 use super::{Case, parts, t};
-use crate::migration::locks::LockMode::{AccessExclusive, ShareUpdateExclusive};
+use crate::migration::locks::LockMode::{AccessExclusive, ShareRowExclusive, ShareUpdateExclusive};
 use crate::migration::locks::Work::{IndexBuild, Scan};
 
 pub(super) static CASES: &[Case] = &[
@@ -221,6 +221,153 @@ pub(super) static CASES: &[Case] = &[
         t!("CREATE TABLE n () INHERITS (t);"),
         "ALTER TABLE t ADD COLUMN z int",
         &[("t", AccessExclusive), ("n", AccessExclusive)],
+        &[],
+    ),
+    Case::new(
+        "create-partition-with-fk",
+        "CREATE TABLE … PARTITION OF a table with a foreign key",
+        parts!("CREATE TABLE parent (id int PRIMARY KEY); INSERT INTO parent SELECT g FROM generate_series(1, 500) AS g; ALTER TABLE p ADD CONSTRAINT f FOREIGN KEY (a) REFERENCES parent (id);"),
+        "CREATE TABLE p3 PARTITION OF p FOR VALUES FROM (200) TO (300)",
+        &[("p", AccessExclusive), ("parent", ShareRowExclusive)],
+        &[],
+    ),
+    Case::new(
+        "create-partition-referenced",
+        "CREATE TABLE … PARTITION OF a table that a foreign key references",
+        parts!("ALTER TABLE p ADD PRIMARY KEY (id); CREATE TABLE child (id int PRIMARY KEY, p_id int, CONSTRAINT f FOREIGN KEY (p_id) REFERENCES p (id)); INSERT INTO child SELECT g, g FROM generate_series(1, 90) AS g;"),
+        "CREATE TABLE p3 PARTITION OF p FOR VALUES FROM (200) TO (300)",
+        &[("p", AccessExclusive)],
+        &[],
+    )
+    .until(14),
+    Case::new(
+        "create-partition-referenced-15",
+        "CREATE TABLE … PARTITION OF a table that a foreign key references",
+        parts!("ALTER TABLE p ADD PRIMARY KEY (id); CREATE TABLE child (id int PRIMARY KEY, p_id int, CONSTRAINT f FOREIGN KEY (p_id) REFERENCES p (id)); INSERT INTO child SELECT g, g FROM generate_series(1, 90) AS g;"),
+        "CREATE TABLE p3 PARTITION OF p FOR VALUES FROM (200) TO (300)",
+        &[("p", AccessExclusive), ("child", ShareRowExclusive)],
+        &[],
+    )
+    .since(15),
+    Case::new(
+        "attach-with-fk",
+        "ATTACH PARTITION that lacks a foreign key of the partitioned table",
+        parts!("CREATE TABLE parent (id int PRIMARY KEY); INSERT INTO parent SELECT g FROM generate_series(1, 500) AS g; ALTER TABLE p ADD CONSTRAINT f FOREIGN KEY (a) REFERENCES parent (id); CREATE TABLE n (id int NOT NULL, a int, CHECK (id >= 200 AND id < 300)); INSERT INTO n VALUES (250, 1);"),
+        "ALTER TABLE p ATTACH PARTITION n FOR VALUES FROM (200) TO (300)",
+        &[("p", ShareUpdateExclusive), ("n", AccessExclusive), ("parent", ShareRowExclusive)],
+        &[("n", Scan)],
+    ),
+    Case::new(
+        "attach-has-fk",
+        "ATTACH PARTITION that has the foreign key of the partitioned table already",
+        parts!("CREATE TABLE parent (id int PRIMARY KEY); INSERT INTO parent SELECT g FROM generate_series(1, 500) AS g; ALTER TABLE p ADD CONSTRAINT f FOREIGN KEY (a) REFERENCES parent (id); CREATE TABLE n (id int NOT NULL, a int REFERENCES parent (id), CHECK (id >= 200 AND id < 300)); INSERT INTO n VALUES (250, 1);"),
+        "ALTER TABLE p ATTACH PARTITION n FOR VALUES FROM (200) TO (300)",
+        &[("p", ShareUpdateExclusive), ("n", AccessExclusive), ("parent", AccessExclusive)],
+        &[],
+    ),
+    Case::new(
+        "attach-referenced",
+        "ATTACH PARTITION to a table that a foreign key references",
+        parts!("ALTER TABLE p ADD PRIMARY KEY (id); CREATE TABLE child (id int PRIMARY KEY, p_id int, CONSTRAINT f FOREIGN KEY (p_id) REFERENCES p (id)); INSERT INTO child SELECT g, g FROM generate_series(1, 90) AS g; CREATE TABLE n (id int PRIMARY KEY, a int, CHECK (id >= 200 AND id < 300)); INSERT INTO n VALUES (250, 1);"),
+        "ALTER TABLE p ATTACH PARTITION n FOR VALUES FROM (200) TO (300)",
+        &[("p", ShareUpdateExclusive), ("n", AccessExclusive)],
+        &[],
+    )
+    .until(14),
+    Case::new(
+        "attach-referenced-15",
+        "ATTACH PARTITION to a table that a foreign key references",
+        parts!("ALTER TABLE p ADD PRIMARY KEY (id); CREATE TABLE child (id int PRIMARY KEY, p_id int, CONSTRAINT f FOREIGN KEY (p_id) REFERENCES p (id)); INSERT INTO child SELECT g, g FROM generate_series(1, 90) AS g; CREATE TABLE n (id int PRIMARY KEY, a int, CHECK (id >= 200 AND id < 300)); INSERT INTO n VALUES (250, 1);"),
+        "ALTER TABLE p ATTACH PARTITION n FOR VALUES FROM (200) TO (300)",
+        &[("p", ShareUpdateExclusive), ("n", AccessExclusive), ("child", ShareRowExclusive)],
+        &[],
+    )
+    .since(15),
+    Case::new(
+        "attach-default",
+        "ATTACH PARTITION … DEFAULT",
+        parts!("CREATE TABLE n (id int NOT NULL, a int); INSERT INTO n VALUES (500, 1);"),
+        "ALTER TABLE p ATTACH PARTITION n DEFAULT",
+        &[("p", ShareUpdateExclusive), ("n", AccessExclusive)],
+        &[("n", Scan)],
+    ),
+    Case::new(
+        "attach-check-nullable",
+        "ATTACH PARTITION with a CHECK of its bound, on a nullable key",
+        "CREATE TABLE q (id int, a int) PARTITION BY RANGE (id); CREATE TABLE n (id int, a int, CHECK (id >= 200 AND id < 300)); INSERT INTO n VALUES (250, 1);",
+        "ALTER TABLE q ATTACH PARTITION n FOR VALUES FROM (200) TO (300)",
+        &[("q", ShareUpdateExclusive), ("n", AccessExclusive)],
+        &[("n", Scan)],
+    ),
+    Case::new(
+        "detach-with-fk",
+        "DETACH PARTITION of a table with a foreign key",
+        parts!("CREATE TABLE parent (id int PRIMARY KEY); INSERT INTO parent SELECT g FROM generate_series(1, 500) AS g; ALTER TABLE p ADD CONSTRAINT f FOREIGN KEY (a) REFERENCES parent (id);"),
+        "ALTER TABLE p DETACH PARTITION p1",
+        &[("p", AccessExclusive), ("p1", ShareUpdateExclusive), ("parent", ShareRowExclusive)],
+        &[],
+    )
+    .until(13),
+    Case::new(
+        "detach-with-fk-14",
+        "DETACH PARTITION of a table with a foreign key",
+        parts!("CREATE TABLE parent (id int PRIMARY KEY); INSERT INTO parent SELECT g FROM generate_series(1, 500) AS g; ALTER TABLE p ADD CONSTRAINT f FOREIGN KEY (a) REFERENCES parent (id);"),
+        "ALTER TABLE p DETACH PARTITION p1",
+        &[("p", AccessExclusive), ("p1", AccessExclusive), ("parent", ShareRowExclusive)],
+        &[],
+    )
+    .since(14),
+    Case::new(
+        "detach-referenced",
+        "DETACH PARTITION of a table that a foreign key references",
+        parts!("ALTER TABLE p ADD PRIMARY KEY (id); CREATE TABLE child (id int PRIMARY KEY, p_id int, CONSTRAINT f FOREIGN KEY (p_id) REFERENCES p (id)); INSERT INTO child SELECT g, g FROM generate_series(1, 90) AS g;"),
+        "ALTER TABLE p DETACH PARTITION p2",
+        &[("p", AccessExclusive), ("p2", AccessExclusive), ("child", AccessExclusive)],
+        &[("child", Scan), ("p2", Scan)],
+    )
+    .until(17),
+    Case::new(
+        "detach-referenced-18",
+        "DETACH PARTITION of a table that a foreign key references",
+        parts!("ALTER TABLE p ADD PRIMARY KEY (id); CREATE TABLE child (id int PRIMARY KEY, p_id int, CONSTRAINT f FOREIGN KEY (p_id) REFERENCES p (id)); INSERT INTO child SELECT g, g FROM generate_series(1, 90) AS g;"),
+        "ALTER TABLE p DETACH PARTITION p2",
+        &[("p", AccessExclusive), ("p2", AccessExclusive), ("child", AccessExclusive)],
+        &[("child", Scan)],
+    )
+    .since(18),
+    Case::new(
+        "detach-finalize",
+        "DETACH PARTITION … FINALIZE",
+        parts!("UPDATE pg_inherits SET inhdetachpending = true WHERE inhrelid = 'p1'::regclass;"),
+        "ALTER TABLE p DETACH PARTITION p1 FINALIZE",
+        &[("p", ShareUpdateExclusive), ("p1", AccessExclusive)],
+        &[],
+    )
+    .since(14),
+    Case::new(
+        "drop-partition-with-fk",
+        "DROP TABLE of a partition with a foreign key of its parent",
+        parts!("CREATE TABLE parent (id int PRIMARY KEY); INSERT INTO parent SELECT g FROM generate_series(1, 500) AS g; ALTER TABLE p ADD CONSTRAINT f FOREIGN KEY (a) REFERENCES parent (id);"),
+        "DROP TABLE p1",
+        &[("p", AccessExclusive), ("p1", AccessExclusive)],
+        &[],
+    ),
+    Case::new(
+        "analyze-partitioned",
+        "ANALYZE of a partitioned table",
+        parts!(),
+        "ANALYZE p",
+        &[("p", ShareUpdateExclusive), ("p1", ShareUpdateExclusive), ("p2", ShareUpdateExclusive)],
+        &[],
+    ),
+    Case::new(
+        "attach-list-proven",
+        "ATTACH PARTITION of a list with a validated CHECK of its value",
+        "CREATE TABLE q (k text NOT NULL, a int) PARTITION BY LIST (k); \
+         CREATE TABLE n (k text NOT NULL, a int, CHECK (k = 'x'::text)); \
+         INSERT INTO n VALUES ('x', 1);",
+        "ALTER TABLE q ATTACH PARTITION n FOR VALUES IN ('x')",
+        &[("q", ShareUpdateExclusive), ("n", AccessExclusive)],
         &[],
     ),
 ];

@@ -41,13 +41,14 @@ pub(super) fn alter(sink: &mut Sink<'_>, alter: &Alter) {
     if alter.object == ObjectKind::Sequence {
         return;
     }
-    if alter.if_exists && !sink.state.is_partial() && known.is_none() && !is_index {
+    let there = known.is_some() || sink.state.index(name).is_some();
+    if alter.if_exists && !sink.state.is_partial() && !there {
         return;
     }
     for (number, command) in alter.commands.iter().enumerate() {
         sink.command = Some(number);
         if is_index {
-            index(sink, name, &command.kind);
+            index(sink, name, alter.object, &command.kind);
         } else if matches!(known, Some(RelationKind::View))
             || matches!(alter.object, ObjectKind::View)
         {
@@ -59,9 +60,11 @@ pub(super) fn alter(sink: &mut Sink<'_>, alter: &Alter) {
     sink.command = None;
 }
 
-fn index(sink: &mut Sink<'_>, name: &Name, kind: &AlterKind) {
+fn index(sink: &mut Sink<'_>, name: &Name, object: ObjectKind, kind: &AlterKind) {
     let index = sink.index_name(name);
     let mode = match kind {
+        // Only ALTER INDEX knows before it locks that it is an index.
+        AlterKind::RenameTo { .. } if object != ObjectKind::Index => AccessExclusive,
         // What has no kind of its own is ALTER COLUMN number SET STATISTICS.
         AlterKind::RenameTo { .. } | AlterKind::SetStatistics { .. } | AlterKind::Other => {
             ShareUpdateExclusive
@@ -222,12 +225,54 @@ fn table(sink: &mut Sink<'_>, alter: &Alter, command: &Command) {
                 AccessExclusive
             };
             sink.add(&relation, parent_mode, Work::None, None);
-            sink.add(&child, child_mode, Work::None, None);
+            let referenced = !sink.state.referencing(&relation).is_empty();
+            let child_mode = if referenced {
+                AccessExclusive
+            } else {
+                child_mode
+            };
+            // Its rows are looked up for those that reference them; before 18
+            // by reading all of them.
+            let (work, why) = if referenced && sink.server.major < 18 && sink.stores(&child) {
+                (
+                    Work::Scan,
+                    Some("rows that reference it are looked for".to_owned()),
+                )
+            } else {
+                (Work::None, None)
+            };
+            sink.add(&child, child_mode, work, why);
+            partition_keys(sink, &relation, &child, true);
             if let Some(default) = sink
                 .default_partition(&relation)
                 .filter(|one| *one != child && !online)
             {
                 sink.add(&default, AccessExclusive, Work::None, None);
+            }
+        }
+        AlterKind::AlterConstraint { name, enforced } => {
+            for one in sink.partitions(&relation) {
+                let work = if *enforced == Some(true) && sink.stores(&one) {
+                    Work::Scan
+                } else {
+                    Work::None
+                };
+                sink.add(&one, AccessExclusive, work, None);
+            }
+            let other = constraint_of(sink, &relation, name).and_then(|one| match &one.kind {
+                Constrains::ForeignKey { table, .. } => Some(table.clone()),
+                _ => None,
+            });
+            if let (Some(other), Some(enforced)) = (other, enforced) {
+                // Its triggers there are made, or dropped.
+                let mode = if *enforced {
+                    ShareRowExclusive
+                } else {
+                    AccessExclusive
+                };
+                for one in sink.partitions(&other) {
+                    sink.add(&one, mode, Work::None, None);
+                }
             }
         }
         AlterKind::EnableTrigger(_) | AlterKind::DisableTrigger(_) => {
@@ -289,13 +334,14 @@ fn add_constraint(
     let checked = !constraint.not_valid && !constraint.not_enforced;
     match &constraint.kind {
         ConstraintKind::Check { .. } => {
-            let all = if constraint.no_inherit {
+            let all = if constraint.no_inherit && sink.server.major < 18 {
                 std::slice::from_ref(relation)
             } else {
                 all
             };
             for one in all {
-                let work = if checked && sink.stores(one) {
+                let own = !constraint.no_inherit || one == relation;
+                let work = if checked && own && sink.stores(one) {
                     Work::Scan
                 } else {
                     Work::None
@@ -397,12 +443,10 @@ fn drop_constraint(sink: &mut Sink<'_>, relation: &Qualified, name: &str, cascad
     };
     match &constraint.kind {
         Constrains::ForeignKey { table, .. } => {
-            sink.add(
-                table,
-                AccessExclusive,
-                Work::None,
-                Some(format!("the foreign key {name} references it")),
-            );
+            for one in sink.partitions(table) {
+                let why = Some(format!("the foreign key {name} references it"));
+                sink.add(&one, AccessExclusive, Work::None, why);
+            }
         }
         Constrains::PrimaryKey | Constrains::Unique if cascade => {
             column::drop_referencing(sink, relation, |columns| {
@@ -433,9 +477,76 @@ fn validate(sink: &mut Sink<'_>, all: &[Qualified], name: &str) {
     }
 }
 
+/// A partition gets, or loses, its part of the foreign keys of and to the
+/// partitioned table: their triggers are made or dropped at the other end, too.
+pub(super) fn partition_keys(
+    sink: &mut Sink<'_>,
+    parent: &Qualified,
+    partition: &Qualified,
+    detached: bool,
+) {
+    let keys: Vec<&ConstraintState> = sink
+        .state
+        .known(parent)
+        .into_iter()
+        .flat_map(|table| &table.constraints)
+        .collect();
+    for key in keys {
+        let Constrains::ForeignKey { table, .. } = &key.kind else {
+            continue;
+        };
+        // One that the table has already becomes part of it, and its triggers
+        // are dropped.
+        let mode = if !detached && has_key(sink, partition, key) {
+            AccessExclusive
+        } else {
+            ShareRowExclusive
+        };
+        for one in sink.partitions(table) {
+            let why = Some(format!("the foreign key {} references it", key.name));
+            sink.add(&one, mode, Work::None, why);
+        }
+    }
+    let mode = if detached {
+        AccessExclusive
+    } else if sink.server.major >= 15 {
+        ShareRowExclusive
+    } else {
+        return;
+    };
+    for (from, key) in sink.state.referencing(parent) {
+        if from.name != *parent && key.inherited == 0 {
+            let work = if detached && sink.stores(&from.name) {
+                Work::Scan
+            } else {
+                Work::None
+            };
+            let why = Some(format!("its foreign key {} references {parent}", key.name));
+            sink.add(&from.name, mode, work, why);
+        }
+    }
+}
+
+fn has_key(sink: &Sink<'_>, table: &Qualified, key: &ConstraintState) -> bool {
+    sink.state.known(table).is_some_and(|table| {
+        table
+            .constraints
+            .iter()
+            .any(|own| own.is_same_key(key) && own.validated == key.validated)
+    })
+}
+
 fn attach(sink: &mut Sink<'_>, parent: &Qualified, child: &Name, bound: &str, default: bool) {
     let child = sink.qualify(child);
     sink.add(parent, ShareUpdateExclusive, Work::None, None);
+    partition_keys(sink, parent, &child, false);
+    let keys: Vec<&ConstraintState> = sink
+        .state
+        .known(parent)
+        .into_iter()
+        .flat_map(|table| &table.constraints)
+        .filter(|one| matches!(one.kind, Constrains::ForeignKey { .. }))
+        .collect();
     let wanted: Vec<IndexState> = sink
         .state
         .known(parent)
@@ -463,6 +574,11 @@ fn attach(sink: &mut Sink<'_>, parent: &Qualified, child: &Name, bound: &str, de
             (
                 Work::IndexBuild,
                 Some(format!("it lacks an index of {parent}")),
+            )
+        } else if let Some(key) = keys.iter().find(|key| !has_key(sink, &one, key)) {
+            (
+                Work::Scan,
+                Some(format!("the foreign key {} is checked", key.name)),
             )
         } else if proven {
             (Work::None, None)

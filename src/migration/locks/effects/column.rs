@@ -66,12 +66,14 @@ fn added(sink: &Sink<'_>, column: &ColumnDefinition) -> (Work, Option<String>) {
         }
     };
     let has_value = column.default.as_ref().is_some_and(|one| !one.null);
+    // DEFAULT NULL, too: only that there is a default is looked at.
+    let has_default = column.default.is_some();
     for constraint in &column.constraints {
         match &constraint.kind {
             ConstraintKind::Check { .. } if !constraint.not_enforced => {
                 more(Work::Scan, "the CHECK is checked for every row");
             }
-            ConstraintKind::ForeignKey { .. } if has_value && !constraint.not_enforced => {
+            ConstraintKind::ForeignKey { .. } if has_default && !constraint.not_enforced => {
                 more(Work::Scan, "the default is looked up for every row");
             }
             ConstraintKind::PrimaryKey => more(Work::IndexBuild, "PRIMARY KEY builds an index"),
@@ -80,11 +82,13 @@ fn added(sink: &Sink<'_>, column: &ColumnDefinition) -> (Work, Option<String>) {
             _ => {}
         }
     }
-    if column.not_null && !has_value && column.generated.is_none() {
-        more(
-            Work::Scan,
-            "NOT NULL without a default fails when there are rows",
-        );
+    if column.not_null && !has_value {
+        let why = if column.generated.is_some() {
+            "its values are computed for every row, to find NULL"
+        } else {
+            "NOT NULL without a default fails when there are rows"
+        };
+        more(Work::Scan, why);
     }
     work
 }

@@ -31,7 +31,19 @@ pub(super) fn drop(sink: &mut Sink<'_>, drop: &Drop) {
         ObjectKind::Trigger | ObjectKind::Rule | ObjectKind::Policy => {
             if let Some(table) = &drop.on {
                 let relation = sink.qualify(&table.name);
-                let all = if drop.object == ObjectKind::Trigger {
+                if drop.if_exists && is_unattached(sink, &relation, drop) {
+                    return;
+                }
+                let rows = sink.state.known(&relation).is_none_or(|table| {
+                    table.triggers.iter().all(|trigger| {
+                        trigger.row
+                            || drop
+                                .names
+                                .iter()
+                                .all(|place| place.name.name != trigger.name)
+                    })
+                });
+                let all = if drop.object == ObjectKind::Trigger && rows {
                     sink.partitions(&relation)
                 } else {
                     vec![relation]
@@ -55,6 +67,21 @@ pub(super) fn drop(sink: &mut Sink<'_>, drop: &Drop) {
                 .collect();
             relations(sink, gone, true);
         }
+        ObjectKind::Function if drop.cascade => {
+            for place in &drop.names {
+                function(sink, &place.name);
+            }
+        }
+        ObjectKind::Sequence if drop.cascade => {
+            for place in &drop.names {
+                let sequence = sink.qualify(&place.name);
+                let users = sink.state.defaults_of_sequence(&sequence);
+                for (user, _) in users {
+                    let why = Some(format!("a default of it uses {sequence}"));
+                    sink.add(&user, LockMode::AccessExclusive, Work::None, why);
+                }
+            }
+        }
         ObjectKind::Type | ObjectKind::Domain if drop.cascade => {
             let users: Vec<Qualified> = sink
                 .state
@@ -64,6 +91,9 @@ pub(super) fn drop(sink: &mut Sink<'_>, drop: &Drop) {
                     table.columns.iter().any(|column| {
                         column.type_name.as_ref().is_some_and(|type_name| {
                             drop.names.iter().any(|place| {
+                                if let Some(known) = sink.state.resolve_type(&place.name) {
+                                    return column.is_of_type(&known);
+                                }
                                 place.name.name == type_name.base.name
                                     && (place.name.schema.is_none()
                                         || type_name.base.schema.is_none()
@@ -85,6 +115,24 @@ pub(super) fn drop(sink: &mut Sink<'_>, drop: &Drop) {
         }
         _ => {}
     }
+}
+
+/// The table has no such trigger, policy or rule, as its history says: then it
+/// is not even locked.
+fn is_unattached(sink: &Sink<'_>, relation: &Qualified, drop: &Drop) -> bool {
+    let Some(table) = sink.state.known(relation) else {
+        return !sink.state.is_partial();
+    };
+    !sink.state.is_partial()
+        && table.created.is_some()
+        && drop.names.iter().all(|place| match drop.object {
+            ObjectKind::Trigger => table
+                .triggers
+                .iter()
+                .all(|trigger| trigger.name != place.name.name),
+            ObjectKind::Policy => table.policies.iter().all(|one| *one != place.name.name),
+            _ => table.rules.iter().all(|one| *one != place.name.name),
+        })
 }
 
 /// The history knows all relations, and not this one.
@@ -111,8 +159,10 @@ fn relations(sink: &mut Sink<'_>, gone: Vec<Qualified>, cascade: bool) {
                 continue;
             };
             for constraint in &table.constraints {
+                // What a partition has of its parent's key ends at the parent.
                 if let Constrains::ForeignKey { table: to, .. } = &constraint.kind
                     && *to != one
+                    && constraint.inherited == 0
                 {
                     sink.add(
                         to,
@@ -163,6 +213,22 @@ fn relations(sink: &mut Sink<'_>, gone: Vec<Qualified>, cascade: bool) {
                 );
             }
         }
+    }
+}
+
+/// DROP FUNCTION … CASCADE drops triggers that call it, and defaults, CHECKs
+/// and indexes that use it.
+fn function(sink: &mut Sink<'_>, name: &Name) {
+    let users: Vec<Qualified> = sink
+        .state
+        .tables()
+        .into_iter()
+        .filter(|table| sink.state.uses_function(table, name))
+        .map(|table| table.name.clone())
+        .collect();
+    for user in users {
+        let why = Some(format!("what uses {name}() is dropped"));
+        sink.add(&user, LockMode::AccessExclusive, Work::None, why);
     }
 }
 

@@ -3,13 +3,15 @@
 mod alter;
 mod column;
 mod drop;
+mod rows;
 mod sink;
 mod whole;
 
 use super::{Effect, LockMode, Work};
+use crate::catalog::RelationKind;
 use crate::migration::Server;
 use crate::migration::state::State;
-use crate::sql::ddl::{Action, AlterDomainKind, DmlKind, Name, ObjectKind, Statement};
+use crate::sql::ddl::{Action, AlterDomainKind, AlterTypeKind, Name, ObjectKind, Statement};
 use sink::Sink;
 
 pub use column::VOLATILE;
@@ -60,7 +62,12 @@ pub fn effects(statement: &Statement, before: &State, server: &Server) -> Vec<Ef
         }
         Action::CreateTrigger(trigger) => {
             let relation = sink.qualify(&trigger.table.name);
-            for one in sink.partitions(&relation) {
+            let all = if trigger.row {
+                sink.partitions(&relation)
+            } else {
+                vec![relation]
+            };
+            for one in all {
                 sink.add(&one, LockMode::ShareRowExclusive, Work::None, None);
             }
         }
@@ -79,7 +86,7 @@ pub fn effects(statement: &Statement, before: &State, server: &Server) -> Vec<Ef
                 sink.lock(table, LockMode::ShareUpdateExclusive);
             }
         }
-        Action::Dml(dml) => rows(&mut sink, dml),
+        Action::Dml(dml) => rows::rows(&mut sink, dml),
         Action::Truncate { tables, cascade } => whole::truncate(&mut sink, tables, *cascade),
         Action::Lock { tables, mode } => {
             let mode = LockMode::named(mode).unwrap_or(LockMode::AccessExclusive);
@@ -102,6 +109,29 @@ pub fn effects(statement: &Statement, before: &State, server: &Server) -> Vec<Ef
             };
             for relation in whole::named_or_all(&sink, tables) {
                 sink.over(&relation, mode, work, None);
+            }
+        }
+        Action::AlterType(alter) => {
+            if let AlterTypeKind::Attributes {
+                cascade: true,
+                retyped,
+            } = alter.kind
+            {
+                whole::typed_tables(&mut sink, &alter.name, retyped);
+            }
+        }
+        // ALTER … ALL IN TABLESPACE names no relation.
+        Action::Other { .. } => {
+            let kind = match statement.verb.as_str() {
+                "ALTER TABLE" => RelationKind::Table,
+                "ALTER MATERIALIZED VIEW" => RelationKind::MaterializedView,
+                _ => return Vec::new(),
+            };
+            for one in whole::all(&sink) {
+                if before.known(&one).is_some_and(|table| table.kind == kind) {
+                    let why = Some("its files are copied".to_owned());
+                    sink.add(&one, LockMode::AccessExclusive, Work::Rewrite, why);
+                }
             }
         }
         Action::Analyze { tables } => {
@@ -127,30 +157,5 @@ fn comment(sink: &mut Sink<'_>, kind: ObjectKind, relation: &Name) {
             sink.add(&index, LockMode::ShareUpdateExclusive, Work::None, None);
         }
         _ => {}
-    }
-}
-
-fn rows(sink: &mut Sink<'_>, dml: &crate::sql::ddl::Dml) {
-    match dml.kind {
-        DmlKind::Insert | DmlKind::CopyFrom => {
-            if let Some(target) = &dml.target {
-                let relation = sink.qualify(&target.name);
-                sink.add(&relation, LockMode::RowExclusive, Work::Rows, None);
-            }
-        }
-        DmlKind::Update | DmlKind::Delete | DmlKind::Merge => {
-            if let Some(target) = &dml.target {
-                let relation = sink.qualify(&target.name);
-                sink.over(&relation, LockMode::RowExclusive, Work::Rows, None);
-            }
-        }
-        DmlKind::SelectForUpdate => {
-            let read = dml.target.iter().map(|place| &place.name);
-            for name in read.chain(&dml.reads) {
-                let relation = sink.qualify(name);
-                sink.over(&relation, LockMode::RowShare, Work::None, None);
-            }
-        }
-        DmlKind::Select | DmlKind::CopyTo | DmlKind::Call => {}
     }
 }

@@ -34,6 +34,8 @@ pub(super) fn create_table(sink: &mut Sink<'_>, create: &CreateTable) {
     if let Some(partition) = &create.partition_of {
         let parent = sink.qualify(&partition.parent.name);
         sink.add(&parent, LockMode::AccessExclusive, Work::None, None);
+        let own = sink.qualify(&create.table.name);
+        super::alter::partition_keys(sink, &parent, &own, false);
         if let Some(default) = sink
             .default_partition(&parent)
             .filter(|_| !partition.default)
@@ -176,7 +178,7 @@ fn reindex_table(sink: &mut Sink<'_>, relation: &Qualified, mode: LockMode, conc
 }
 
 /// Tables and materialised views, sorted.
-fn all(sink: &Sink<'_>) -> Vec<Qualified> {
+pub(super) fn all(sink: &Sink<'_>) -> Vec<Qualified> {
     sink.state
         .tables()
         .into_iter()
@@ -275,6 +277,38 @@ pub(super) fn users_of_domain(sink: &mut Sink<'_>, domain: &Name) {
             LockMode::Share,
             work,
             Some(format!("columns of the domain {} are checked", domain.name)),
+        );
+    }
+}
+
+/// Tables `OF` a composite type follow its attributes.
+pub(super) fn typed_tables(sink: &mut Sink<'_>, name: &Name, retyped: bool) {
+    let name = match sink.state.resolve_type(name) {
+        Some(known) => Name::qualified(known.schema, known.name),
+        None => name.clone(),
+    };
+    let typed: Vec<Qualified> = sink
+        .state
+        .tables()
+        .into_iter()
+        .filter(|table| {
+            table.of_type.as_ref().is_some_and(|of| {
+                of.name == name.name
+                    && name
+                        .schema
+                        .as_ref()
+                        .is_none_or(|schema| of.schema.as_ref().is_none_or(|own| own == schema))
+            })
+        })
+        .map(|table| table.name.clone())
+        .collect();
+    let work = if retyped { Work::Rewrite } else { Work::None };
+    for table in typed {
+        sink.over(
+            &table,
+            LockMode::AccessExclusive,
+            work,
+            Some("the type of a column changes"),
         );
     }
 }

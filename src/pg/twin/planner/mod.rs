@@ -23,9 +23,12 @@ use crate::catalog::Catalog;
 use crate::catalog::ident::literal;
 use crate::pg::Session;
 use crate::pg::cluster::{Cluster, ClusterError, ClusterKind, FOR_SUGGESTIONS};
+use crate::pg::describe::described;
 use crate::plan::PlanGraph;
 use crate::snapshot::Snapshot;
-use crate::verify::{Engine, PlanError, PlanOptions, Planned, Planner, Supposition, WhatIf};
+use crate::verify::{
+    Described, Engine, PlanError, PlanOptions, Planned, Planner, Supposition, WhatIf,
+};
 
 /// How many refused objects are named.
 const NAMED: usize = 3;
@@ -395,6 +398,23 @@ impl Planner for TwinPlanner {
     ) -> Result<WhatIf, PlanError> {
         let answer = self.try_what_if(statements, suppositions);
         self.settle(answer)
+    }
+
+    fn described(
+        &mut self,
+        statements: &[Planned<'_>],
+        suppositions: &[Supposition],
+    ) -> Result<Described, PlanError> {
+        let open = if suppositions.is_empty() {
+            self.roll_back()
+        } else {
+            self.try_what_if(&[], suppositions).map(drop)
+        };
+        let described = open.and_then(|()| {
+            let session = self.cluster.session().map_err(lost)?;
+            session.read_only(|session| described(session, statements))
+        });
+        self.settle(described)
     }
 
     fn calls(&self) -> usize {

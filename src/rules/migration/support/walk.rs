@@ -160,18 +160,21 @@ pub(crate) fn each_file<'a>(
     }
 }
 
-/// The statement runs in a transaction that the file itself begins.
-pub(crate) fn is_explicit(place: &Place<'_>) -> bool {
-    place.transaction.is_some() && !is_wrapped(place.part)
+/// Whether a timeout for the transaction alone reaches the statement. With the
+/// SET before it a statement is no longer the only one of its message, which
+/// is then one transaction.
+pub(crate) fn is_local(place: &Place<'_>) -> bool {
+    let known = place.part.sureness == Sureness::Known;
+    match place.transaction {
+        Some(_) => known || !is_wrapped(place.part),
+        None => known && place.part.wrapping == Wrapping::OneMessage,
+    }
 }
 
 /// Sets a `lock_timeout` before the statement, for its transaction alone where
 /// it has one.
 pub(crate) fn set_timeout(place: &Place<'_>) -> &'static str {
-    // With the SET before it a statement is no longer the only one of its
-    // message, which is then one transaction.
-    let wrapped = place.part.wrapping != Wrapping::None && place.part.sureness == Sureness::Known;
-    if wrapped || is_explicit(place) {
+    if is_local(place) {
         "SET LOCAL lock_timeout = '5s'"
     } else {
         super::lock::SET_TIMEOUT

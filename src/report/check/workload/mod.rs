@@ -1,10 +1,12 @@
 //! What a change does to the queries of an application: from the comparison to
 //! the report's types, and as text and Markdown.
 
-use std::io::{self, Write};
+mod markdown;
+mod text;
 
 use crate::advise::check::workload::{
-    Applied, Cause, IndexChange, Outcome, Plans, QueryChange, Workload, WorkloadResult,
+    Applied, Cause, IndexChange, Outcome, Plans, QueryChange, ResultChange, Workload,
+    WorkloadResult,
 };
 use crate::plan::compare::compare;
 use crate::plan::{NodeId, PlanGraph};
@@ -14,15 +16,12 @@ use crate::report::model::check_workload::{
     CheckWorkload, CheckWorkloadCause, CheckWorkloadIndex, CheckWorkloadLine, CheckWorkloadOutcome,
     CheckWorkloadQuery, CheckWorkloadStatement, CheckWorkloadTotals,
 };
-use crate::report::prose::wrap;
 use crate::source::{Sources, Span};
 
 /// Lines of two plans that are shown of one query.
 const MOST_LINES: usize = 24;
 /// Queries of one kind that are shown one by one.
 const MOST_SHOWN: usize = 10;
-/// Columns that prose fills at most.
-const PROSE: usize = 96;
 /// Characters of a query's text that are shown.
 const MOST_SQL: usize = 240;
 
@@ -68,6 +67,7 @@ pub fn workload(
             mended: counts.mended,
             slower: counts.slower,
             faster: counts.faster,
+            other_result: counts.other_result,
             other_plan: counts.other_plan,
             same: counts.same,
             not_planned: counts.not_planned,
@@ -133,7 +133,12 @@ impl Maker<'_> {
             cost_before: None,
             cost_after: None,
             change: None,
-            cause: change.cause.as_ref().map(|cause| self.cause(cause)),
+            result: change.result.as_ref().map(ResultChange::says),
+            cause: change
+                .cause
+                .as_ref()
+                .or(change.result_cause.as_ref())
+                .map(|cause| self.cause(cause)),
             plan: Vec::new(),
         };
         let plans = |mut shown: CheckWorkloadQuery, outcome, plans: &Plans| {
@@ -150,18 +155,20 @@ impl Maker<'_> {
                 sqlstate,
                 hint,
                 position,
+                ..
             } => {
                 shown.message = Some(message.clone());
-                shown.sqlstate = Some(sqlstate.clone());
+                shown.sqlstate = Some(sqlstate.clone()).filter(|code| !code.is_empty());
                 shown.hint.clone_from(hint);
                 shown.error_place = position.and_then(|at| {
                     let start = span.start + at;
                     build::place(Span::new(span.source, start..start), self.sources)
                 });
             }
-            Outcome::Mended { message } => {
+            Outcome::Mended { message, cost, .. } => {
                 shown.outcome = CheckWorkloadOutcome::Mended;
                 shown.message = Some(message.clone());
+                shown.cost_after = *cost;
             }
             Outcome::NotPlanned { why } => {
                 shown.outcome = CheckWorkloadOutcome::NotPlanned;
@@ -170,7 +177,15 @@ impl Maker<'_> {
             Outcome::Slower(both) => shown = plans(shown, CheckWorkloadOutcome::Slower, both),
             Outcome::Faster(both) => shown = plans(shown, CheckWorkloadOutcome::Faster, both),
             Outcome::OtherPlan(both) => {
-                shown = plans(shown, CheckWorkloadOutcome::OtherPlan, both);
+                let outcome = if change.result.is_some() {
+                    CheckWorkloadOutcome::OtherResult
+                } else {
+                    CheckWorkloadOutcome::OtherPlan
+                };
+                shown = plans(shown, outcome, both);
+            }
+            Outcome::Same { .. } if change.result.is_some() => {
+                shown.outcome = CheckWorkloadOutcome::OtherResult;
             }
             Outcome::Same { .. } => return None,
         }
@@ -204,7 +219,12 @@ impl Maker<'_> {
             } else {
                 " at the assumed sizes"
             };
-            format!("no query of the workload {says} it{at_sizes}")
+            let partial = if dropped && index.partial {
+                "; it is partial, and queries with parameters are planned without their values"
+            } else {
+                ""
+            };
+            format!("no query of the workload {says} it{at_sizes}{partial}")
         } else {
             let mut becomes = Vec::new();
             if moved > 0 {
@@ -265,9 +285,9 @@ fn lines(before: &PlanGraph, after: &PlanGraph) -> Vec<CheckWorkloadLine> {
         let indent = "  ".repeat(depth);
         let cost = node.estimate.map_or_else(String::new, |estimate| {
             format!(
-                "  (cost {}, {} rows)",
+                "  (cost {}, {})",
                 format::cost(estimate.total_cost),
-                format::count(estimate.rows)
+                rows(estimate.rows)
             )
         });
         lines.push(CheckWorkloadLine {
@@ -319,6 +339,7 @@ pub fn summary(workload: &CheckWorkload) -> String {
         (totals.slower, "slower"),
         (totals.faster, "faster"),
         (totals.mended, "possible now"),
+        (totals.other_result, "with another result"),
         (
             totals.other_plan,
             "with another plan of about the same cost",
@@ -374,16 +395,18 @@ fn heading(outcome: CheckWorkloadOutcome) -> &'static str {
         CheckWorkloadOutcome::Slower => "Queries that become slower",
         CheckWorkloadOutcome::Faster => "Queries that become faster",
         CheckWorkloadOutcome::Mended => "Queries that the change makes possible",
+        CheckWorkloadOutcome::OtherResult => "Queries with another result",
         CheckWorkloadOutcome::OtherPlan => "Queries with another plan of about the same cost",
         CheckWorkloadOutcome::NotPlanned => "Queries without a plan",
     }
 }
 
-const ORDER: [CheckWorkloadOutcome; 6] = [
+const ORDER: [CheckWorkloadOutcome; 7] = [
     CheckWorkloadOutcome::Broken,
     CheckWorkloadOutcome::Slower,
     CheckWorkloadOutcome::Faster,
     CheckWorkloadOutcome::Mended,
+    CheckWorkloadOutcome::OtherResult,
     CheckWorkloadOutcome::OtherPlan,
     CheckWorkloadOutcome::NotPlanned,
 ];
@@ -416,6 +439,17 @@ fn at(place: Option<&crate::report::model::Place>) -> String {
     })
 }
 
+/// What goes wrong, with its place in the file.
+fn message(query: &CheckWorkloadQuery) -> Option<String> {
+    let place = query
+        .error_place
+        .as_ref()
+        .map_or_else(String::new, |place| {
+            format!(" (line {}, column {})", place.line, place.column)
+        });
+    Some(format!("{}{place}", query.message.as_ref()?))
+}
+
 /// The query's text on one line.
 fn sql(query: &CheckWorkloadQuery) -> String {
     let text: Vec<&str> = query.sql.split_whitespace().collect();
@@ -438,6 +472,8 @@ fn numbers(query: &CheckWorkloadQuery) -> Vec<String> {
             text.push_str(&format!(" ({} less)", format::share(1.0 - after / before)));
         }
         said.push(text);
+    } else if let Some(after) = query.cost_after {
+        said.push(format!("cost after the change {}", format::cost(after)));
     }
     if let Some(calls) = query.calls {
         let calls = format::count(calls);
@@ -453,221 +489,11 @@ fn numbers(query: &CheckWorkloadQuery) -> Vec<String> {
     said
 }
 
-/// Writes the section for a terminal. `clean` makes a text from elsewhere fit
-/// to be printed.
-pub fn text(
-    workload: &CheckWorkload,
-    out: &mut dyn Write,
-    detailed: bool,
-    clean: &dyn Fn(&str) -> String,
-) -> io::Result<()> {
-    writeln!(out, "{}", summary(workload))?;
-    if let Some(besides) = read_besides(workload) {
-        writeln!(out, "  {besides}")?;
-    }
-    writeln!(out, "  planned by {}", clean(&workload.engine.description))?;
-    for assumption in &workload.assumptions {
-        for (at, line) in wrap(&format!("assumed: {}", clean(assumption)), PROSE)
-            .iter()
-            .enumerate()
-        {
-            writeln!(out, "  {}{line}", if at == 0 { "" } else { "  " })?;
-        }
-    }
-    for note in workload.engine.notes.iter().filter(|_| detailed) {
-        writeln!(out, "  note: {}", clean(note))?;
-    }
-    for outcome in ORDER {
-        let (queries, more) = of_kind(workload, outcome, detailed);
-        if queries.is_empty() {
-            continue;
-        }
-        writeln!(out, "\n{}", heading(outcome))?;
-        for query in queries {
-            writeln!(
-                out,
-                "  {}  {}",
-                at(query.place.as_ref()),
-                clean(&sql(query))
-            )?;
-            if let Some(message) = &query.message {
-                let place = query
-                    .error_place
-                    .as_ref()
-                    .map_or_else(String::new, |place| {
-                        format!(" (line {}, column {})", place.line, place.column)
-                    });
-                writeln!(out, "    {}{place}", clean(message))?;
-            }
-            if let Some(hint) = &query.hint {
-                writeln!(out, "    hint: {}", clean(hint))?;
-            }
-            let numbers = numbers(query);
-            if !numbers.is_empty() {
-                writeln!(out, "    {}", numbers.join(", "))?;
-            }
-            if let Some(cause) = &query.cause {
-                writeln!(
-                    out,
-                    "    because of {} at {}: {}",
-                    clean(&cause.statement),
-                    at(cause.place.as_ref()),
-                    clean(&cause.what)
-                )?;
-            }
-            for line in &query.plan {
-                writeln!(out, "    {} {}", line.mark, clean(&line.text))?;
-            }
-        }
-        if more > 0 {
-            writeln!(out, "  and {more} more")?;
-        }
-    }
-    for (title, indexes) in [
-        ("Dropped indexes", &workload.dropped_indexes),
-        ("New indexes", &workload.new_indexes),
-    ] {
-        if indexes.is_empty() {
-            continue;
-        }
-        writeln!(out, "\n{title}")?;
-        for index in indexes {
-            writeln!(
-                out,
-                "  {}  {} on {}: {}",
-                at(index.place.as_ref()),
-                clean(&index.name),
-                clean(&index.table),
-                index.says
-            )?;
-        }
-    }
-    let refused: Vec<_> = workload
-        .not_applied
-        .iter()
-        .filter(|statement| detailed || statement.status == "refused")
-        .collect();
-    if !refused.is_empty() {
-        writeln!(out, "\nStatements that were not applied")?;
-        for statement in refused {
-            writeln!(
-                out,
-                "  {}  {}: {}",
-                at(statement.place.as_ref()),
-                clean(&statement.statement),
-                clean(&statement.message)
-            )?;
-        }
-    }
-    Ok(())
-}
-
-/// Writes the section as Markdown. `clean` makes a text from elsewhere plain
-/// text of Markdown.
-pub fn markdown(
-    workload: &CheckWorkload,
-    out: &mut dyn Write,
-    detailed: bool,
-    clean: &dyn Fn(&str) -> String,
-) -> io::Result<()> {
-    writeln!(out, "### Queries\n\n{}\n", clean(&summary(workload)))?;
-    for assumption in &workload.assumptions {
-        writeln!(out, "- assumed: {}", clean(assumption))?;
-    }
-    if let Some(besides) = read_besides(workload) {
-        writeln!(out, "- {}", clean(&besides))?;
-    }
-    writeln!(
-        out,
-        "- planned by {}\n",
-        clean(&workload.engine.description)
-    )?;
-    for outcome in ORDER {
-        let (queries, more) = of_kind(workload, outcome, detailed);
-        if queries.is_empty() {
-            continue;
-        }
-        writeln!(out, "#### {}\n", heading(outcome))?;
-        for query in queries {
-            writeln!(out, "- `{}`", at(query.place.as_ref()).replace('`', "'"))?;
-            let mut said = Vec::new();
-            if let Some(message) = &query.message {
-                let place = query
-                    .error_place
-                    .as_ref()
-                    .map_or_else(String::new, |place| {
-                        format!(" (line {}, column {})", place.line, place.column)
-                    });
-                said.push(format!("{}{place}", clean(message)));
-            }
-            said.extend(
-                query
-                    .hint
-                    .iter()
-                    .map(|hint| format!("hint: {}", clean(hint))),
-            );
-            said.extend(numbers(query).iter().map(|text| clean(text)));
-            if !said.is_empty() {
-                writeln!(out, "  {}  ", said.join(", "))?;
-            }
-            if let Some(cause) = &query.cause {
-                writeln!(
-                    out,
-                    "  because of {} at `{}`: {}",
-                    clean(&cause.statement),
-                    at(cause.place.as_ref()).replace('`', "'"),
-                    clean(&cause.what)
-                )?;
-            }
-            let fence = fence(&query.sql);
-            writeln!(out, "\n  {fence}sql\n  {}\n  {fence}", sql(query))?;
-            if !query.plan.is_empty() {
-                writeln!(out, "  {fence}diff")?;
-                for line in &query.plan {
-                    writeln!(out, "  {}{}", line.mark, line.text.replace('\n', " "))?;
-                }
-                writeln!(out, "  {fence}")?;
-            }
-        }
-        if more > 0 {
-            writeln!(out, "- and {more} more")?;
-        }
-        writeln!(out)?;
-    }
-    for (title, indexes) in [
-        ("Dropped indexes", &workload.dropped_indexes),
-        ("New indexes", &workload.new_indexes),
-    ] {
-        if indexes.is_empty() {
-            continue;
-        }
-        writeln!(out, "#### {title}\n")?;
-        for index in indexes {
-            writeln!(
-                out,
-                "- {} on {}: {}",
-                clean(&index.name),
-                clean(&index.table),
-                index.says
-            )?;
-        }
-        writeln!(out)?;
-    }
-    let refused: Vec<_> = refused(workload).collect();
-    if !refused.is_empty() {
-        writeln!(out, "#### Statements that were not applied\n")?;
-        for statement in refused {
-            writeln!(
-                out,
-                "- `{}` {}: {}",
-                at(statement.place.as_ref()).replace('`', "'"),
-                clean(&statement.statement),
-                clean(&statement.message)
-            )?;
-        }
-        writeln!(out)?;
-    }
-    Ok(())
+/// `1 row`, `12,000 rows`.
+fn rows(rows: f64) -> String {
+    let count = format::count(rows);
+    let what = if count == "1" { "row" } else { "rows" };
+    format!("{count} {what}")
 }
 
 /// Statements of the change that the server refused: plans after the change are
@@ -679,13 +505,5 @@ pub fn refused(workload: &CheckWorkload) -> impl Iterator<Item = &CheckWorkloadS
         .filter(|statement| statement.status == "refused")
 }
 
-/// A fence that no run of backquotes in the text ends.
-fn fence(text: &str) -> String {
-    let mut longest = 0;
-    let mut run = 0;
-    for character in text.chars() {
-        run = if character == '`' { run + 1 } else { 0 };
-        longest = longest.max(run);
-    }
-    "`".repeat(longest.max(2) + 1)
-}
+pub use markdown::markdown;
+pub use text::text;
