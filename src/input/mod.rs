@@ -154,8 +154,8 @@ impl InputError {
 
 /// Reads a file as text.
 pub fn read(path: &Path) -> Result<String, InputError> {
-    let file = open(path, MAX_BYTES)?;
-    bytes_to_text(&path.display().to_string(), file, |source| {
+    let (file, size) = open_sized(path, MAX_BYTES)?;
+    bytes_to_text(&path.display().to_string(), file, size, |source| {
         failed(path, source)
     })
 }
@@ -204,6 +204,11 @@ fn failed(path: &Path, source: std::io::Error) -> InputError {
 
 /// Opens a file that has at most so many bytes.
 fn open(path: &Path, limit: u64) -> Result<std::fs::File, InputError> {
+    open_sized(path, limit).map(|(file, _)| file)
+}
+
+/// The same, with the size that it says to have.
+fn open_sized(path: &Path, limit: u64) -> Result<(std::fs::File, u64), InputError> {
     let file = std::fs::File::open(path).map_err(|source| failed(path, source))?;
     let meta = file.metadata().map_err(|source| failed(path, source))?;
     if meta.is_dir() {
@@ -218,12 +223,12 @@ fn open(path: &Path, limit: u64) -> Result<std::fs::File, InputError> {
             limit,
         });
     }
-    Ok(file)
+    Ok((file, meta.len()))
 }
 
 /// Reads standard input as text.
 pub fn read_stdin() -> Result<String, InputError> {
-    bytes_to_text(STDIN, std::io::stdin().lock(), |source| InputError::Io {
+    bytes_to_text(STDIN, std::io::stdin().lock(), 0, |source| InputError::Io {
         name: STDIN.to_owned(),
         source,
     })
@@ -268,18 +273,22 @@ pub fn check_sql_size(name: &str, text: &str) -> Result<(), InputError> {
 
 /// Reads what is left of an opened file as text.
 pub fn read_text(name: &str, from: impl std::io::Read) -> Result<String, InputError> {
-    bytes_to_text(name, from, |source| InputError::Io {
+    bytes_to_text(name, from, 0, |source| InputError::Io {
         name: name.to_owned(),
         source,
     })
 }
 
+/// The text of what has that size, or another: it is only expected.
 fn bytes_to_text(
     name: &str,
     from: impl std::io::Read,
+    size: u64,
     failed: impl Fn(std::io::Error) -> InputError,
 ) -> Result<String, InputError> {
-    let mut bytes = Vec::new();
+    // One byte more than expected: so that the end is seen without growing.
+    let expected = usize::try_from(size.min(MAX_BYTES)).unwrap_or(0);
+    let mut bytes = Vec::with_capacity(if expected == 0 { 0 } else { expected + 1 });
     // One byte more than the limit tells that there is more: a pipe has no
     // size.
     from.take(MAX_BYTES + 1)

@@ -229,8 +229,8 @@ fn texts(files: &[Found], threads: usize) -> Vec<Read> {
 }
 
 fn text_of(found: &Found) -> Read {
-    let file = super::open(&found.path, MAX_SQL_BYTES)?;
-    let text = super::bytes_to_text(&found.shown, file, |source| {
+    let (file, size) = super::open_sized(&found.path, MAX_SQL_BYTES)?;
+    let text = super::bytes_to_text(&found.shown, file, size, |source| {
         super::failed(&found.path, source)
     });
     let text = match text {

@@ -118,7 +118,7 @@ impl Walked {
             return self.file(path, linked);
         }
         let real = fs::canonicalize(path).map_err(|error| crate::input::failed(path, error))?;
-        self.around(&shown(path), &real);
+        self.around(&shown(path), &real, real.join(".git").exists());
         let before = (self.files.len(), self.failures.len());
         self.folder(path, real);
         if (self.files.len(), self.failures.len()) == before {
@@ -166,20 +166,20 @@ impl Walked {
         };
         let real = fs::canonicalize(listed).map_err(|error| crate::input::failed(own, error))?;
         let shown_folder = shown(own);
-        for (name, text) in Above::of(&real).signs {
+        let has = Own::of(&real);
+        for (name, text) in has.signs {
             self.marker(&shown_folder, name, text);
         }
-        self.around(&shown_folder, &real);
-        if real.join("meta/_journal.json").is_file() {
+        self.around(&shown_folder, &real, has.root);
+        if has.meta && real.join("meta/_journal.json").is_file() {
             // Only that it is there: the other files of the journal were not
             // asked for.
             self.marker(&shown_folder, "_journal.json", String::new());
         }
-        // A folder that cannot be listed may have them.
-        let settings = fs::read_dir(&real).map_or(true, |mut entries| {
-            entries.any(|entry| entry.is_ok_and(|entry| is_settings(&entry.file_name())))
-        });
-        let folder = Folder { real, settings };
+        let folder = Folder {
+            real,
+            settings: has.settings,
+        };
         self.folders.insert(own.to_owned(), folder.clone());
         Ok(folder)
     }
@@ -347,8 +347,8 @@ impl Walked {
     }
 
     /// Signs in the folders above, up to the root of the repository.
-    fn around(&mut self, own: &str, real: &Path) {
-        if !self.looked.insert(own.to_owned()) || real.join(".git").exists() {
+    fn around(&mut self, own: &str, real: &Path, root: bool) {
+        if !self.looked.insert(own.to_owned()) || root {
             return;
         }
         for above in real.ancestors().skip(1).take(MOST_ABOVE) {
@@ -390,6 +390,53 @@ impl Walked {
         } else {
             None
         }
+    }
+}
+
+/// What a folder of files that were given one by one has, from one listing.
+struct Own {
+    signs: Vec<(&'static str, String)>,
+    /// It is the root of a repository.
+    root: bool,
+    /// It has a folder of that name.
+    meta: bool,
+    settings: bool,
+}
+
+impl Own {
+    fn of(folder: &Path) -> Self {
+        let mut own = Self {
+            signs: Vec::new(),
+            root: false,
+            meta: false,
+            settings: false,
+        };
+        let Ok(entries) = fs::read_dir(folder) else {
+            // Files of a folder that cannot be listed can be there all the same.
+            let Above { signs, root } = Above::of(folder);
+            return Self {
+                signs,
+                root,
+                meta: true,
+                settings: true,
+            };
+        };
+        for name in entries.filter_map(|entry| entry.ok().map(|entry| entry.file_name())) {
+            own.root |= name == ".git";
+            own.meta |= name == "meta";
+            own.settings |= is_settings(&name);
+            if let Some((sign, read)) = MARKERS.iter().find(|(sign, _)| name == *sign) {
+                let text = if *read {
+                    manifest(&folder.join(sign))
+                } else {
+                    String::new()
+                };
+                own.signs.push((*sign, text));
+            }
+        }
+        // Folders are listed in no order.
+        own.signs.sort_unstable();
+        own
     }
 }
 

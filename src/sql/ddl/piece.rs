@@ -70,10 +70,30 @@ fn is_template(text: &str, token: &Token) -> bool {
     match token.kind {
         TokenKind::Text | TokenKind::Quoted => {
             let own = token.text(text);
-            own.contains("${") || token.kind == TokenKind::Quoted && own.contains("{{")
+            own.contains("${")
+                || own.contains("{{") && (token.kind == TokenKind::Quoted || has_template(own))
         }
         kind => is_replaced(kind),
     }
+}
+
+/// Whether a string holds a piece of a template, `{{ index .Options "x" }}`,
+/// and not just an array of arrays, `{{1,2},{3,4}}`: a piece has no braces in
+/// it, does not begin with a number, nor with one word and a comma.
+fn has_template(string: &str) -> bool {
+    string.split("{{").skip(1).any(|rest| {
+        let Some((own, _)) = rest.split_once("}}") else {
+            return false;
+        };
+        let begins = own.trim_start_matches(['-', '~', '#', '/', '>']);
+        let is_word = begins
+            .trim_start()
+            .starts_with(|first: char| first.is_alphabetic() || matches!(first, '.' | '$' | '_'));
+        let list = own
+            .split_once(',')
+            .is_some_and(|(first, _)| !first.trim().contains(' '));
+        is_word && !list && !own.contains(['{', '}'])
+    })
 }
 
 /// Tokens that are replaced before the text is parsed.

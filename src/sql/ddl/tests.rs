@@ -576,6 +576,20 @@ fn templates_and_psql_are_tolerated() {
         names(&dml("select 1 from t where a::jsonb ?| array['x']").reads),
         ["t"]
     );
+    for (string, templated) in [
+        ("{{ index .Options \"Namespace\" }}", true),
+        ("{{.Schema}}", true),
+        ("{{- schema }}", true),
+        ("{{1,2},{3,4}}", false),
+        ("{{a,b},{c,d}}", false),
+        ("{{a, b}}", false),
+        ("{{1}}", false),
+        ("{{ no end", false),
+    ] {
+        let text = format!("do $$ begin perform f('{string}'); end $$");
+        let (statements, _) = read(SourceId(0), &text);
+        assert_eq!(statements[0].templated, templated, "{string}");
+    }
 }
 
 #[test]
