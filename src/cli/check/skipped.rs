@@ -10,7 +10,7 @@ use crate::report::format::plural;
 use crate::report::model::check::CheckSkipped;
 use crate::report::model::check_workload::CheckWorkload;
 use crate::source::{Sources, Span};
-use crate::sql::ddl::{Action, AlterKind};
+use crate::sql::ddl::{Action, AlterKind, Statement};
 
 /// Everything that could not be checked, what concerns the whole run first.
 pub(super) fn skipped(
@@ -99,15 +99,20 @@ pub(super) fn skipped(
     found
 }
 
-/// What comparing plans cannot tell here.
-fn of_queries(history: &History, workload: &CheckWorkload, found: &mut Vec<CheckSkipped>) {
-    let rights = history
+/// The statements that the change applies.
+fn applied(history: &History) -> impl Iterator<Item = &Statement> {
+    history
         .files
         .iter()
         .filter(|file| file.new)
         .flat_map(|file| &file.parts)
         .filter(|part| part.direction == Direction::Up)
         .flat_map(|part| &part.statements)
+}
+
+/// What comparing plans cannot tell here.
+fn of_queries(history: &History, workload: &CheckWorkload, found: &mut Vec<CheckSkipped>) {
+    let rights = applied(history)
         .filter(|statement| {
             let first = statement.verb.split_whitespace().next().unwrap_or_default();
             first.eq_ignore_ascii_case("grant") || first.eq_ignore_ascii_case("revoke")
@@ -123,13 +128,7 @@ fn of_queries(history: &History, workload: &CheckWorkload, found: &mut Vec<Check
             remedy: None,
         });
     }
-    let policies = history
-        .files
-        .iter()
-        .filter(|file| file.new)
-        .flat_map(|file| &file.parts)
-        .filter(|part| part.direction == Direction::Up)
-        .flat_map(|part| &part.statements)
+    let policies = applied(history)
         .filter(|statement| {
             statement.verb.ends_with(" POLICY")
                 || matches!(&statement.action, Action::Alter(alter) if alter.commands.iter().any(

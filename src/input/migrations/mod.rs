@@ -6,13 +6,11 @@ mod walk;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub use git::GitError;
 
 use super::{InputError, MAX_SQL_BYTES, STDIN};
-use crate::migration::assemble::{Assembling, Given, assemble};
+use crate::migration::assemble::{Assembling, Given, assemble, in_parallel};
 use crate::migration::{Framework, History, Wrapping};
 use crate::source::{Problem, SourceId, Sources, Span, Text};
 use git::Changes;
@@ -22,8 +20,6 @@ use walk::{Found, Walked};
 const THREADS: usize = 2;
 /// More threads than this wait for the disk and for each other.
 const MOST_THREADS: usize = 8;
-/// Files that a thread reads at a time.
-const AT_A_TIME: usize = 16;
 /// Deleted files that are named one by one.
 const MOST_DELETED: usize = 5;
 
@@ -94,7 +90,7 @@ pub fn read(
     let mut given = Vec::with_capacity(walked.files.len());
     let mut new = Vec::new();
     let mut skipped = std::mem::take(&mut walked.skipped);
-    let texts = texts(&walked.files, threads);
+    let texts = in_parallel(&walked.files, threads, text_of);
     for (found, read) in walked.files.iter().zip(texts) {
         match read {
             Ok((text, beside)) => {
@@ -199,34 +195,6 @@ fn problem(error: &InputError) -> Problem {
 
 /// A text, and what its settings file says.
 type Read = Result<(Text, Option<String>), InputError>;
-
-/// Reads the files, on that many threads, in their order.
-fn texts(files: &[Found], threads: usize) -> Vec<Read> {
-    if threads < 2 || files.len() <= AT_A_TIME {
-        return files.iter().map(text_of).collect();
-    }
-    let chunks: Vec<&[Found]> = files.chunks(AT_A_TIME).collect();
-    let next = AtomicUsize::new(0);
-    let done: Mutex<Vec<(usize, Vec<Read>)>> = Mutex::new(Vec::with_capacity(chunks.len()));
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                while let Some((number, chunk)) = {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    chunks.get(number).map(|chunk| (number, chunk))
-                } {
-                    let read: Vec<Read> = chunk.iter().map(text_of).collect();
-                    if let Ok(mut done) = done.lock() {
-                        done.push((number, read));
-                    }
-                }
-            });
-        }
-    });
-    let mut done = done.into_inner().unwrap_or_default();
-    done.sort_by_key(|(number, _)| *number);
-    done.into_iter().flat_map(|(_, read)| read).collect()
-}
 
 fn text_of(found: &Found) -> Read {
     let (file, size) = super::open_sized(&found.path, MAX_SQL_BYTES)?;

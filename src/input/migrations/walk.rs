@@ -426,12 +426,7 @@ impl Own {
             own.meta |= name == "meta";
             own.settings |= is_settings(&name);
             if let Some((sign, read)) = MARKERS.iter().find(|(sign, _)| name == *sign) {
-                let text = if *read {
-                    manifest(&folder.join(sign))
-                } else {
-                    String::new()
-                };
-                own.signs.push((*sign, text));
+                own.signs.push(found(folder, sign, *read));
             }
         }
         // Folders are listed in no order.
@@ -444,14 +439,8 @@ impl Above {
     fn of(folder: &Path) -> Self {
         let mut signs = Vec::new();
         for (name, read) in MARKERS {
-            let path = folder.join(name);
-            if path.exists() {
-                let text = if *read {
-                    manifest(&path)
-                } else {
-                    String::new()
-                };
-                signs.push((*name, text));
+            if folder.join(name).exists() {
+                signs.push(found(folder, name, *read));
             }
         }
         Self {
@@ -459,6 +448,16 @@ impl Above {
             root: folder.join(".git").exists(),
         }
     }
+}
+
+/// A sign that a folder has, with its text where that is looked into.
+fn found(folder: &Path, name: &'static str, read: bool) -> (&'static str, String) {
+    let text = if read {
+        manifest(&folder.join(name))
+    } else {
+        String::new()
+    };
+    (name, text)
 }
 
 /// Whether a name may be of a migration's settings file.

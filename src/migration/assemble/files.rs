@@ -289,7 +289,7 @@ fn suppressions(file: &Looked<'_>) -> Vec<Suppression> {
 
 /// Does the same with every item, on that many threads; results keep the order
 /// of the items.
-pub(super) fn in_parallel<'a, T: Sync, R: Send>(
+pub(crate) fn in_parallel<'a, T: Sync, R: Send>(
     items: &'a [T],
     threads: usize,
     work: impl Fn(&'a T) -> R + Sync,

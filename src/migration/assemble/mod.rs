@@ -5,6 +5,8 @@ mod files;
 mod order;
 mod sets;
 
+pub(crate) use files::in_parallel;
+
 use super::framework::Marker;
 use super::{Framework, History, Wrapping};
 use crate::source::{SourceId, Sources};
@@ -41,7 +43,7 @@ pub struct Given {
 /// Puts files in the order of their framework, and splits them into parts.
 pub fn assemble(sources: &Sources, files: &[Given], options: &Assembling) -> History {
     let new = files::new_ones(options);
-    let looked: Vec<files::Looked<'_>> = files::in_parallel(files, options.threads, |given| {
+    let looked: Vec<files::Looked<'_>> = in_parallel(files, options.threads, |given| {
         files::look(sources, given, new.as_ref())
     });
     let mut history = History {
@@ -51,7 +53,7 @@ pub fn assemble(sources: &Sources, files: &[Given], options: &Assembling) -> His
     };
     let sets = sets::tell(&looked, options);
     let ordered = order::order(&looked, &sets, &mut history);
-    let read = files::in_parallel(&ordered, options.threads, |entry| {
+    let read = in_parallel(&ordered, options.threads, |entry| {
         files::read(entry, &looked, &sets, options)
     });
     for (entry, one) in ordered.iter().zip(read) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::support::around::listed;
+use super::support::together::{self, Found};
 use super::support::{evidence, lock, walk};
 use crate::declare_migration_rule;
 use crate::finding::migration::Remedy;
@@ -46,31 +47,12 @@ declare_migration_rule! {
 
 impl MigrationRule for TableCreatedWithReference {
     fn file(&self, end: &FileEnd<'_>, sink: &mut MigrationSink) {
-        if !end.context.one_change {
-            let mut found = Vec::new();
-            collect(end, &walk::locked(end), &mut found, &mut BTreeSet::new());
-            report(&found, sink);
-        }
+        together::file(end, sink, collect, report);
     }
 
     fn end(&self, end: &End<'_>, sink: &mut MigrationSink) {
-        if end.context.one_change {
-            let mut found = Vec::new();
-            let mut seen = BTreeSet::new();
-            walk::each_file(end, |file, locked| {
-                collect(file, locked, &mut found, &mut seen);
-            });
-            report(&found, sink);
-        }
+        together::end(end, sink, collect, report);
     }
-}
-
-/// A table that a foreign key of a new table locks.
-struct Found<'a> {
-    at: At,
-    span: Span,
-    effect: &'a Effect,
-    sql: &'static str,
 }
 
 fn collect<'a>(

@@ -13,5 +13,6 @@ pub(crate) mod names;
 pub(crate) mod partitions;
 pub(crate) mod safe;
 pub(crate) mod size;
+pub(crate) mod together;
 pub(crate) mod walk;
 pub(crate) mod workload;
