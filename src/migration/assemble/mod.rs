@@ -1,6 +1,7 @@
 //! From texts to a history: which framework, in which order, in which parts.
 
 mod dumps;
+mod elsewhere;
 mod files;
 mod order;
 mod sets;
@@ -51,7 +52,9 @@ pub fn assemble(sources: &Sources, files: &[Given], options: &Assembling) -> His
         options: options.clone(),
         ..History::default()
     };
-    let sets = sets::tell(&looked, options);
+    let elsewhere = elsewhere::tell(&looked);
+    let sets = sets::tell(&looked, &elsewhere.files, options);
+    history.skipped.extend(elsewhere.skipped);
     let ordered = order::order(&looked, &sets, &mut history);
     let read = in_parallel(&ordered, options.threads, |entry| {
         files::read(entry, &looked, &sets, options)
