@@ -64,7 +64,9 @@ impl<'a> Sink<'a> {
     }
 
     /// The same on a relation and all its partitions and children; work is
-    /// only on those that hold rows.
+    /// only on those that hold rows. A partitioned table of which no partition
+    /// is known has some that programs made, as for each day: it stands for
+    /// them.
     pub(super) fn over(
         &mut self,
         relation: &Qualified,
@@ -72,8 +74,18 @@ impl<'a> Sink<'a> {
         work: Work,
         why: Option<&str>,
     ) {
-        for one in self.tree(relation) {
-            let work = if self.stores(&one) { work } else { Work::None };
+        let tree = self.tree(relation);
+        let alone = tree.len() == 1
+            && self
+                .state
+                .known(relation)
+                .is_some_and(Table::is_partitioned);
+        for one in tree {
+            let work = if alone || self.stores(&one) {
+                work
+            } else {
+                Work::None
+            };
             let why = why.filter(|_| work != Work::None).map(str::to_owned);
             self.add(&one, mode, work, why);
         }
