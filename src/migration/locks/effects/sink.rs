@@ -74,14 +74,8 @@ impl<'a> Sink<'a> {
         work: Work,
         why: Option<&str>,
     ) {
-        let tree = self.tree(relation);
-        let alone = tree.len() == 1
-            && self
-                .state
-                .known(relation)
-                .is_some_and(Table::is_partitioned);
-        for one in tree {
-            let work = if alone || self.stores(&one) {
+        for one in self.tree(relation) {
+            let work = if self.stores(&one) || self.stands_alone(&one) {
                 work
             } else {
                 Work::None
@@ -89,6 +83,13 @@ impl<'a> Sink<'a> {
             let why = why.filter(|_| work != Work::None).map(str::to_owned);
             self.add(&one, mode, work, why);
         }
+    }
+
+    /// A partitioned table of which no partition is known.
+    pub(super) fn stands_alone(&self, relation: &Qualified) -> bool {
+        self.state
+            .known(relation)
+            .is_some_and(|table| table.is_partitioned() && table.children.is_empty())
     }
 
     /// It holds rows itself.
