@@ -72,7 +72,7 @@ impl<'a> Blame<'a> {
                 }
             }
         }
-        for (query, after) in queries.iter_mut().zip(after) {
+        for (query, after) in queries.iter_mut().zip(after).take(self.originals) {
             let (Some(Ok(before)), Some(Ok(after))) = (was.plans.get(query.query), after) else {
                 continue;
             };
@@ -95,6 +95,7 @@ impl<'a> Blame<'a> {
         }
         queries
             .iter()
+            .take(self.originals)
             .filter(|change| {
                 !matches!(
                     change.outcome,

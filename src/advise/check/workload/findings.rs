@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{Applied, Cause, NewStatement, Outcome, Plans, QueryChange, Workload, WorkloadResult};
+use super::{
+    Applied, Cause, NewStatement, Outcome, PlannedFor, Plans, QueryChange, Workload, WorkloadQuery,
+    WorkloadResult,
+};
+use crate::advise::check::statement_at;
 use crate::finding::migration::{MigrationFinding, Remedy};
 use crate::finding::{Evidence, Level, Origin, Value};
 use crate::migration::locks::Known;
@@ -133,8 +137,8 @@ impl Teller<'_> {
                     },
                     factor: 1.0,
                     message: message.clone(),
-                    shown: format!("{place} ({})", short(&query.statement.text, SHOWN)),
-                    brief: place,
+                    shown: format!("{}{place} ({})", named(query), short(&query.shown(), SHOWN)),
+                    brief: format!("{}{place}", named(query)),
                     why: cause.map_or_else(
                         || {
                             "the server plans the query before the change, and refuses it after"
@@ -149,7 +153,7 @@ impl Teller<'_> {
                 } else {
                     format!("SQLSTATE {sqlstate}")
                 };
-                Some((self.key(cause, span, QUERY_BREAKS, Some(class)), told))
+                Some((self.key(cause, query, QUERY_BREAKS, Some(class)), told))
             }
             Outcome::Slower(plans) => {
                 evidence.extend(costs(plans));
@@ -164,17 +168,27 @@ impl Teller<'_> {
                     let times = if calls == "1" { "time" } else { "times" };
                     why.push_str(&format!("; called {calls} {times}"));
                 }
+                match change.planned_for {
+                    PlannedFor::Any => {}
+                    PlannedFor::AnyAlone => why.push_str(
+                        "; so does the plan for any values, and not the plans for those that the \
+                         log has",
+                    ),
+                    PlannedFor::Values => {
+                        why.push_str("; planned with the values of a call in the log");
+                    }
+                }
                 let told = Told {
                     level: level(change, plans, query.calls.is_some()),
                     factor: plans.factor(),
                     message: String::new(),
-                    shown: format!("{place} ({})", short(&query.statement.text, SHOWN)),
-                    brief: format!("{place} ({before} → {after})"),
+                    shown: format!("{}{place} ({})", named(query), short(&query.shown(), SHOWN)),
+                    brief: format!("{}{place} ({before} → {after})", named(query)),
                     why,
                     evidence,
                 };
                 let class = cause.and_then(|cause| cause.index.clone());
-                Some((self.key(cause, span, QUERY_GETS_SLOWER, class), told))
+                Some((self.key(cause, query, QUERY_GETS_SLOWER, class), told))
             }
             _ => None,
         }
@@ -212,13 +226,13 @@ impl Teller<'_> {
             },
             factor: 1.0,
             message: says,
-            shown: format!("{place} ({})", short(&query.statement.text, SHOWN)),
-            brief: place,
+            shown: format!("{}{place} ({})", named(query), short(&query.shown(), SHOWN)),
+            brief: format!("{}{place}", named(query)),
             why: why.to_owned(),
             evidence,
         };
         let cause = change.result_cause.as_ref();
-        Some((self.key(cause, span, QUERY_RESULT_CHANGES, None), told))
+        Some((self.key(cause, query, QUERY_RESULT_CHANGES, None), told))
     }
 
     fn evidence(&self, change: &QueryChange) -> Option<Vec<Evidence>> {
@@ -228,7 +242,7 @@ impl Teller<'_> {
             QUERY,
             Value::Text(format!(
                 "{} ({})",
-                short(&query.statement.text, SHOWN),
+                short(&query.shown(), SHOWN),
                 self.sources.place(span)
             )),
             Origin::Sql(span),
@@ -246,13 +260,22 @@ impl Teller<'_> {
     fn key(
         &self,
         cause: Option<&Cause>,
-        query: Span,
+        query: &WorkloadQuery,
         rule: &'static str,
         class: Option<String>,
     ) -> Key {
         let (at, span) = match cause.and_then(|cause| self.result.statement(cause)) {
             Some(statement) => (statement.at, statement.span),
-            None => (last_new(self.history), query),
+            None => {
+                let last = last_new(self.history);
+                // What a log has is not shown as source.
+                let span = if query.logged {
+                    statement_at(self.history, last).map_or(query.statement.span, |last| last.span)
+                } else {
+                    query.statement.span
+                };
+                (last, span)
+            }
         };
         Key {
             at,
@@ -472,6 +495,10 @@ fn level(change: &QueryChange, plans: &Plans, counted: bool) -> Level {
     } else {
         0.0
     };
+    // The server goes on with plans for the values as long as they cost less.
+    if change.planned_for == PlannedFor::AnyAlone {
+        return Level::Warning;
+    }
     if (plans.factor() >= CRITICAL_FACTOR && plans.cost_after >= CRITICAL_COST)
         || added >= CRITICAL_SHARE
     {
@@ -495,6 +522,14 @@ fn remedy_of_result(level: Level) -> Remedy {
         Remedy::new("release a program that takes both results before this change")
             .note("A query that names its columns gives the same when others are added or dropped.")
     }
+}
+
+/// The name of a query before its place.
+fn named(query: &WorkloadQuery) -> String {
+    query
+        .name
+        .as_ref()
+        .map_or_else(String::new, |name| format!("{name} at "))
 }
 
 /// The beginning of a text, on one line.

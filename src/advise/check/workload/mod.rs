@@ -10,6 +10,7 @@ mod blame_results;
 mod compare;
 mod findings;
 mod results;
+pub(crate) mod values;
 
 use crate::migration::At;
 use crate::plan::PlanGraph;
@@ -32,6 +33,25 @@ pub struct WorkloadQuery {
     pub calls: Option<f64>,
     /// How long all calls took together in milliseconds, where known.
     pub total_ms: Option<f64>,
+    /// The name that its file gives it.
+    pub name: Option<String>,
+    /// It was taken from a log, so that constants in it may be anybody's: they
+    /// are shown nowhere.
+    pub logged: bool,
+    /// Values of some calls, one for each `$n`, where a log has them; `None`
+    /// is NULL. They are for the planner alone, and shown nowhere.
+    pub samples: Vec<Vec<Option<String>>>,
+}
+
+impl WorkloadQuery {
+    /// Its text as it may be shown.
+    pub fn shown(&self) -> String {
+        if self.logged {
+            values::masked(&self.statement.text)
+        } else {
+            self.statement.text.clone()
+        }
+    }
 }
 
 /// The queries that an application sends.
@@ -282,6 +302,23 @@ pub struct QueryChange {
     /// Its share of the cost of all queries before the change, each times its
     /// calls: 0 to 1.
     pub share: f64,
+    /// For which values the plans are.
+    pub planned_for: PlannedFor,
+    /// Calls whose values were planned with as well.
+    pub sampled: usize,
+}
+
+/// For which values of its parameters a query was planned.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PlannedFor {
+    /// For any: the generic plan.
+    #[default]
+    Any,
+    /// For any; with the values of calls that a log has it does not become
+    /// slower.
+    AnyAlone,
+    /// For those of a call that a log has: a custom plan.
+    Values,
 }
 
 /// What became of a statement of the change on the throw-away server.
