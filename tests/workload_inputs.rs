@@ -48,10 +48,10 @@ fn stands_there(query: &WorkloadQuery, file: &str, sources: &Sources) {
     let span = query.statement.span;
     let whole = sources.get(span.source).expect("a text");
     let text = whole.text().get(span.range()).expect("its part");
+    let plain = regex::Regex::new("\u{1b}\\[[0-9]*m").expect("a pattern");
     for (at, word) in text.match_indices(char::is_alphabetic) {
         let place = whole.line_column(span.start + at);
         let line = file.lines().nth(place.line - 1).unwrap_or_default();
-        let plain = regex::Regex::new("\u{1b}\\[[0-9]*m").expect("a pattern");
         let line = plain.replace_all(line, "");
         let there = line.chars().nth(place.column - 1).map(String::from);
         // What an export writes otherwise is not where it stood.

@@ -378,7 +378,7 @@ fn sample(statement: &Statement, values: &Values) -> Option<Vec<Option<String>>>
                     other == name || placeholder.text.trim_start_matches([':', '@']) == other
                 })?;
                 let at = usize::try_from(placeholder.number).ok()?.checked_sub(1)?;
-                *sample.get_mut(at)? = value.clone();
+                sample.get_mut(at)?.clone_from(value);
             }
             Some(sample)
         }

@@ -191,13 +191,12 @@ fn without_escapes(text: &str) -> &str {
 /// cut off, and in older versions before `; rows`.
 fn sqlx(line: &str, at: usize) -> Option<Head> {
     let mark = " summary=";
-    let (start, form) = match line.find(mark) {
-        Some(at) => (at + mark.len(), Form::Quoted),
-        None => {
-            let rest = line.get(at + "sqlx::query".len()..)?;
-            let sql = rest.trim_start_matches([':', ']', ' ']);
-            (line.len() - sql.len(), Form::Sqlx)
-        }
+    let (start, form) = if let Some(at) = line.find(mark) {
+        (at + mark.len(), Form::Quoted)
+    } else {
+        let rest = line.get(at + "sqlx::query".len()..)?;
+        let sql = rest.trim_start_matches([':', ']', ' ']);
+        (line.len() - sql.len(), Form::Sqlx)
     };
     let text = line.get(start..)?.trim_start_matches('"');
     let cut = text
@@ -273,7 +272,8 @@ fn begins(text: &str) -> bool {
         .to_ascii_lowercase();
     let behind = text.get(word.len()..).and_then(|rest| rest.chars().next());
     FIRST.contains(&word.as_str())
-        && behind.is_none_or(|next| next.is_whitespace() || matches!(next, ';' | '(' | '"' | '*' | '\\'))
+        && behind
+            .is_none_or(|next| next.is_whitespace() || matches!(next, ';' | '(' | '"' | '*' | '\\'))
 }
 
 /// Whether the next line of a log of Ecto's is a statement.
@@ -427,7 +427,7 @@ pub(super) fn binding(line: &str) -> Option<(usize, Option<String>)> {
         .take_while(char::is_ascii_digit)
         .collect();
     let (_, value) = rest.split_once("<- ").or_else(|| rest.split_once("] - "))?;
-    Some((digits.parse().ok()?, values::of_hibernate(value)?))
+    Some((digits.parse().ok()?, values::of_hibernate(value)?.0))
 }
 
 /// What a string of JavaScript stands for.

@@ -15,6 +15,10 @@ pub(super) enum Values {
     Named(Vec<(String, Option<String>)>),
 }
 
+/// The value of one placeholder; `None` is NULL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Scalar(pub(super) Option<String>);
+
 /// Values longer than this many bytes are not kept: documents and pictures
 /// decide no plan.
 const MOST_BYTES: usize = 2_000;
@@ -61,7 +65,7 @@ pub(super) fn of_rails(text: &str) -> Option<Values> {
         .into_iter()
         .map(|pair| match pair {
             Item::List(pair) => match <[Item; 2]>::try_from(pair) {
-                Ok([_, value]) => value.scalar(),
+                Ok([_, value]) => value.scalar().map(|value| value.0),
                 Err(_) => None,
             },
             _ => None,
@@ -76,14 +80,14 @@ pub(super) fn of_list(text: &str) -> Option<Values> {
         Item::List(items) => {
             let values = items
                 .into_iter()
-                .map(Item::scalar)
+                .map(|item| item.scalar().map(|value| value.0))
                 .collect::<Option<Vec<_>>>()?;
             fit(values).map(Values::Listed)
         }
         Item::Map(items) => {
             let named = items
                 .into_iter()
-                .map(|(name, item)| Some((name, item.scalar()?)))
+                .map(|(name, item)| Some((name, item.scalar()?.0)))
                 .collect::<Option<Vec<_>>>()?;
             fit(named.iter().map(|(_, value)| value.clone()).collect())?;
             Some(Values::Named(named))
@@ -96,7 +100,10 @@ pub(super) fn of_list(text: &str) -> Option<Values> {
 pub(super) fn of_json(value: &Value) -> Option<Values> {
     match value {
         Value::Array(items) => {
-            let values = items.iter().map(json_scalar).collect::<Option<Vec<_>>>()?;
+            let values = items
+                .iter()
+                .map(|item| json_scalar(item).map(|value| value.0))
+                .collect::<Option<Vec<_>>>()?;
             fit(values).map(Values::Listed)
         }
         // An array that was written as a text.
@@ -106,10 +113,10 @@ pub(super) fn of_json(value: &Value) -> Option<Values> {
 }
 
 /// One value of a log that has one a line: Hibernate's `[42]`.
-pub(super) fn of_hibernate(text: &str) -> Option<Option<String>> {
+pub(super) fn of_hibernate(text: &str) -> Option<Scalar> {
     let inner = text.trim().strip_prefix('[')?.strip_suffix(']')?;
     let value = (inner != "null").then(|| inner.to_owned());
-    fit(vec![value])?.pop()
+    fit(vec![value])?.pop().map(Scalar)
 }
 
 fn fit(values: Vec<Option<String>>) -> Option<Vec<Option<String>>> {
@@ -121,32 +128,31 @@ fn fit(values: Vec<Option<String>>) -> Option<Vec<Option<String>>> {
     (!values.is_empty() && values.len() <= MOST_VALUES && values.iter().all(fits)).then_some(values)
 }
 
-fn json_scalar(value: &Value) -> Option<Option<String>> {
-    Some(match value {
+fn json_scalar(value: &Value) -> Option<Scalar> {
+    Some(Scalar(match value {
         Value::Null => None,
         Value::Bool(truth) => Some(truth.to_string()),
         Value::Number(number) => Some(number.to_string()),
         Value::String(text) => Some(text.clone()),
-        Value::Array(items) => Some(array(
-            items.iter().map(json_scalar).collect::<Option<Vec<_>>>()?,
-        )),
+        Value::Array(items) => Some(array(items.iter().map(json_scalar))?),
         Value::Object(_) => Some(value.to_string()),
-    })
+    }))
 }
 
 /// `{1,"a b",NULL}` as PostgreSQL reads an array.
-fn array(items: Vec<Option<String>>) -> String {
-    let items: Vec<String> = items
-        .into_iter()
-        .map(|item| match item {
-            None => "NULL".to_owned(),
-            Some(text) => {
-                let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
-                format!("\"{escaped}\"")
-            }
+fn array(items: impl Iterator<Item = Option<Scalar>>) -> Option<String> {
+    let items = items
+        .map(|item| {
+            Some(match item?.0 {
+                None => "NULL".to_owned(),
+                Some(text) => {
+                    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
+                    format!("\"{escaped}\"")
+                }
+            })
         })
-        .collect();
-    format!("{{{}}}", items.join(","))
+        .collect::<Option<Vec<_>>>()?;
+    Some(format!("{{{}}}", items.join(",")))
 }
 
 /// A value as it is written.
@@ -154,27 +160,22 @@ fn array(items: Vec<Option<String>>) -> String {
 enum Item {
     Null,
     Text(String),
-    List(Vec<Item>),
-    Map(Vec<(String, Item)>),
+    List(Vec<Self>),
+    Map(Vec<(String, Self)>),
 }
 
 impl Item {
-    /// What one placeholder stands for: `Some(None)` is NULL.
-    fn scalar(self) -> Option<Option<String>> {
+    /// What one placeholder stands for.
+    fn scalar(self) -> Option<Scalar> {
         match self {
-            Self::Null => Some(None),
-            Self::Text(text) => Some(Some(text)),
-            Self::List(items) => {
-                let items = items
-                    .into_iter()
-                    .map(|item| match item {
-                        Self::Null => Some(None),
-                        Self::Text(text) => Some(Some(text)),
-                        _ => None,
-                    })
-                    .collect::<Option<Vec<_>>>()?;
-                Some(Some(array(items)))
-            }
+            Self::Null => Some(Scalar(None)),
+            Self::Text(text) => Some(Scalar(Some(text))),
+            Self::List(items) => array(items.into_iter().map(|item| match item {
+                Self::Null => Some(Scalar(None)),
+                Self::Text(text) => Some(Scalar(Some(text))),
+                _ => None,
+            }))
+            .map(|text| Scalar(Some(text))),
             Self::Map(_) => None,
         }
     }
@@ -346,9 +347,8 @@ impl<'a> Reader<'a> {
                 break;
             }
             // A time zone is a call in a call.
-            let argument = match self.item(DEEPEST)? {
-                Item::Text(text) => text,
-                _ => return None,
+            let Item::Text(argument) = self.item(DEEPEST)? else {
+                return None;
             };
             arguments.push(argument);
             self.blanks();
@@ -379,40 +379,40 @@ impl<'a> Reader<'a> {
 mod tests {
     use super::*;
 
-    fn listed(values: &[Option<&str>]) -> Option<Values> {
-        Some(Values::Listed(
+    fn listed(values: &[Option<&str>]) -> Values {
+        Values::Listed(
             values
                 .iter()
                 .map(|value| value.map(str::to_owned))
                 .collect(),
-        ))
+        )
     }
 
     #[test]
     fn values_are_read_as_each_library_writes_them() {
         assert_eq!(
             of_server("$1 = '42', $2 = NULL, $3 = 'it''s, $4 = x'"),
-            listed(&[Some("42"), None, Some("it's, $4 = x")])
+            Some(listed(&[Some("42"), None, Some("it's, $4 = x")]))
         );
         assert_eq!(
             of_rails("[[\"id\", 1], [\"name\", \"x\\\"y\"], [nil, nil]]"),
-            listed(&[Some("1"), Some("x\"y"), None])
+            Some(listed(&[Some("1"), Some("x\"y"), None]))
         );
         assert_eq!(
             of_list("(1, 'x', None, True, Decimal('1.50'), datetime.date(2024, 1, 31))"),
-            listed(&[
+            Some(listed(&[
                 Some("1"),
                 Some("x"),
                 None,
                 Some("true"),
                 Some("1.50"),
                 Some("2024-1-31")
-            ])
+            ]))
         );
-        assert_eq!(of_list("(7,)"), listed(&[Some("7")]));
+        assert_eq!(of_list("(7,)"), Some(listed(&[Some("7")])));
         assert_eq!(
             of_list("['a', [1, 2]]"),
-            listed(&[Some("a"), Some("{\"1\",\"2\"}")])
+            Some(listed(&[Some("a"), Some("{\"1\",\"2\"}")]))
         );
         assert_eq!(
             of_list("{'id_1': 1, 'name_1': \"O'Hara\"}"),
@@ -421,8 +421,8 @@ mod tests {
                 ("name_1".to_owned(), Some("O'Hara".to_owned())),
             ]))
         );
-        assert_eq!(of_hibernate("[42]"), Some(Some("42".to_owned())));
-        assert_eq!(of_hibernate("[null]"), Some(None));
+        assert_eq!(of_hibernate("[42]"), Some(Scalar(Some("42".to_owned()))));
+        assert_eq!(of_hibernate("[null]"), Some(Scalar(None)));
     }
 
     #[test]

@@ -86,8 +86,8 @@ fn closing(text: &str, tokens: &[Token], open: usize) -> Option<usize> {
 }
 
 /// The name that a comment gives to the query behind it: `-- name: GetUser
-/// :one` of sqlc, `/* @name GetUser */` of PgTyped, `-- :name get-user :?` of
-/// HugSQL. `gap` is the text before the query, up to the one above it.
+/// :one` of sqlc, `/* @name GetUser */` of `PgTyped`, `-- :name get-user :?` of
+/// `HugSQL`. `gap` is the text before the query, up to the one above it.
 pub(super) fn name(gap: &str) -> Option<String> {
     gap.lines().rev().find_map(|line| {
         let line = line

@@ -207,16 +207,25 @@ impl Teller<'_> {
             Value::Text(says.clone()),
             Origin::Catalog(self.result.engine.description.clone()),
         ));
-        let why = if !result.lost.is_empty() {
-            "rows that it inserts are others than those before, and nothing fails"
+        let mut why = if !result.lost.is_empty() {
+            "rows that it inserts are others than those before, and nothing fails".to_owned()
+        } else if result.gives_as_before() {
+            "a program that names the type of what it sends is refused, and one that sends text \
+             goes on"
+                .to_owned()
         } else if result.is_mild() {
             "a session that has prepared it before fails with \"cached plan must not change \
              result type\" until it prepares it again; programs that read columns by name go on"
+                .to_owned()
         } else {
             "a session that has prepared it before fails with \"cached plan must not change \
              result type\" until it prepares it again, and a program that reads the columns as \
              they were fails or reads something else"
+                .to_owned()
         };
+        if let Some(who) = result.who_minds() {
+            why.push_str(&format!(": {who}"));
+        }
         let told = Told {
             // Most programs bear with that.
             level: if result.is_mild() {
@@ -228,7 +237,7 @@ impl Teller<'_> {
             message: says,
             shown: format!("{}{place} ({})", named(query), short(&query.shown(), SHOWN)),
             brief: format!("{}{place}", named(query)),
-            why: why.to_owned(),
+            why,
             evidence,
         };
         let cause = change.result_cause.as_ref();
@@ -264,19 +273,18 @@ impl Teller<'_> {
         rule: &'static str,
         class: Option<String>,
     ) -> Key {
-        let (at, span) = match cause.and_then(|cause| self.result.statement(cause)) {
-            Some(statement) => (statement.at, statement.span),
-            None => {
+        let (at, span) =
+            if let Some(statement) = cause.and_then(|cause| self.result.statement(cause)) {
+                (statement.at, statement.span)
+            } else {
                 let last = last_new(self.history);
                 // What a log has is not shown as source.
-                let span = if query.logged {
-                    statement_at(self.history, last).map_or(query.statement.span, |last| last.span)
-                } else {
-                    query.statement.span
-                };
-                (last, span)
-            }
-        };
+                let of_last = statement_at(self.history, last).filter(|_| query.logged);
+                (
+                    last,
+                    of_last.map_or(query.statement.span, |statement| statement.span),
+                )
+            };
         Key {
             at,
             span,

@@ -10,6 +10,7 @@ mod blame_results;
 mod compare;
 mod findings;
 mod results;
+mod types;
 pub(crate) mod values;
 
 use crate::migration::At;
@@ -230,6 +231,8 @@ pub struct ResultChange {
     pub renamed: Vec<(String, String)>,
     /// Columns of another type.
     pub retyped: Vec<Retyped>,
+    /// Parameters that it takes as another kind of type: `$1`.
+    pub taken: Vec<Retyped>,
     /// Columns stand in another order.
     pub reordered: bool,
     /// Columns that it leaves NULL, where a default was.
@@ -238,17 +241,34 @@ pub struct ResultChange {
 
 impl ResultChange {
     /// Whether programs that read by name read what they read before: columns
-    /// are added, or are texts under another type's name.
+    /// are added, or have a type that is read alike.
     pub fn is_mild(&self) -> bool {
-        let is_text = |name: &str| matches!(name, "text" | "varchar");
         !self.reordered
             && self.gone.is_empty()
             && self.renamed.is_empty()
             && self.lost.is_empty()
+            && self.taken.is_empty()
             && self
                 .retyped
                 .iter()
-                .all(|one| is_text(&one.before) && is_text(&one.after))
+                .all(|one| types::read_alike(&one.before, &one.after))
+    }
+
+    /// Whether only what it takes is another.
+    fn gives_as_before(&self) -> bool {
+        let rest = Self {
+            taken: Vec::new(),
+            ..self.clone()
+        };
+        !self.taken.is_empty() && rest == Self::default()
+    }
+
+    /// Which programs fail at another type, as a clause.
+    fn who_minds(&self) -> Option<&'static str> {
+        self.retyped
+            .iter()
+            .filter(|one| !types::read_alike(&one.before, &one.after))
+            .find_map(|one| types::who_minds(&one.before, &one.after))
     }
 
     /// The same in words: `vip is new`.
@@ -266,6 +286,12 @@ impl ResultChange {
             } else {
                 format!("{} is {}, not {}", one.column, one.after, one.before)
             });
+        }
+        for one in &self.taken {
+            said.push(format!(
+                "it takes {} as {}, not {}",
+                one.column, one.after, one.before
+            ));
         }
         for name in &self.added {
             said.push(format!("{name} is new"));

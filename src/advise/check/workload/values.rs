@@ -144,6 +144,10 @@ impl WithValues {
                 *slower = true;
             }
             if let Some(outcome) = worse(&query.outcome, one.outcome) {
+                if matches!(outcome, Outcome::Broken { .. }) {
+                    query.result = None;
+                    query.result_cause = None;
+                }
                 query.outcome = outcome;
                 query.cause = one.cause;
                 query.planned_for = PlannedFor::Values;
