@@ -7,6 +7,8 @@ use crate::migration::{File, Wrapping};
 /// Judging a statement costs so many times what replaying it costs, measured
 /// on public histories.
 const JUDGED: u64 = 4;
+/// Bytes of migrations that are judged in one turn.
+const TURN: usize = 512 * 1024;
 /// Less work than this, counted in replayed statements, is not worth a thread.
 const LEAST: u64 = 2_000;
 
@@ -22,6 +24,31 @@ pub(super) fn databases(files: &[File]) -> Vec<Range<usize>> {
         last = Some(&file.database);
     }
     ranges
+}
+
+/// Files that are judged in turn, so that what is read of one turn can be given
+/// back before the next: whole databases, as many as have that many bytes of
+/// text.
+///
+/// `bytes` says how many a file has.
+pub fn turns(files: &[File], bytes: impl Fn(&File) -> usize) -> Vec<Range<usize>> {
+    let mut turns: Vec<Range<usize>> = Vec::new();
+    let mut taken = TURN;
+    for database in databases(files) {
+        let own = files.get(database.clone()).unwrap_or_default();
+        let size: usize = own.iter().map(&bytes).sum();
+        match turns.last_mut() {
+            Some(last) if taken + size <= TURN => {
+                last.end = database.end;
+                taken += size;
+            }
+            _ => {
+                turns.push(database);
+                taken = size;
+            }
+        }
+    }
+    turns
 }
 
 /// Cuts the files into at most so many ranges that take about the same time
