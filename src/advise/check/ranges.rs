@@ -8,7 +8,7 @@ use crate::migration::{File, Wrapping};
 /// on public histories.
 const JUDGED: u64 = 4;
 /// Bytes of migrations that are judged in one turn.
-const TURN: usize = 512 * 1024;
+const TURN: usize = 256 * 1024;
 /// Less work than this, counted in replayed statements, is not worth a thread.
 const LEAST: u64 = 2_000;
 
@@ -252,6 +252,20 @@ mod tests {
         }
         assert!(!files[..200].iter().any(shares_transaction));
         assert!(files[200..].iter().all(shares_transaction));
+    }
+
+    #[test]
+    fn turns_are_of_whole_databases_and_not_longer_than_need_be() {
+        let mut files = files(&[1; 40]);
+        for (number, file) in files.iter_mut().enumerate() {
+            file.database = Some((number / 10).to_string());
+        }
+        // 10 files each: two databases fit into a turn, a third does not.
+        assert_eq!(turns(&files, |_| TURN / 25), [0..20, 20..40]);
+        // What is larger than a turn is one nonetheless.
+        assert_eq!(turns(&files, |_| TURN), [0..10, 10..20, 20..30, 30..40]);
+        assert_eq!(turns(&files, |_| 0), one(0..40));
+        assert!(turns(&[], |_| 1).is_empty());
     }
 
     #[test]

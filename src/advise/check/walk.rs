@@ -533,9 +533,9 @@ fn ask(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::advise::check::CheckOptions;
-    use crate::migration::assemble::{Assembling, Given, assemble};
-    use crate::migration::{Framework, Server};
+    use crate::advise::check::{CheckOptions, statement_at};
+    use crate::migration::assemble::{Assembling, Given, Outline, assemble};
+    use crate::migration::{Framework, History, Server};
     use crate::rules::migration::ALL;
     use crate::source::{Sources, Text};
 
@@ -572,13 +572,81 @@ mod tests {
         format!("-- +goose Up\n{up}\n-- +goose Down\n{down}\n")
     }
 
+    /// Two databases judged in turns, each forgotten before the next is read,
+    /// and at once.
+    #[test]
+    fn turns_find_the_same_as_all_at_once() {
+        let mut sources = Sources::default();
+        let given: Vec<Given> = (0..80)
+            .map(|number| {
+                let (database, number) = (number % 2, number / 2);
+                let path = format!("m{database}/{number:05}_x.sql");
+                Given {
+                    source: sources.add(Text::new(&path, text(number))),
+                    path,
+                    ..Given::default()
+                }
+            })
+            .collect();
+        let options = Assembling {
+            framework: Some(Framework::Goose),
+            threads: 2,
+            ..Assembling::default()
+        };
+        let server = Server {
+            major: 17,
+            ..Server::default()
+        };
+        let judge = |history: &History, range| {
+            let context = Context {
+                history,
+                sources: &sources,
+                server: &server,
+                one_change: false,
+                sized: false,
+                workload: None,
+            };
+            let input = CheckInput {
+                context,
+                rules: ALL,
+                options: &CheckOptions::default(),
+            };
+            check_files(input, State::empty(), range)
+        };
+        let mut outline = Outline::new(&sources, &given, &options);
+        let turns = ranges::databases(&outline.history.files);
+        assert_eq!(turns.len(), 2);
+        let mut in_turns = Checked::default();
+        for turn in turns {
+            outline.read(&sources, turn.clone());
+            in_turns.add(judge(&outline.history, turn.clone()));
+            outline.history.forget(turn);
+        }
+        let history = assemble(&sources, &given, &options);
+        let at_once = judge(&history, 0..80);
+        assert!(at_once.findings.len() > 60);
+        assert_eq!(in_turns.findings, at_once.findings);
+        assert_eq!(in_turns.outcomes, at_once.outcomes);
+        assert_eq!(in_turns.statements, at_once.statements);
+        // What the report asks for afterwards is still known.
+        for finding in &at_once.findings {
+            let forgotten = statement_at(&outline.history, finding.at);
+            let kept = statement_at(&history, finding.at);
+            assert_eq!(
+                forgotten.map(|statement| (statement.span, &statement.verb)),
+                kept.map(|statement| (statement.span, &statement.verb)),
+            );
+        }
+    }
+
     #[test]
     fn any_number_of_threads_finds_the_same() {
         for databases in [1, 2] {
             let mut sources = Sources::default();
             let given: Vec<Given> = (0..600)
                 .map(|number| {
-                    let path = format!("m{}/{number:05}_x.sql", number % databases);
+                    let (database, number) = (number % databases, number / databases);
+                    let path = format!("m{database}/{number:05}_x.sql");
                     Given {
                         source: sources.add(Text::new(&path, text(number))),
                         path,
@@ -597,6 +665,7 @@ mod tests {
                         ..Assembling::default()
                     },
                 );
+                assert_eq!(ranges::databases(&history.files).len(), databases);
                 for file in history.files.iter_mut().take(20) {
                     file.new = false;
                 }
