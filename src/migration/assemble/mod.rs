@@ -1,6 +1,7 @@
 //! From texts to a history: which framework, in which order, in which parts.
 
 mod dumps;
+mod elsewhere;
 mod files;
 mod order;
 mod sets;
@@ -73,7 +74,9 @@ impl Outline {
             options: options.clone(),
             ..History::default()
         };
-        let sets = sets::tell(&looked, options);
+        let elsewhere = elsewhere::tell(&looked);
+        let sets = sets::tell(&looked, &elsewhere.files, options);
+        history.skipped.extend(elsewhere.skipped);
         let ordered = order::order(&looked, &sets, &mut history);
         order::check(&ordered, &looked, &sets, &mut history);
         let mut entries = Vec::with_capacity(ordered.len());
