@@ -89,7 +89,7 @@ impl Checked {
         for ((_, outcome), (_, more)) in self.outcomes.iter_mut().zip(more.outcomes) {
             match (outcome, more) {
                 (MigrationOutcome::Ran { findings }, MigrationOutcome::Ran { findings: more }) => {
-                    *findings += more
+                    *findings += more;
                 }
                 // Whatever it found elsewhere, it is not done.
                 (outcome @ MigrationOutcome::Ran { .. }, more) => *outcome = more,

@@ -38,11 +38,24 @@ declare_migration_rule! {
 impl MigrationRule for UniqueInAddedColumn {
     fn step(&self, step: &Step<'_>, sink: &mut MigrationSink) {
         Added {
-            message: |column, table| format!("the index of the added column {column} is built while {table} is locked"),
+            message: |column, table| {
+                format!("the index of the added column {column} is built while {table} is locked")
+            },
             filling: |_| Filling::Default,
-            title: "add the column alone, build the unique index CONCURRENTLY, and make it the constraint",
+            title: "add the column alone, build the unique index CONCURRENTLY, and make it the \
+                    constraint",
             note: |_| None,
         }
-        .constrained(step, Work::IndexBuild, |constraint| matches!(constraint.kind, ConstraintKind::Unique { .. } | ConstraintKind::PrimaryKey), sink);
+        .constrained(
+            step,
+            Work::IndexBuild,
+            |constraint| {
+                matches!(
+                    constraint.kind,
+                    ConstraintKind::Unique { .. } | ConstraintKind::PrimaryKey
+                )
+            },
+            sink,
+        );
     }
 }
