@@ -22,6 +22,7 @@ mod layers;
 mod live;
 mod logs;
 mod migration_files;
+mod migration_files_elsewhere;
 mod migration_fix;
 mod migration_fix_servers;
 mod migration_given;

@@ -68,6 +68,9 @@ fn named(looked: &[Looked<'_>], set: &FileSet, number: usize) -> Vec<Entry> {
                 named.key.numbers = vec![version];
                 named.key.text = names::pieces(names::strip_direction(base(path), paired).0);
             }
+            if set.releases && named.key.class == Class::Versioned {
+                named.key = names::read(path, Framework::Plain, paired).key;
+            }
             Entry {
                 file,
                 set: number,
@@ -232,6 +235,9 @@ fn start(entry: &Entry, looked: &[Looked<'_>]) -> Span {
     Span::new(source, 0..0)
 }
 
+/// So many versions that are given twice may be oversights; more are a habit.
+const OVERSIGHTS: usize = 2;
+
 /// Tools that take the version for the identity of a migration.
 fn unique(framework: Framework) -> bool {
     matches!(
@@ -245,6 +251,7 @@ fn unique(framework: Framework) -> bool {
             | Framework::Atlas
             | Framework::Supabase
             | Framework::GoPg
+            | Framework::Pop
     )
 }
 
@@ -276,7 +283,7 @@ pub(super) fn check(
         let framework = set.told.framework;
         let entries: Vec<&Entry> = ordered.iter().filter(|entry| entry.set == number).collect();
         if unique(framework) || framework == Framework::Plain {
-            duplicates(&entries, looked, framework, history);
+            duplicates(&entries, looked, set, history);
         }
         if !looked.iter().all(|file| file.new) {
             out_of_order(&entries, looked, framework, history);
@@ -289,12 +296,10 @@ pub(super) fn check(
     }
 }
 
-fn duplicates(
-    entries: &[&Entry],
-    looked: &[Looked<'_>],
-    framework: Framework,
-    history: &mut History,
-) {
+fn duplicates(entries: &[&Entry], looked: &[Looked<'_>], set: &FileSet, history: &mut History) {
+    let framework = set.told.framework;
+    let mut told = Vec::new();
+    let mut ups = 0;
     let mut seen: BTreeMap<(&Key, Direction), &Entry> = BTreeMap::new();
     let mut versions: BTreeMap<(&str, &str, Direction), &Entry> = BTreeMap::new();
     for entry in entries {
@@ -307,7 +312,7 @@ fn duplicates(
         }
         // Names part versions of text; the version alone is what must differ.
         let key = (&entry.named.key, entry.named.direction);
-        let folder = if plain {
+        let folder = if plain || set.releases {
             names::folder(path(entry, looked))
         } else {
             ""
@@ -326,9 +331,24 @@ fn duplicates(
         let Some(before) = before.filter(|before| before.file != entry.file) else {
             continue;
         };
+        ups += usize::from(entry.named.direction == Direction::Up);
         if !(is_new(entry, looked) || is_new(before, looked)) {
             continue;
         }
+        told.push((*entry, before, version));
+    }
+    // A tool that refuses such files could not have run any of them.
+    if ups > OVERSIGHTS {
+        if let Some((entry, before, version)) = told.first() {
+            history.notes.push(format!(
+                "{ups} versions are given twice, {version} by {} and {}: what runs them goes by their names, and so does their order here",
+                path(before, looked),
+                path(entry, looked)
+            ));
+        }
+        return;
+    }
+    for (entry, before, version) in told {
         history.problems.push(
             Problem::at(
                 start(entry, looked),
@@ -337,7 +357,7 @@ fn duplicates(
                     path(before, looked)
                 ),
             )
-            .with_hint(if plain {
+            .with_hint(if framework == Framework::Plain {
                 "their names alone say which is run first, and many tools refuse both: give one a version of its own".to_owned()
             } else {
                 format!(
@@ -404,7 +424,7 @@ fn unmatched(entry: &Entry, looked: &[Looked<'_>], framework: Framework, history
         Framework::Flyway => "V1__name.sql",
         Framework::Diesel => "20240102030405_name/up.sql",
         Framework::Prisma => "20240102030405_name/migration.sql",
-        Framework::GolangMigrate | Framework::GoPg => "1_name.up.sql",
+        Framework::GolangMigrate | Framework::GoPg | Framework::Pop => "1_name.up.sql",
         _ => "20240102030405_name.sql",
     };
     if is_new(entry, looked) {

@@ -37,6 +37,8 @@ pub enum Framework {
     Django,
     /// `go-pg`: `.tx.up.sql`.
     GoPg,
+    /// `pop`, also called `soda`: `1_name.postgres.up.sql`.
+    Pop,
 }
 
 impl Framework {
@@ -59,6 +61,7 @@ impl Framework {
         Self::Alembic,
         Self::Django,
         Self::GoPg,
+        Self::Pop,
     ];
 
     /// Its name in options and output.
@@ -81,6 +84,7 @@ impl Framework {
             Self::Alembic => "alembic",
             Self::Django => "django",
             Self::GoPg => "go-pg",
+            Self::Pop => "pop",
         }
     }
 
@@ -117,6 +121,7 @@ impl Framework {
             }
             Self::GoPg => Some("leave .tx. out of the file's name"),
             Self::Supabase => Some("give the statement a migration of its own"),
+            Self::Pop => Some("put .autocommit before .up.sql, where the tool knows that"),
             Self::Drizzle | Self::Rails => None,
         }
     }

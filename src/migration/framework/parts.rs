@@ -134,6 +134,11 @@ pub fn split(
         } else {
             Wrapping::OneMessage
         }),
+        Framework::Pop => one(if named.in_transaction {
+            Wrapping::PerFile
+        } else {
+            Wrapping::OneMessage
+        }),
         Framework::Atlas => one(match atlas_mode(text) {
             Some("none") => Wrapping::None,
             Some("all") => Wrapping::PerRun,
@@ -210,15 +215,19 @@ impl Dialect {
     /// Reads a comment without its dashes; `None` when it is no annotation.
     fn said(self, comment: &str) -> Option<Said> {
         match self {
-            Self::Goose => Some(match comment.strip_prefix("+goose")?.trim() {
-                "Up" => Said::Part(Direction::Up, true),
-                "Down" => Said::Part(Direction::Down, true),
-                "StatementBegin" => Said::Begin,
-                "StatementEnd" => Said::End,
-                "NO TRANSACTION" => Said::NoTransaction,
-                "ENVSUBST ON" | "ENVSUBST OFF" => return None,
-                _ => Said::Unknown,
-            }),
+            // In whatever case.
+            Self::Goose => {
+                let command = comment.strip_prefix("+goose")?.trim().to_ascii_lowercase();
+                Some(match command.as_str() {
+                    "up" => Said::Part(Direction::Up, true),
+                    "down" => Said::Part(Direction::Down, true),
+                    "statementbegin" => Said::Begin,
+                    "statementend" => Said::End,
+                    "no transaction" => Said::NoTransaction,
+                    "envsub on" | "envsub off" => return None,
+                    _ => Said::Unknown,
+                })
+            }
             Self::SqlMigrate => {
                 let mut words = comment.strip_prefix("+migrate ")?.split_whitespace();
                 let command = words.next()?;
@@ -268,7 +277,7 @@ impl Dialect {
     fn hint(self) -> &'static str {
         match self {
             Self::Goose => {
-                "goose knows Up, Down, StatementBegin, StatementEnd and NO TRANSACTION, in that spelling"
+                "goose knows Up, Down, StatementBegin, StatementEnd, NO TRANSACTION, ENVSUB ON and ENVSUB OFF"
             }
             Self::SqlMigrate => {
                 "sql-migrate knows Up, Down, StatementBegin and StatementEnd, in that spelling"
@@ -450,6 +459,26 @@ mod tests {
     }
 
     #[test]
+    fn goose_reads_annotations_in_any_case() {
+        let found = parts(
+            "-- +goose no transaction\n-- +goose up\nSELECT 1;\n-- +goose DOWN\nSELECT 2;\n",
+            Framework::Goose,
+            "1_a.sql",
+        );
+        assert_eq!(
+            found,
+            [
+                (Direction::Up, Wrapping::None, vec!["SELECT 1;".to_owned()]),
+                (
+                    Direction::Down,
+                    Wrapping::None,
+                    vec!["SELECT 2;".to_owned()]
+                ),
+            ]
+        );
+    }
+
+    #[test]
     fn goose_parts_a_file_in_two() {
         let text = "-- +goose NO TRANSACTION\n-- +goose Up\nselect 1;\n-- +goose StatementBegin\nselect 2;\nselect 3\n-- +goose StatementEnd\nselect 4;\n-- +goose Down\nselect 5;\n";
         let found = parts(text, Framework::Goose, "1_a.sql");
@@ -510,7 +539,7 @@ mod tests {
 
     #[test]
     fn an_annotation_that_no_tool_knows_is_told() {
-        let text = "-- +goose up\nselect 1;";
+        let text = "-- +goose upward\nselect 1;";
         let split = split(
             text,
             Framework::Goose,
