@@ -3,6 +3,7 @@
 mod dumps;
 mod files;
 mod order;
+mod plan;
 mod sets;
 
 pub(crate) use files::in_parallel;
