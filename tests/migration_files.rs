@@ -711,6 +711,7 @@ fn migration_files_of_graphile_migrate_end_with_the_current_one() {
     let (history, parts) = assembled(
         "graphile",
         &[
+            (".gmrc", "{}"),
             ("m/current.sql", "alter table a add y int;\n"),
             (
                 "m/committed/000001-first.sql",

@@ -180,7 +180,8 @@ pub fn read(path: &str, framework: Framework, paired: bool) -> Named {
         Framework::GraphileMigrate => graphile(path, name),
         Framework::Yoyo => yoyo(path),
         Framework::Sqitch => sqitch(path),
-        Framework::Dbmate | Framework::Supabase | Framework::Atlas | Framework::Drizzle => {
+        Framework::Supabase => by_version(path, name, paired),
+        Framework::Dbmate | Framework::Atlas | Framework::Drizzle => {
             by_file_name(path, name, paired)
         }
         Framework::Plain
@@ -430,6 +431,15 @@ fn sql_migrate(name: &str) -> Named {
         },
         ..versioned(stem, Direction::Up, Vec::new(), Vec::new())
     }
+}
+
+/// `20240102030405_name.sql`, run in the order of versions as text: 1, 10, 2.
+fn by_version(path: &str, name: &str, paired: bool) -> Named {
+    let mut named = by_file_name(path, name, paired);
+    if let Some(version) = &named.version {
+        named.key.text.insert(0, Piece::Text(version.clone()));
+    }
+    named
 }
 
 /// `20240102030405_name.sql`, run in the order of names as text.

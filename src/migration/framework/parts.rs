@@ -52,7 +52,7 @@ pub struct Split {
     pub parts: Vec<RawPart>,
     /// Trouble with annotations.
     pub wrong: Vec<Wrong>,
-    /// Bytes between StatementBegin and StatementEnd: one statement each.
+    /// Bytes between `StatementBegin` and `StatementEnd`: one statement each.
     pub blocks: Vec<Range<usize>>,
 }
 

@@ -285,6 +285,9 @@ fn by_names(files: &[(&str, Hints)], markers: &[&Marker]) -> Option<Recognised> 
 /// what stands around, or a comment, says it.
 fn in_javascript_or_python(files: &[(&str, Hints)], markers: &[&Marker]) -> Option<Recognised> {
     let hinted = |test: fn(&Hints) -> bool| files.iter().any(|(_, hints)| test(hints));
+    if has(markers, &[".gmrc", ".gmrc.js"]) {
+        return Some(Recognised::known(Framework::GraphileMigrate, ".gmrc"));
+    }
     let counted = files
         .iter()
         .filter(|(path, _)| !leading_digits(base(path)).is_empty())
@@ -305,8 +308,11 @@ fn in_javascript_or_python(files: &[(&str, Hints)], markers: &[&Marker]) -> Opti
         )
     } else if package("\"node-pg-migrate\"") {
         (Framework::NodePgMigrate, "node-pg-migrate in package.json")
-    } else if package("\"graphile-migrate\"") || has(markers, &[".gmrc", ".gmrc.js"]) {
-        (Framework::GraphileMigrate, ".gmrc")
+    } else if package("\"graphile-migrate\"") {
+        (
+            Framework::GraphileMigrate,
+            "graphile-migrate in package.json",
+        )
     } else if has(markers, &["yoyo.ini"]) {
         (Framework::Yoyo, "yoyo.ini")
     } else {
