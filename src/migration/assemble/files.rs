@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::order::Entry;
 use super::sets::FileSet;
@@ -15,9 +13,6 @@ use crate::migration::{File, Framework, Part, Server, Sureness, Wrapping};
 use crate::source::{Problem, SourceId, Sources, Span, Text};
 use crate::sql::Suppression;
 use crate::sql::ddl;
-
-/// Files that one thread takes at a time.
-const AT_A_TIME: usize = 16;
 
 /// A file with what its content says.
 #[derive(Debug, Clone, Copy)]
@@ -58,35 +53,59 @@ pub(super) fn look<'a>(
     }
 }
 
+impl<'a> Looked<'a> {
+    /// A file whose content was looked at before.
+    pub(super) fn again(sources: &'a Sources, given: &'a Given, hints: Hints) -> Self {
+        Self {
+            source: given.source,
+            path: &given.path,
+            text: sources.get(given.source).map_or("", Text::text),
+            beside: given.beside.as_deref(),
+            hints,
+            edited: given.edited,
+            // Reading does not ask.
+            new: false,
+        }
+    }
+}
+
+/// A file at its place, before its statements are read.
+pub(super) fn unread(file: &Looked<'_>, entry: &Entry, sets: &[FileSet]) -> File {
+    let set = sets.get(entry.set);
+    File {
+        source: file.source,
+        path: file.path.to_owned(),
+        version: entry.named.version.clone(),
+        framework: set.map_or(Framework::Plain, |set| set.told.framework),
+        database: set.and_then(|set| set.database.clone()),
+        new: file.new,
+        parts: Vec::new(),
+        suppressions: Vec::new(),
+    }
+}
+
 /// What came of one file.
 pub(super) struct Read {
-    pub(super) file: File,
+    pub(super) framework: Framework,
+    pub(super) parts: Vec<Part>,
+    pub(super) suppressions: Vec<Suppression>,
     pub(super) problems: Vec<Problem>,
-    pub(super) note: Option<String>,
+    /// It holds no statement, and there is nothing wrong with it.
+    pub(super) nothing: bool,
     pub(super) skipped: Option<(String, String)>,
 }
 
 /// Reads the statements of a file.
 pub(super) fn read(
     entry: &Entry,
-    looked: &[Looked<'_>],
+    file: Looked<'_>,
     sets: &[FileSet],
     options: &Assembling,
 ) -> Read {
-    let empty = Looked {
-        source: SourceId::default(),
-        path: "",
-        text: "",
-        beside: None,
-        hints: Hints::default(),
-        edited: false,
-        new: false,
-    };
-    let file = looked.get(entry.file).unwrap_or(&empty);
-    let (told, sureness, database) = sets
+    let (told, sureness) = sets
         .get(entry.set)
-        .map_or((Framework::Plain, Sureness::Assumed, None), |set| {
-            (set.told.framework, set.told.sureness, set.database.clone())
+        .map_or((Framework::Plain, Sureness::Assumed), |set| {
+            (set.told.framework, set.told.sureness)
         });
     let asked = options.framework.is_some();
     let (framework, sureness) = own_framework(told, sureness, asked, entry, file.hints);
@@ -159,23 +178,14 @@ pub(super) fn read(
             part.statements.clear();
         }
     }
-    let new = file.new;
-    let nothing = read.iter().all(|part| part.statements.is_empty());
+    let nothing = problems.is_empty() && read.iter().all(|part| part.statements.is_empty());
     Read {
-        note: (new && nothing && problems.is_empty())
-            .then(|| format!("{} holds no statement", file.path)),
-        skipped,
+        framework,
+        parts: read,
+        suppressions: suppressions(&file),
         problems,
-        file: File {
-            source: file.source,
-            path: file.path.to_owned(),
-            version: entry.named.version.clone(),
-            framework,
-            database,
-            new,
-            parts: read,
-            suppressions: suppressions(file),
-        },
+        nothing,
+        skipped,
     }
 }
 
@@ -370,39 +380,4 @@ fn suppressions(file: &Looked<'_>) -> Vec<Suppression> {
         });
     }
     found
-}
-
-/// Does the same with every item, on that many threads; results keep the order
-/// of the items.
-pub(crate) fn in_parallel<'a, T: Sync, R: Send>(
-    items: &'a [T],
-    threads: usize,
-    work: impl Fn(&'a T) -> R + Sync,
-) -> Vec<R> {
-    if threads < 2 || items.len() <= AT_A_TIME {
-        return items.iter().map(work).collect();
-    }
-    let chunks: Vec<&[T]> = items.chunks(AT_A_TIME).collect();
-    let next = AtomicUsize::new(0);
-    let done: Mutex<Vec<(usize, Vec<R>)>> = Mutex::new(Vec::with_capacity(chunks.len()));
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                let mut own = Vec::new();
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(chunk) = chunks.get(number) else {
-                        break;
-                    };
-                    own.push((number, chunk.iter().map(&work).collect()));
-                }
-                if let Ok(mut done) = done.lock() {
-                    done.append(&mut own);
-                }
-            });
-        }
-    });
-    let mut done = done.into_inner().unwrap_or_default();
-    done.sort_by_key(|(number, _)| *number);
-    done.into_iter().flat_map(|(_, results)| results).collect()
 }

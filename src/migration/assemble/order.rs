@@ -69,6 +69,9 @@ fn named(looked: &[Looked<'_>], set: &FileSet, number: usize) -> Vec<Entry> {
                 named.key.numbers = vec![version];
                 named.key.text = names::pieces(names::strip_direction(base(path), paired).0);
             }
+            if set.releases && named.key.class == Class::Versioned {
+                named.key = names::read(path, Framework::Plain, paired).key;
+            }
             Entry {
                 file,
                 set: number,
@@ -233,6 +236,9 @@ pub(super) fn start(entry: &Entry, looked: &[Looked<'_>]) -> Span {
     Span::new(source, 0..0)
 }
 
+/// So many versions that are given twice may be oversights; more are a habit.
+const OVERSIGHTS: usize = 2;
+
 /// Tools that take the version for the identity of a migration.
 fn unique(framework: Framework) -> bool {
     matches!(
@@ -248,6 +254,7 @@ fn unique(framework: Framework) -> bool {
             | Framework::GoPg
             | Framework::PostgresMigrations
             | Framework::Postgrator
+            | Framework::Pop
     )
 }
 
@@ -297,7 +304,7 @@ pub(super) fn check(
         let framework = set.told.framework;
         let entries: Vec<&Entry> = ordered.iter().filter(|entry| entry.set == number).collect();
         if unique(framework) || framework == Framework::Plain {
-            duplicates(&entries, looked, framework, history);
+            duplicates(&entries, looked, set, history);
         }
         if !looked.iter().all(|file| file.new) {
             out_of_order(&entries, looked, framework, history);
@@ -313,12 +320,10 @@ pub(super) fn check(
     }
 }
 
-fn duplicates(
-    entries: &[&Entry],
-    looked: &[Looked<'_>],
-    framework: Framework,
-    history: &mut History,
-) {
+fn duplicates(entries: &[&Entry], looked: &[Looked<'_>], set: &FileSet, history: &mut History) {
+    let framework = set.told.framework;
+    let mut told = Vec::new();
+    let mut ups = 0;
     let mut seen: BTreeMap<(&Key, Direction), &Entry> = BTreeMap::new();
     let mut versions: BTreeMap<(&str, &str, Direction), &Entry> = BTreeMap::new();
     for entry in entries {
@@ -331,7 +336,7 @@ fn duplicates(
         }
         // Names part versions of text; the version alone is what must differ.
         let key = (&entry.named.key, entry.named.direction);
-        let folder = if plain {
+        let folder = if plain || set.releases {
             names::folder(path(entry, looked))
         } else {
             ""
@@ -354,9 +359,24 @@ fn duplicates(
         let Some(before) = before.filter(|before| before.file != entry.file) else {
             continue;
         };
+        ups += usize::from(entry.named.direction == Direction::Up);
         if !(is_new(entry, looked) || is_new(before, looked)) {
             continue;
         }
+        told.push((*entry, before, version));
+    }
+    // A tool that refuses such files could not have run any of them.
+    if ups > OVERSIGHTS {
+        if let Some((entry, before, version)) = told.first() {
+            history.notes.push(format!(
+                "{ups} versions are given twice, {version} by {} and {}: what runs them goes by their names, and so does their order here",
+                path(before, looked),
+                path(entry, looked)
+            ));
+        }
+        return;
+    }
+    for (entry, before, version) in told {
         history.problems.push(
             Problem::at(
                 start(entry, looked),
@@ -365,7 +385,7 @@ fn duplicates(
                     path(before, looked)
                 ),
             )
-            .with_hint(if plain {
+            .with_hint(if framework == Framework::Plain {
                 "their names alone say which is run first, and many tools refuse both: give one a version of its own".to_owned()
             } else {
                 format!(
@@ -432,7 +452,7 @@ fn unmatched(entry: &Entry, looked: &[Looked<'_>], framework: Framework, history
         Framework::Flyway => "V1__name.sql",
         Framework::Diesel => "20240102030405_name/up.sql",
         Framework::Prisma => "20240102030405_name/migration.sql",
-        Framework::GolangMigrate | Framework::GoPg => "1_name.up.sql",
+        Framework::GolangMigrate | Framework::GoPg | Framework::Pop => "1_name.up.sql",
         Framework::NodePgMigrate | Framework::PostgresMigrations => "1_name.sql",
         Framework::Postgrator => "1.do.name.sql",
         Framework::GraphileMigrate => "committed/000001-name.sql",

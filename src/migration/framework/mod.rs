@@ -44,6 +44,8 @@ pub enum Framework {
     Yoyo,
     Postgrator,
     Sqitch,
+    /// `pop`, also called `soda`: `1_name.postgres.up.sql`.
+    Pop,
 }
 
 impl Framework {
@@ -72,6 +74,7 @@ impl Framework {
         Self::Yoyo,
         Self::Postgrator,
         Self::Sqitch,
+        Self::Pop,
     ];
 
     /// Its name in options and output.
@@ -100,6 +103,7 @@ impl Framework {
             Self::Yoyo => "yoyo",
             Self::Postgrator => "postgrator",
             Self::Sqitch => "sqitch",
+            Self::Pop => "pop",
         }
     }
 
@@ -148,6 +152,7 @@ impl Framework {
                 Some("give the statement a migration of its own: postgrator opens no transaction")
             }
             Self::Sqitch => Some("put it into a change without BEGIN and COMMIT"),
+            Self::Pop => Some("put .autocommit before .up.sql, where the tool knows that"),
             Self::Drizzle | Self::Rails => None,
         }
     }

@@ -48,7 +48,7 @@ pub struct Named {
     pub key: Key,
     /// Flyway's `B`: holds what all versions up to its own do.
     pub baseline: bool,
-    /// go-pg's `.tx.`.
+    /// go-pg's `.tx.`; for pop, that it is not `.autocommit.`.
     pub in_transaction: bool,
 }
 
@@ -171,9 +171,11 @@ pub fn read(path: &str, framework: Framework, paired: bool) -> Named {
         Framework::Diesel => diesel(path, name),
         Framework::Prisma => folders(path, name),
         Framework::Drizzle if name == "migration.sql" => folders(path, name),
-        Framework::GolangMigrate | Framework::GoPg | Framework::Goose | Framework::Sqlx => {
-            numbered(path, name, framework)
-        }
+        Framework::GolangMigrate
+        | Framework::GoPg
+        | Framework::Goose
+        | Framework::Sqlx
+        | Framework::Pop => numbered(path, name, framework),
         Framework::SqlMigrate => sql_migrate(name),
         Framework::NodePgMigrate | Framework::PostgresMigrations => by_number(path, name, paired),
         Framework::Postgrator => postgrator(path, name),
@@ -323,7 +325,10 @@ fn numbered(path: &str, name: &str, framework: Framework) -> Named {
         return unmatched(path);
     };
     Named {
-        in_transaction: name.ends_with(".tx.up.sql") || name.ends_with(".tx.down.sql"),
+        in_transaction: match framework {
+            Framework::Pop => !name.contains(".autocommit."),
+            _ => name.ends_with(".tx.up.sql") || name.ends_with(".tx.down.sql"),
+        },
         ..versioned(digits, direction, vec![number], Vec::new())
     }
 }

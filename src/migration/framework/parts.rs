@@ -187,6 +187,11 @@ pub fn split(
         } else {
             Wrapping::OneMessage
         }),
+        Framework::Pop => one(if named.in_transaction {
+            Wrapping::PerFile
+        } else {
+            Wrapping::OneMessage
+        }),
         Framework::Atlas => one(match atlas_mode(text) {
             Some("none") => Wrapping::None,
             Some("all") => Wrapping::PerRun,
@@ -404,7 +409,7 @@ impl Dialect {
     fn hint(self) -> &'static str {
         match self {
             Self::Goose => {
-                "goose knows Up, Down, StatementBegin, StatementEnd and NO TRANSACTION, each alone on a line that begins with --"
+                "goose knows Up, Down, StatementBegin, StatementEnd, NO TRANSACTION, ENVSUB ON and ENVSUB OFF, each alone on a line that begins with --"
             }
             Self::SqlMigrate => {
                 "sql-migrate knows Up, Down, StatementBegin and StatementEnd, in that spelling, on a line that begins with -- +migrate"
@@ -703,6 +708,26 @@ mod tests {
     }
 
     #[test]
+    fn goose_reads_annotations_in_any_case() {
+        let found = parts(
+            "-- +goose no transaction\n-- +goose up\nSELECT 1;\n-- +goose DOWN\nSELECT 2;\n",
+            Framework::Goose,
+            "1_a.sql",
+        );
+        assert_eq!(
+            found,
+            [
+                (Direction::Up, Wrapping::None, vec!["SELECT 1;".to_owned()]),
+                (
+                    Direction::Down,
+                    Wrapping::None,
+                    vec!["SELECT 2;".to_owned()]
+                ),
+            ]
+        );
+    }
+
+    #[test]
     fn goose_parts_a_file_in_two() {
         let text = "-- +goose NO TRANSACTION\n-- +goose Up\nselect 1;\n-- +goose StatementBegin\nselect 2;\nselect 3\n-- +goose StatementEnd\nselect 4;\n-- +goose Down\nselect 5;\n";
         let found = parts(text, Framework::Goose, "1_a.sql");
@@ -763,7 +788,7 @@ mod tests {
 
     #[test]
     fn an_annotation_that_no_tool_knows_is_told() {
-        let text = "-- +goose up\nselect 1;";
+        let text = "-- +goose upward\nselect 1;";
         let split = split(
             text,
             Framework::Goose,

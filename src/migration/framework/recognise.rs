@@ -72,6 +72,49 @@ pub const MARKERS: &[(&str, bool)] = &[
     (".gmrc.js", false),
 ];
 
+/// A database that a name speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Database {
+    /// The one that is checked.
+    PostgreSql,
+    /// Another one, by its name.
+    Other(&'static str),
+}
+
+/// The database that a word in a name stands for.
+pub fn database(word: &str) -> Option<Database> {
+    const LONGEST: usize = 11;
+    if word.len() > LONGEST {
+        return None;
+    }
+    Some(match word.to_ascii_lowercase().as_str() {
+        "postgres" | "postgresql" | "pg" | "psql" | "pgsql" => Database::PostgreSql,
+        "mysql" => Database::Other("MySQL"),
+        "mariadb" => Database::Other("MariaDB"),
+        "sqlite" | "sqlite3" => Database::Other("SQLite"),
+        "cockroach" | "cockroachdb" | "crdb" => Database::Other("CockroachDB"),
+        "mssql" | "sqlserver" => Database::Other("SQL Server"),
+        "oracle" => Database::Other("Oracle"),
+        "h2" => Database::Other("H2"),
+        "hsqldb" | "hsql" => Database::Other("HSQLDB"),
+        "derby" => Database::Other("Derby"),
+        "db2" => Database::Other("Db2"),
+        "clickhouse" => Database::Other("ClickHouse"),
+        "spanner" => Database::Other("Spanner"),
+        "tidb" => Database::Other("TiDB"),
+        "ydb" => Database::Other("YDB"),
+        _ => return None,
+    })
+}
+
+/// The database that the name of a file says between its dots:
+/// `1_name.mysql.up.sql`.
+pub fn database_of(path: &str) -> Option<Database> {
+    let mut parts = base(path).strip_suffix(".sql")?.split('.');
+    parts.next()?;
+    parts.find_map(database)
+}
+
 /// Tells the framework of files of one folder (of migrations), from their
 /// paths, what their content says, and what stands around.
 pub fn recognise(files: &[(&str, Hints)], markers: &[&Marker]) -> Recognised {
@@ -339,6 +382,14 @@ fn up_and_down(files: &[(&str, Hints)], markers: &[&Marker]) -> Recognised {
     }
     if hinted(|hints| hints.sqlx) {
         return Recognised::known(Framework::Sqlx, "comments that sqlx writes");
+    }
+    let for_one = |(path, _): &&(&str, Hints)| database_of(path).is_some();
+    if let Some((path, _)) = files.iter().find(for_one) {
+        let by = match database_of(path) {
+            Some(Database::PostgreSql) | None => "names such as 1_name.postgres.up.sql".to_owned(),
+            Some(Database::Other(_)) => format!("names such as {}", base(path)),
+        };
+        return Recognised::known(Framework::Pop, by);
     }
     if hinted(|hints| hints.go_pg) || needs(markers, "go.mod", "go-pg/migrations") {
         return Recognised::known(Framework::GoPg, "go-pg/migrations in go.mod");

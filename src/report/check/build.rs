@@ -31,8 +31,12 @@ pub struct Ingredients<'a> {
     pub sources: &'a Sources,
     /// The server that they were judged for.
     pub server: &'a Server,
-    /// Findings with their fingerprints; whether each is in the baseline.
-    pub findings: &'a [(MigrationFinding, String, bool)],
+    /// Findings that are not silenced.
+    pub findings: &'a [MigrationFinding],
+    /// The fingerprint of each.
+    pub prints: &'a [String],
+    /// Whether each is in the baseline.
+    pub known: &'a [bool],
     /// Findings that are silenced, with their fingerprints.
     pub silenced: &'a [(Silenced, String)],
     /// The baseline's file and its entries that nothing was found for.
@@ -79,7 +83,8 @@ pub fn build<'a>(given: &Ingredients<'a>) -> CheckReport<'a> {
         .collect();
     let mut by_file = vec![0_usize; given.history.files.len()];
     let mut in_baseline = 0;
-    for (finding, fingerprint, known) in given.findings {
+    let prints = given.prints.iter().zip(given.known);
+    for (finding, (fingerprint, known)) in given.findings.iter().zip(prints) {
         let shown = maker.finding(finding, fingerprint);
         if *known {
             in_baseline += 1;

@@ -171,7 +171,7 @@ fn path_of(file: &File, own: &Name<'_>, version: &str, what: &str) -> String {
         Framework::Diesel => (folder(folder(&file.path)), format!("{stem}/up.sql")),
         Framework::Prisma => (folder(folder(&file.path)), format!("{stem}/migration.sql")),
         Framework::Flyway => (folder(&file.path), format!("V{stem}.sql")),
-        Framework::GolangMigrate | Framework::GoPg => {
+        Framework::GolangMigrate | Framework::GoPg | Framework::Pop => {
             (folder(&file.path), format!("{stem}.up.sql"))
         }
         Framework::Sqlx if file.path.ends_with(".up.sql") => {
