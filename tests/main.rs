@@ -33,6 +33,7 @@ mod migration_state;
 mod migration_trace;
 mod migration_workload;
 mod migration_workload_cli;
+mod migration_workload_values;
 mod pages;
 mod parameters;
 mod plans;
