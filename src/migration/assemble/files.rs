@@ -112,10 +112,14 @@ pub(super) fn read(
     let split = parts::split(file.text, framework, file.hints, &entry.named, file.beside);
     let mut problems = Vec::new();
     if !file.hints.empty {
-        problems.extend(split.wrong.into_iter().map(|wrong| {
-            Problem::at(Span::new(file.source, wrong.at), wrong.message).with_hint(wrong.hint)
-        }));
+        problems.extend(
+            split
+                .wrong
+                .into_iter()
+                .map(|wrong| wrong_at(file.source, wrong)),
+        );
     }
+    let mut ends = Vec::new();
     let mut read = Vec::with_capacity(split.parts.len());
     for raw in split.parts {
         let mut statements = Vec::new();
@@ -127,13 +131,36 @@ pub(super) fn read(
         // Histories are kept whole: what is not needed is given back.
         statements.shrink_to_fit();
         let wrapping = wrapping(raw.wrapping, framework, &statements, sureness, options);
-        read.push(Part {
+        let part = Part {
             direction: raw.direction,
             wrapping,
             sureness,
             span: Span::new(file.source, raw.range()),
             statements,
-        });
+        };
+        if file.new && problems.is_empty() {
+            let spans: Vec<Range<usize>> = part
+                .statements
+                .iter()
+                .map(|statement| statement.span.range())
+                .collect();
+            let place = part.span.range();
+            ends.extend(parts::cut(
+                file.text,
+                framework,
+                &place,
+                &spans,
+                &split.blocks,
+            ));
+        }
+        if framework == Framework::Supabase {
+            read.extend(messages(part));
+        } else {
+            read.push(part);
+        }
+    }
+    if problems.is_empty() {
+        problems.extend(ends.into_iter().map(|wrong| wrong_at(file.source, wrong)));
     }
     let mut skipped = None;
     if !problems.is_empty()
@@ -189,6 +216,64 @@ fn own_framework(
         }
         None => (told, sureness),
     }
+}
+
+fn wrong_at(source: SourceId, wrong: parts::Wrong) -> Problem {
+    Problem::at(Span::new(source, wrong.at), wrong.message).with_hint(wrong.hint)
+}
+
+/// The messages that Supabase's tool makes of a file: each statement that
+/// refuses a transaction alone, and those between them together. A file that
+/// begins and ends transactions itself is sent statement by statement.
+fn messages(part: Part) -> Vec<Part> {
+    let server = Server::default();
+    let refuses = |statement: &ddl::Statement| refuses_transaction(statement, &server).is_some();
+    if part.statements.len() < 2 {
+        return vec![part];
+    }
+    if part
+        .statements
+        .iter()
+        .any(|statement| matches!(statement.action, ddl::Action::Transaction(_)))
+    {
+        return vec![Part {
+            wrapping: Wrapping::None,
+            ..part
+        }];
+    }
+    if !part.statements.iter().any(refuses) {
+        return vec![part];
+    }
+    let mut messages: Vec<Part> = Vec::new();
+    let mut alone = true;
+    let mut from = part.span.start;
+    for statement in part.statements {
+        let own = refuses(&statement);
+        let end = statement.span.end;
+        match messages.last_mut().filter(|_| !alone && !own) {
+            Some(last) => {
+                last.span.end = end;
+                last.statements.push(statement);
+            }
+            None => messages.push(Part {
+                direction: part.direction,
+                wrapping: if own { Wrapping::None } else { part.wrapping },
+                sureness: part.sureness,
+                span: Span {
+                    start: from,
+                    end,
+                    ..part.span
+                },
+                statements: vec![statement],
+            }),
+        }
+        alone = own;
+        from = end;
+    }
+    if let Some(last) = messages.last_mut() {
+        last.span.end = part.span.end;
+    }
+    messages
 }
 
 /// Flyway finds out by itself which statements refuse a transaction; where the

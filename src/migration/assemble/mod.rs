@@ -4,6 +4,7 @@ mod dumps;
 mod elsewhere;
 mod files;
 mod order;
+mod plan;
 mod sets;
 
 use std::ops::Range;
