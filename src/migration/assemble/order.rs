@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::files::Looked;
 use super::sets::FileSet;
-use super::{History, dumps};
+use super::{History, dumps, plan};
 use crate::migration::framework::names::{self, Class, Key, Named, base};
 use crate::migration::{Direction, Framework, Set};
 use crate::source::{Problem, Span};
@@ -34,6 +34,7 @@ pub(super) fn order(looked: &[Looked<'_>], sets: &[FileSet], history: &mut Histo
         });
         let mut entries = named(looked, set, number);
         journal(&mut entries, set, looked, history);
+        plan::order(&mut entries, set, looked, history);
         baselines(&mut entries, looked, history);
         dumps::leave_out(&mut entries, looked, history);
         entries.sort_by(|a, b| {
@@ -46,7 +47,7 @@ pub(super) fn order(looked: &[Looked<'_>], sets: &[FileSet], history: &mut Histo
     ordered
 }
 
-fn path<'a>(entry: &Entry, looked: &[Looked<'a>]) -> &'a str {
+pub(super) fn path<'a>(entry: &Entry, looked: &[Looked<'a>]) -> &'a str {
     looked.get(entry.file).map_or("", |file| file.path)
 }
 
@@ -67,6 +68,9 @@ fn named(looked: &[Looked<'_>], set: &FileSet, number: usize) -> Vec<Entry> {
             {
                 named.key.numbers = vec![version];
                 named.key.text = names::pieces(names::strip_direction(base(path), paired).0);
+            }
+            if set.releases && named.key.class == Class::Versioned {
+                named.key = names::read(path, Framework::Plain, paired).key;
             }
             Entry {
                 file,
@@ -221,16 +225,19 @@ fn baselines(entries: &mut Vec<Entry>, looked: &[Looked<'_>], history: &mut Hist
     });
 }
 
-fn is_new(entry: &Entry, looked: &[Looked<'_>]) -> bool {
+pub(super) fn is_new(entry: &Entry, looked: &[Looked<'_>]) -> bool {
     looked.get(entry.file).is_some_and(|file| file.new)
 }
 
-fn start(entry: &Entry, looked: &[Looked<'_>]) -> Span {
+pub(super) fn start(entry: &Entry, looked: &[Looked<'_>]) -> Span {
     let source = looked
         .get(entry.file)
         .map_or_else(Default::default, |file| file.source);
     Span::new(source, 0..0)
 }
+
+/// So many versions that are given twice may be oversights; more are a habit.
+const OVERSIGHTS: usize = 2;
 
 /// Tools that take the version for the identity of a migration.
 fn unique(framework: Framework) -> bool {
@@ -245,6 +252,18 @@ fn unique(framework: Framework) -> bool {
             | Framework::Atlas
             | Framework::Supabase
             | Framework::GoPg
+            | Framework::PostgresMigrations
+            | Framework::Postgrator
+            | Framework::Pop
+    )
+}
+
+/// Tools that take a version for a number: `1` and `001` are one. For the
+/// others it is text.
+fn counts(framework: Framework) -> bool {
+    !matches!(
+        framework,
+        Framework::Diesel | Framework::Dbmate | Framework::Atlas | Framework::Supabase
     )
 }
 
@@ -261,6 +280,15 @@ fn late(framework: Framework) -> &'static str {
         Framework::GoPg => "go-pg keeps one version, and never runs what stands before it",
         Framework::Atlas => "Atlas refuses to go on unless --exec-order says otherwise",
         Framework::Supabase => "supabase db push refuses it unless --include-all is given",
+        Framework::NodePgMigrate => {
+            "node-pg-migrate refuses to go on unless --no-check-order is given"
+        }
+        Framework::PostgresMigrations => {
+            "postgres-migrations refuses it: it tells migrations by their place"
+        }
+        Framework::Postgrator => {
+            "postgrator keeps one version, and never runs what stands before it"
+        }
         _ => "databases get the two in different orders",
     }
 }
@@ -276,25 +304,26 @@ pub(super) fn check(
         let framework = set.told.framework;
         let entries: Vec<&Entry> = ordered.iter().filter(|entry| entry.set == number).collect();
         if unique(framework) || framework == Framework::Plain {
-            duplicates(&entries, looked, framework, history);
+            duplicates(&entries, looked, set, history);
         }
         if !looked.iter().all(|file| file.new) {
             out_of_order(&entries, looked, framework, history);
         }
         for entry in &entries {
-            if entry.named.key.class == Class::Unmatched && set.journal.is_none() {
+            if entry.named.key.class == Class::Unmatched
+                && set.journal.is_none()
+                && set.plan.is_none()
+            {
                 unmatched(entry, looked, framework, history);
             }
         }
     }
 }
 
-fn duplicates(
-    entries: &[&Entry],
-    looked: &[Looked<'_>],
-    framework: Framework,
-    history: &mut History,
-) {
+fn duplicates(entries: &[&Entry], looked: &[Looked<'_>], set: &FileSet, history: &mut History) {
+    let framework = set.told.framework;
+    let mut told = Vec::new();
+    let mut ups = 0;
     let mut seen: BTreeMap<(&Key, Direction), &Entry> = BTreeMap::new();
     let mut versions: BTreeMap<(&str, &str, Direction), &Entry> = BTreeMap::new();
     for entry in entries {
@@ -307,14 +336,18 @@ fn duplicates(
         }
         // Names part versions of text; the version alone is what must differ.
         let key = (&entry.named.key, entry.named.direction);
-        let folder = if plain {
+        let folder = if plain || set.releases {
             names::folder(path(entry, looked))
         } else {
             ""
         };
         let written = (
             folder,
-            version.trim_start_matches('0'),
+            if counts(framework) {
+                version.trim_start_matches('0')
+            } else {
+                version
+            },
             entry.named.direction,
         );
         let alike = if entry.named.baseline {
@@ -326,9 +359,24 @@ fn duplicates(
         let Some(before) = before.filter(|before| before.file != entry.file) else {
             continue;
         };
+        ups += usize::from(entry.named.direction == Direction::Up);
         if !(is_new(entry, looked) || is_new(before, looked)) {
             continue;
         }
+        told.push((*entry, before, version));
+    }
+    // A tool that refuses such files could not have run any of them.
+    if ups > OVERSIGHTS {
+        if let Some((entry, before, version)) = told.first() {
+            history.notes.push(format!(
+                "{ups} versions are given twice, {version} by {} and {}: what runs them goes by their names, and so does their order here",
+                path(before, looked),
+                path(entry, looked)
+            ));
+        }
+        return;
+    }
+    for (entry, before, version) in told {
         history.problems.push(
             Problem::at(
                 start(entry, looked),
@@ -337,7 +385,7 @@ fn duplicates(
                     path(before, looked)
                 ),
             )
-            .with_hint(if plain {
+            .with_hint(if framework == Framework::Plain {
                 "their names alone say which is run first, and many tools refuse both: give one a version of its own".to_owned()
             } else {
                 format!(
@@ -404,7 +452,11 @@ fn unmatched(entry: &Entry, looked: &[Looked<'_>], framework: Framework, history
         Framework::Flyway => "V1__name.sql",
         Framework::Diesel => "20240102030405_name/up.sql",
         Framework::Prisma => "20240102030405_name/migration.sql",
-        Framework::GolangMigrate | Framework::GoPg => "1_name.up.sql",
+        Framework::GolangMigrate | Framework::GoPg | Framework::Pop => "1_name.up.sql",
+        Framework::NodePgMigrate | Framework::PostgresMigrations => "1_name.sql",
+        Framework::Postgrator => "1.do.name.sql",
+        Framework::GraphileMigrate => "committed/000001-name.sql",
+        Framework::Sqitch => "deploy/name.sql",
         _ => "20240102030405_name.sql",
     };
     if is_new(entry, looked) {

@@ -28,8 +28,12 @@ pub(super) struct FileSet {
     pub(super) database: Option<String>,
     /// Versions of several folders are put in one order.
     pub(super) interleaved: bool,
+    /// Its folders are versions, which begin to count anew in each.
+    pub(super) releases: bool,
     /// The journal of Drizzle.
     pub(super) journal: Option<Marker>,
+    /// The plan of Sqitch.
+    pub(super) plan: Option<Marker>,
 }
 
 impl FileSet {
@@ -40,7 +44,13 @@ impl FileSet {
 }
 
 /// The sets of all files, in natural order of their folders.
-pub(super) fn tell(looked: &[Looked<'_>], options: &Assembling) -> Vec<FileSet> {
+/// `left_out` are numbers of files for other databases: they say which tool it
+/// is, and are no part of a set.
+pub(super) fn tell(
+    looked: &[Looked<'_>],
+    left_out: &BTreeSet<usize>,
+    options: &Assembling,
+) -> Vec<FileSet> {
     let mut groups: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (number, file) in looked.iter().enumerate() {
         let own = if names::is_folder_file(file.path) {
@@ -54,7 +64,10 @@ pub(super) fn tell(looked: &[Looked<'_>], options: &Assembling) -> Vec<FileSet> 
     groups.sort_by(|a, b| names::natural(a.0, b.0));
     let mut sets: Vec<FileSet> = Vec::new();
     for (own, members) in groups {
-        let set = group(own, members, looked, options);
+        if members.iter().all(|number| left_out.contains(number)) {
+            continue;
+        }
+        let set = group(own, members, looked, left_out, options);
         match sets.iter_mut().find(|other| together(other, &set)) {
             Some(other) => {
                 other.folders.extend(set.folders);
@@ -66,6 +79,7 @@ pub(super) fn tell(looked: &[Looked<'_>], options: &Assembling) -> Vec<FileSet> 
     }
     for set in &mut sets {
         set.interleaved = set.folders.len() > 1 && are_times(set, looked);
+        set.releases = !set.interleaved && begin_anew(set, looked);
     }
     if sets.len() > 1 {
         let all = common(&sets.iter().map(FileSet::folder).collect::<Vec<_>>());
@@ -81,7 +95,13 @@ pub(super) fn tell(looked: &[Looked<'_>], options: &Assembling) -> Vec<FileSet> 
     sets
 }
 
-fn group(own: &str, members: Vec<usize>, looked: &[Looked<'_>], options: &Assembling) -> FileSet {
+fn group(
+    own: &str,
+    mut members: Vec<usize>,
+    looked: &[Looked<'_>],
+    left_out: &BTreeSet<usize>,
+    options: &Assembling,
+) -> FileSet {
     let files: Vec<(&str, Hints)> = members
         .iter()
         .filter_map(|number| looked.get(*number))
@@ -100,9 +120,11 @@ fn group(own: &str, members: Vec<usize>, looked: &[Looked<'_>], options: &Assemb
         },
         None => recognise(&files, &around),
     };
-    let marks = files
+    members.retain(|number| !left_out.contains(number));
+    let marks = members
         .iter()
-        .map(|(path, _)| mark(path, told.framework))
+        .filter_map(|number| looked.get(*number))
+        .map(|file| mark(file.path, told.framework))
         .collect();
     let journal = (told.framework == Framework::Drizzle)
         .then(|| {
@@ -112,6 +134,10 @@ fn group(own: &str, members: Vec<usize>, looked: &[Looked<'_>], options: &Assemb
                 .map(|marker| (*marker).clone())
         })
         .flatten();
+    let plan = (told.framework == Framework::Sqitch)
+        .then(|| around.iter().find(|marker| marker.name == "sqitch.plan"))
+        .flatten()
+        .map(|marker| (*marker).clone());
     FileSet {
         told,
         folders: vec![own.to_owned()],
@@ -119,13 +145,19 @@ fn group(own: &str, members: Vec<usize>, looked: &[Looked<'_>], options: &Assemb
         marks,
         database: None,
         interleaved: false,
+        releases: false,
         journal,
+        plan,
     }
 }
 
 /// What tells a file from the others of its database.
 fn mark(path: &str, framework: Framework) -> String {
     let named = names::read(path, framework, false);
+    if framework == Framework::Sqitch {
+        // Three scripts of a name for each change.
+        return format!("{} {}", folder(path), base(path));
+    }
     let version = named.version.unwrap_or_else(|| {
         let own = base(folder(path));
         let numbered = own
@@ -137,7 +169,47 @@ fn mark(path: &str, framework: Framework) -> String {
             base(path).to_owned()
         }
     });
-    format!("{:?} {version}", named.direction)
+    if is_release(path, framework) {
+        format!("{:?} {}/{version}", named.direction, base(folder(path)))
+    } else {
+        format!("{:?} {version}", named.direction)
+    }
+}
+
+/// Whether the folder of a file is a version: `12/01_users.up.sql`. Tools that
+/// go by the file alone do not care.
+fn is_release(path: &str, framework: Framework) -> bool {
+    let own = base(folder(path)).trim_start_matches(['v', 'V']);
+    !own.is_empty()
+        && own
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'_'))
+        && matches!(
+            framework,
+            Framework::Plain | Framework::GolangMigrate | Framework::GoPg | Framework::Goose
+        )
+}
+
+/// Whether the folders of a set are versions, and numbers of files come again.
+fn begin_anew(set: &FileSet, looked: &[Looked<'_>]) -> bool {
+    let framework = set.told.framework;
+    let mut seen = BTreeMap::new();
+    let mut again = false;
+    for number in &set.members {
+        let Some(file) = looked.get(*number) else {
+            continue;
+        };
+        if !is_release(file.path, framework) {
+            return false;
+        }
+        let named = names::read(base(file.path), framework, false);
+        let own = folder(file.path);
+        again |= named.version.is_some_and(|version| {
+            seen.insert((version, named.direction), own)
+                .is_some_and(|before| before != own)
+        });
+    }
+    again
 }
 
 /// Whether two sets are one: folders beside or below each other whose versions

@@ -66,7 +66,54 @@ pub const MARKERS: &[(&str, bool)] = &[
     ("drizzle.config.ts", false),
     ("drizzle.config.js", false),
     ("schema.prisma", false),
+    ("sqitch.plan", true),
+    ("yoyo.ini", false),
+    (".gmrc", false),
+    (".gmrc.js", false),
 ];
+
+/// A database that a name speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Database {
+    /// The one that is checked.
+    PostgreSql,
+    /// Another one, by its name.
+    Other(&'static str),
+}
+
+/// The database that a word in a name stands for.
+pub fn database(word: &str) -> Option<Database> {
+    const LONGEST: usize = 11;
+    if word.len() > LONGEST {
+        return None;
+    }
+    Some(match word.to_ascii_lowercase().as_str() {
+        "postgres" | "postgresql" | "pg" | "psql" | "pgsql" => Database::PostgreSql,
+        "mysql" => Database::Other("MySQL"),
+        "mariadb" => Database::Other("MariaDB"),
+        "sqlite" | "sqlite3" => Database::Other("SQLite"),
+        "cockroach" | "cockroachdb" | "crdb" => Database::Other("CockroachDB"),
+        "mssql" | "sqlserver" => Database::Other("SQL Server"),
+        "oracle" => Database::Other("Oracle"),
+        "h2" => Database::Other("H2"),
+        "hsqldb" | "hsql" => Database::Other("HSQLDB"),
+        "derby" => Database::Other("Derby"),
+        "db2" => Database::Other("Db2"),
+        "clickhouse" => Database::Other("ClickHouse"),
+        "spanner" => Database::Other("Spanner"),
+        "tidb" => Database::Other("TiDB"),
+        "ydb" => Database::Other("YDB"),
+        _ => return None,
+    })
+}
+
+/// The database that the name of a file says between its dots:
+/// `1_name.mysql.up.sql`.
+pub fn database_of(path: &str) -> Option<Database> {
+    let mut parts = base(path).strip_suffix(".sql")?.split('.');
+    parts.next()?;
+    parts.find_map(database)
+}
 
 /// Tells the framework of files of one folder (of migrations), from their
 /// paths, what their content says, and what stands around.
@@ -123,6 +170,17 @@ fn by_content(files: &[(&str, Hints)]) -> Option<Recognised> {
             Framework::Django,
             "the comments of manage.py sqlmigrate",
         ),
+        (
+            |hints| hints.up_migration,
+            Framework::NodePgMigrate,
+            "-- Up Migration comments",
+        ),
+        (
+            |hints| hints.graphile,
+            Framework::GraphileMigrate,
+            "--! Previous comments",
+        ),
+        (|hints| hints.yoyo, Framework::Yoyo, "-- depends comments"),
     ];
     // The sign that most files have: one stray file does not decide.
     let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
@@ -149,6 +207,9 @@ fn by_names(files: &[(&str, Hints)], markers: &[&Marker]) -> Option<Recognised> 
     let hinted = |test: fn(&Hints) -> bool| files.iter().any(|(_, hints)| test(hints));
     let most = |count: usize| count > 0 && count * 2 >= files.len();
 
+    if has(markers, &["sqitch.plan"]) && most(count(&in_sqitch)) {
+        return Some(Recognised::known(Framework::Sqitch, "sqitch.plan"));
+    }
     if most(count(&|path| {
         is_folder_file(path) && base(path) != "migration.sql"
     })) {
@@ -194,6 +255,15 @@ fn by_names(files: &[(&str, Hints)], markers: &[&Marker]) -> Option<Recognised> 
             },
         ));
     }
+    if most(count(&|path| {
+        let rest = base(path).trim_start_matches(|character: char| character.is_ascii_digit());
+        rest.len() < base(path).len() && (rest.starts_with(".do.") || rest.starts_with(".undo."))
+    })) {
+        return Some(Recognised::known(
+            Framework::Postgrator,
+            "names such as 1.do.name.sql",
+        ));
+    }
     if count(&|path| path.ends_with(".tx.up.sql") || path.ends_with(".tx.down.sql")) > 0 {
         return Some(Recognised::known(Framework::GoPg, "names with .tx.up.sql"));
     }
@@ -221,6 +291,9 @@ fn by_names(files: &[(&str, Hints)], markers: &[&Marker]) -> Option<Recognised> 
             Framework::Supabase,
             "the folder supabase/migrations",
         ));
+    }
+    if let Some(told) = in_javascript_or_python(files, markers) {
+        return Some(told);
     }
     if has(markers, &["atlas.sum"]) || hinted(|hints| hints.atlas) {
         return Some(Recognised::known(
@@ -251,6 +324,53 @@ fn by_names(files: &[(&str, Hints)], markers: &[&Marker]) -> Option<Recognised> 
     None
 }
 
+/// Tools of JavaScript and Python whose names of files many others have, too:
+/// what stands around, or a comment, says it.
+fn in_javascript_or_python(files: &[(&str, Hints)], markers: &[&Marker]) -> Option<Recognised> {
+    let hinted = |test: fn(&Hints) -> bool| files.iter().any(|(_, hints)| test(hints));
+    if has(markers, &[".gmrc", ".gmrc.js"]) {
+        return Some(Recognised::known(Framework::GraphileMigrate, ".gmrc"));
+    }
+    let counted = files
+        .iter()
+        .filter(|(path, _)| !leading_digits(base(path)).is_empty())
+        .count();
+    if counted == 0 || counted * 2 < files.len() {
+        return None;
+    }
+    let package = |name| needs(markers, "package.json", name);
+    let (framework, by) = if hinted(|hints| hints.postgres_migrations) {
+        (
+            Framework::PostgresMigrations,
+            "-- postgres-migrations comments",
+        )
+    } else if package("\"postgres-migrations\"") {
+        (
+            Framework::PostgresMigrations,
+            "postgres-migrations in package.json",
+        )
+    } else if package("\"node-pg-migrate\"") {
+        (Framework::NodePgMigrate, "node-pg-migrate in package.json")
+    } else if package("\"graphile-migrate\"") {
+        (
+            Framework::GraphileMigrate,
+            "graphile-migrate in package.json",
+        )
+    } else if has(markers, &["yoyo.ini"]) {
+        (Framework::Yoyo, "yoyo.ini")
+    } else {
+        return None;
+    };
+    Some(Recognised::known(framework, by))
+}
+
+/// Sqitch keeps three scripts for each change.
+fn in_sqitch(path: &str) -> bool {
+    folder(path)
+        .split('/')
+        .any(|part| matches!(part, "deploy" | "revert" | "verify"))
+}
+
 /// `1_name.up.sql` is the form of several tools.
 fn up_and_down(files: &[(&str, Hints)], markers: &[&Marker]) -> Recognised {
     let hinted = |test: fn(&Hints) -> bool| files.iter().any(|(_, hints)| test(hints));
@@ -262,6 +382,14 @@ fn up_and_down(files: &[(&str, Hints)], markers: &[&Marker]) -> Recognised {
     }
     if hinted(|hints| hints.sqlx) {
         return Recognised::known(Framework::Sqlx, "comments that sqlx writes");
+    }
+    let for_one = |(path, _): &&(&str, Hints)| database_of(path).is_some();
+    if let Some((path, _)) = files.iter().find(for_one) {
+        let by = match database_of(path) {
+            Some(Database::PostgreSql) | None => "names such as 1_name.postgres.up.sql".to_owned(),
+            Some(Database::Other(_)) => format!("names such as {}", base(path)),
+        };
+        return Recognised::known(Framework::Pop, by);
     }
     if hinted(|hints| hints.go_pg) || needs(markers, "go.mod", "go-pg/migrations") {
         return Recognised::known(Framework::GoPg, "go-pg/migrations in go.mod");
