@@ -31,4 +31,5 @@ pub mod snapshot;
 pub mod source;
 pub mod sql;
 pub mod subject;
+mod threads;
 pub mod verify;

@@ -58,6 +58,18 @@ pub struct Text {
     content: String,
     line_starts: Vec<usize>,
     lines_above: usize,
+    anchors: Vec<Anchor>,
+}
+
+/// Where a byte of a text stands in the larger one that it was taken from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Anchor {
+    /// The byte, from 0.
+    pub at: usize,
+    /// Its line there, from 1.
+    pub line: usize,
+    /// Its column there in characters, from 1.
+    pub column: usize,
 }
 
 impl Text {
@@ -73,6 +85,7 @@ impl Text {
             content: text,
             line_starts,
             lines_above: 0,
+            anchors: Vec::new(),
         }
     }
 
@@ -81,6 +94,16 @@ impl Text {
     #[must_use]
     pub fn below(mut self, lines: usize) -> Self {
         self.lines_above = lines;
+        self
+    }
+
+    /// The same for a piece that is written otherwise in the larger text, with
+    /// escapes or quotes: from each anchor on, up to the next, bytes follow
+    /// one another here as they do there. Anchors are in the order of their
+    /// bytes.
+    #[must_use]
+    pub fn anchored(mut self, anchors: Vec<Anchor>) -> Self {
+        self.anchors = anchors;
         self
     }
 
@@ -97,6 +120,18 @@ impl Text {
     /// Line and column of a byte offset; an offset past the end gives the end.
     pub fn line_column(&self, offset: usize) -> LineColumn {
         let offset = offset.min(self.content.len());
+        let before = self.anchors.partition_point(|anchor| anchor.at <= offset);
+        if let Some(anchor) = before.checked_sub(1).and_then(|at| self.anchors.get(at)) {
+            let passed = self.content.get(anchor.at..offset).unwrap_or("");
+            let (lines, column, rest) = match passed.rsplit_once('\n') {
+                Some((above, rest)) => (above.matches('\n').count() + 1, 1, rest),
+                None => (0, anchor.column, passed),
+            };
+            return LineColumn {
+                line: anchor.line + lines,
+                column: column + rest.chars().count(),
+            };
+        }
         let line = self.line_starts.partition_point(|&start| start <= offset);
         let start = self
             .line_starts

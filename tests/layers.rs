@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// Layers from the lowest up; modules in one layer do not import each other.
 const LAYERS: &[&[&str]] = &[
-    &["source"],
+    &["source", "threads"],
     &["sql", "plan", "catalog", "snapshot"],
     &["subject", "redact", "migration"],
     &["finding"],

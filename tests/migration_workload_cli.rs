@@ -51,7 +51,7 @@ const QUERIES: (&str, &str) = (
 );
 
 /// A folder with files in it.
-fn folder(files: &[(&str, &str)]) -> TempDir {
+pub(crate) fn folder(files: &[(&str, &str)]) -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     for (name, text) in files {
         let path = folder.path().join(name);
@@ -61,7 +61,7 @@ fn folder(files: &[(&str, &str)]) -> TempDir {
     folder
 }
 
-fn check(folder: &Path, bin: &Path, arguments: &[&str]) -> Output {
+pub(crate) fn check(folder: &Path, bin: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_pgadvise"))
         .arg("check")
         .args(arguments)
@@ -76,7 +76,7 @@ fn check(folder: &Path, bin: &Path, arguments: &[&str]) -> Output {
         .expect("the program runs")
 }
 
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     format!(
         "{}{}",
         String::from_utf8_lossy(&output.stdout),
@@ -85,13 +85,13 @@ fn said(output: &Output) -> String {
 }
 
 /// Some installed server's programs.
-fn a_server() -> Option<PathBuf> {
+pub(crate) fn a_server() -> Option<PathBuf> {
     server::every_version().pop().map(|(_, bin)| bin)
 }
 
 const CHANGED: [&str; 5] = ["m", "--changed", "m/002_change.sql", "--workload", "q"];
 
-fn json(folder: &Path, bin: &Path, more: &[&str]) -> Value {
+pub(crate) fn json(folder: &Path, bin: &Path, more: &[&str]) -> Value {
     let arguments: Vec<&str> = CHANGED
         .iter()
         .copied()
@@ -103,12 +103,12 @@ fn json(folder: &Path, bin: &Path, more: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).expect("a report")
 }
 
-fn list<'a>(value: &'a Value, name: &str) -> &'a Vec<Value> {
+pub(crate) fn list<'a>(value: &'a Value, name: &str) -> &'a Vec<Value> {
     value[name].as_array().expect("a list")
 }
 
 /// `RULE LEVEL LINE` of the findings of these rules.
-fn findings(report: &Value, rules: &[&str]) -> Vec<String> {
+pub(crate) fn findings(report: &Value, rules: &[&str]) -> Vec<String> {
     list(report, "findings")
         .iter()
         .filter(|finding| rules.contains(&finding["rule"].as_str().unwrap()))

@@ -7,8 +7,10 @@ pub mod framework;
 pub mod locks;
 pub mod state;
 
+use std::ops::Range;
+
 use crate::source::{Problem, SourceId, Span};
-use crate::sql::ddl::Statement;
+use crate::sql::ddl::{Action, ObjectKind, Statement};
 
 pub use framework::Framework;
 
@@ -120,6 +122,33 @@ pub struct History {
     pub given: Vec<assemble::Given>,
     /// With what options.
     pub options: assemble::Assembling,
+}
+
+impl History {
+    /// Gives back what was read of a range of files that have been judged: of
+    /// their statements only the places, first keywords and suppressions are
+    /// kept.
+    pub fn forget(&mut self, range: Range<usize>) {
+        let nothing = || Action::Other {
+            kind: ObjectKind::Other,
+        };
+        let files = self.files.get_mut(range).unwrap_or_default();
+        for statement in files
+            .iter_mut()
+            .flat_map(|file| &mut file.parts)
+            .flat_map(|part| &mut part.statements)
+        {
+            match &mut statement.action {
+                // Findings have places in the body.
+                Action::Do(body) => {
+                    for inner in &mut body.statements {
+                        inner.action = nothing();
+                    }
+                }
+                action => *action = nothing(),
+            }
+        }
+    }
 }
 
 /// Where a statement stands in a history.

@@ -3,7 +3,10 @@
 use super::Session;
 use super::catalog::get;
 use super::error::Error;
-use crate::verify::{Described, KnownColumn, KnownRelation, PlanError, Planned, ResultColumn};
+use crate::verify::{
+    Described, KnownColumn, KnownRelation, PlanError, Planned, ResultColumn, Shape,
+};
+use tokio_postgres::types::Type;
 
 /// Tables and views of users with their columns. A trigger that runs before
 /// each row of an INSERT may fill what the statement left out, and a rule may
@@ -34,16 +37,24 @@ pub(super) fn described(
         // A statement that is refused must not end the transaction.
         let columns = session.undone(|session| session.columns(statement.sql));
         results.push(match columns {
-            Ok(columns) => Some(
-                columns
-                    .into_iter()
-                    .map(|(name, kind)| ResultColumn {
-                        name,
-                        type_oid: kind.oid(),
-                        type_name: kind.name().to_owned(),
-                    })
-                    .collect(),
-            ),
+            Ok((columns, parameters)) => {
+                let one = |name: String, kind: &Type| ResultColumn {
+                    name,
+                    type_oid: kind.oid(),
+                    type_name: kind.name().to_owned(),
+                };
+                Some(Shape {
+                    columns: columns
+                        .into_iter()
+                        .map(|(name, kind)| one(name, &kind))
+                        .collect(),
+                    parameters: parameters
+                        .iter()
+                        .enumerate()
+                        .map(|(at, kind)| one(format!("${}", at + 1), kind))
+                        .collect(),
+                })
+            }
             Err(error @ (Error::Lost { .. } | Error::TimedOut { .. })) => return Err(error.into()),
             Err(_) => None,
         });

@@ -80,6 +80,9 @@ impl std::fmt::Debug for Session {
     }
 }
 
+/// Columns with their types, and the types of parameters.
+type Described = (Vec<(String, Type)>, Vec<Type>);
+
 impl Session {
     /// Connects to a user's server.
     pub fn connect(options: &ConnectOptions, limits: Limits) -> Result<Self, Error> {
@@ -460,8 +463,9 @@ impl Session {
         self.settle(outcome)
     }
 
-    /// The columns that a statement gives, without executing it.
-    pub(super) fn columns(&mut self, sql: &str) -> Result<Vec<(String, Type)>, Error> {
+    /// The columns that a statement gives and the types that it takes, without
+    /// executing it.
+    pub(super) fn columns(&mut self, sql: &str) -> Result<Described, Error> {
         let Some(client) = &self.client else {
             return Err(self.gone());
         };
@@ -471,11 +475,12 @@ impl Session {
             tokio::time::timeout(limit, client.prepare(sql)).await
         });
         let prepared = self.settle(outcome)?;
-        Ok(prepared
+        let columns = prepared
             .columns()
             .iter()
             .map(|column| (column.name().to_owned(), column.type_().clone()))
-            .collect())
+            .collect();
+        Ok((columns, prepared.params().to_vec()))
     }
 
     /// Sends two statements at once, each in its own message, and gives the

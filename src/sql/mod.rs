@@ -16,6 +16,7 @@ mod split;
 mod walk;
 
 pub use bind::{Bound, bind};
+pub(crate) use read::{is_command, read_from};
 pub use read::{read, resolve};
 
 use crate::source::{Problem, Span};

@@ -186,8 +186,16 @@ pub(super) fn prepare(source: SourceId, text: &str, tokens: &[Token]) -> Prepare
         next_number: own_numbers.saturating_add(1),
         placeholders: Vec::new(),
     };
+    let mut behind_call = 0;
     for (at, token) in tokens.iter().enumerate() {
         let before = tokens.get(..at).unwrap_or(&[]);
+        if at < behind_call {
+            continue;
+        }
+        if let Some(end) = sqlc(&mut writer, tokens.get(at..).unwrap_or(&[]), before) {
+            behind_call = at + end;
+            continue;
+        }
         write_token(&mut writer, token, before, tokens.get(at + 1), percent);
     }
     writer.copy_to(end);
@@ -202,6 +210,40 @@ pub(super) fn prepare(source: SourceId, text: &str, tokens: &[Token]) -> Prepare
         },
         placeholders: writer.placeholders,
     }
+}
+
+/// A call of sqlc's: `sqlc.arg(name)`, `sqlc.narg('name')` and
+/// `sqlc.slice(names)` stand for a value, `sqlc.embed(table)` for its columns.
+/// How many tokens it has.
+fn sqlc(writer: &mut Writer<'_>, tokens: &[Token], before: &[Token]) -> Option<usize> {
+    let text = writer.text;
+    let [first, dot, function, open, name, close, ..] = tokens else {
+        return None;
+    };
+    if !(first.is_word(text, "sqlc")
+        && dot.is(text, ".")
+        && open.is(text, "(")
+        && close.is(text, ")"))
+    {
+        return None;
+    }
+    let bare = name.text(text).trim_matches(['\'', '"']);
+    if function.is_word(text, "embed") {
+        writer.replace(first.start, close.end, &format!("{}.*", name.text(text)));
+    } else if ["arg", "narg", "slice"]
+        .iter()
+        .any(|word| function.is_word(text, word))
+    {
+        let whole = Token {
+            end: close.end,
+            ..*first
+        };
+        let number = writer.number(Some(bare));
+        value(writer, &whole, before, number);
+    } else {
+        return None;
+    }
+    Some(6)
 }
 
 fn write_token(
@@ -302,6 +344,16 @@ fn value(writer: &mut Writer<'_>, token: &Token, before: &[Token], number: u32) 
         let type_name = writer.text.get(start..last).unwrap_or("").to_owned();
         writer.back_to(start);
         writer.replace(start, token.end, &format!("${number}::{type_name}"));
+    } else if before
+        .last()
+        .is_some_and(|last| last.is_word(writer.text, "in"))
+        && writer
+            .text
+            .get(token.end..)
+            .is_some_and(|rest| !rest.trim_start().starts_with('('))
+    {
+        // A driver writes the parentheses that SQL wants with the list.
+        writer.replace(token.start, token.end, &format!("(${number})"));
     } else if writer.text.get(token.start..token.end) != Some(format!("${number}").as_str()) {
         writer.replace(token.start, token.end, &format!("${number}"));
         // `?AND` is two tokens to a driver but not to the server.

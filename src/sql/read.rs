@@ -104,6 +104,13 @@ pub fn read(source: SourceId, text: &str) -> (Vec<Statement>, Vec<Problem>) {
     (statements, problems)
 }
 
+/// The first statement from a byte of a text on: one that stands within
+/// another.
+pub(crate) fn read_from(source: SourceId, text: &str, start: usize) -> Option<Statement> {
+    let piece = Splitter::new(text, start).next()?;
+    read_piece(source, text, &piece)
+}
+
 /// How much stack reading a statement may need.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Measure {
@@ -214,6 +221,15 @@ fn without_explain<'a>(text: &str, tokens: &'a [Token]) -> &'a [Token] {
         }
     }
     if rest.is_empty() { tokens } else { rest }
+}
+
+/// Whether a word begins statements.
+pub(crate) fn is_command(word: &str) -> bool {
+    word.eq_ignore_ascii_case("with")
+        || kind_of_word(word).is_some()
+        || OTHER_COMMANDS
+            .iter()
+            .any(|command| command.eq_ignore_ascii_case(word))
 }
 
 fn kind_of_word(word: &str) -> Option<StatementKind> {

@@ -243,13 +243,23 @@ pub struct KnownRelation {
     pub columns: Vec<KnownColumn>,
 }
 
+/// What a statement gives and takes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shape {
+    /// The columns of its result.
+    pub columns: Vec<ResultColumn>,
+    /// Its parameters, by their `$n`.
+    pub parameters: Vec<ResultColumn>,
+}
+
 /// What statements give, and what is there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Described {
     /// The tables and views, in the order of their names.
     pub relations: Vec<KnownRelation>,
-    /// What each statement gives; `None` where the server did not say.
-    pub results: Vec<Option<Vec<ResultColumn>>>,
+    /// What each statement gives and takes; `None` where the server did not
+    /// say.
+    pub results: Vec<Option<Shape>>,
 }
 
 /// A PostgreSQL planner.

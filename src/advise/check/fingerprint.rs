@@ -9,6 +9,7 @@ use crate::finding::migration::MigrationFinding;
 use crate::migration::{Direction, History};
 use crate::source::{Sources, Span};
 use crate::sql::fingerprint::normalize;
+use crate::threads;
 
 /// Fewer findings than this are not worth a thread.
 const LEAST_SHARE: usize = 200;
@@ -71,19 +72,10 @@ fn first_digests(
     if share < LEAST_SHARE {
         return of(findings);
     }
-    std::thread::scope(|scope| {
-        let parts: Vec<_> = findings
-            .chunks(share)
-            .map(|part| scope.spawn(move || of(part)))
-            .collect();
-        parts
-            .into_iter()
-            .flat_map(|part| {
-                part.join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            })
-            .collect()
-    })
+    threads::each(findings.chunks(share), of)
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// The statement of a finding, where its place is in it; else its place.

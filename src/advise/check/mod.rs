@@ -24,7 +24,8 @@ use crate::rule::migration::{Context, MigrationRule};
 use crate::sql::ddl::{Action, Statement};
 
 pub use fingerprint::fingerprints;
-pub use walk::check;
+pub use ranges::turns;
+pub use walk::{check, check_files};
 
 /// How a rule about migrations ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +73,30 @@ pub struct Checked {
     pub statements: usize,
     /// Statements that were only replayed.
     pub replayed: usize,
+}
+
+impl Checked {
+    /// Adds what came of the files behind these.
+    pub fn add(&mut self, more: Self) {
+        self.findings.extend(more.findings);
+        self.after = more.after;
+        self.statements += more.statements;
+        self.replayed += more.replayed;
+        if self.outcomes.is_empty() {
+            self.outcomes = more.outcomes;
+            return;
+        }
+        for ((_, outcome), (_, more)) in self.outcomes.iter_mut().zip(more.outcomes) {
+            match (outcome, more) {
+                (MigrationOutcome::Ran { findings }, MigrationOutcome::Ran { findings: more }) => {
+                    *findings += more;
+                }
+                // Whatever it found elsewhere, it is not done.
+                (outcome @ MigrationOutcome::Ran { .. }, more) => *outcome = more,
+                _ => {}
+            }
+        }
+    }
 }
 
 /// What a check is made of.

@@ -7,6 +7,8 @@ use crate::migration::{File, Wrapping};
 /// Judging a statement costs so many times what replaying it costs, measured
 /// on public histories.
 const JUDGED: u64 = 4;
+/// Bytes of migrations that are judged in one turn.
+const TURN: usize = 256 * 1024;
 /// Less work than this, counted in replayed statements, is not worth a thread.
 const LEAST: u64 = 2_000;
 
@@ -22,6 +24,31 @@ pub(super) fn databases(files: &[File]) -> Vec<Range<usize>> {
         last = Some(&file.database);
     }
     ranges
+}
+
+/// Files that are judged in turn, so that what is read of one turn can be given
+/// back before the next: whole databases, as many as have that many bytes of
+/// text.
+///
+/// `bytes` says how many a file has.
+pub fn turns(files: &[File], bytes: impl Fn(&File) -> usize) -> Vec<Range<usize>> {
+    let mut turns: Vec<Range<usize>> = Vec::new();
+    let mut taken = TURN;
+    for database in databases(files) {
+        let own = files.get(database.clone()).unwrap_or_default();
+        let size: usize = own.iter().map(&bytes).sum();
+        match turns.last_mut() {
+            Some(last) if taken + size <= TURN => {
+                last.end = database.end;
+                taken += size;
+            }
+            _ => {
+                turns.push(database);
+                taken = size;
+            }
+        }
+    }
+    turns
 }
 
 /// Cuts the files into at most so many ranges that take about the same time
@@ -225,6 +252,20 @@ mod tests {
         }
         assert!(!files[..200].iter().any(shares_transaction));
         assert!(files[200..].iter().all(shares_transaction));
+    }
+
+    #[test]
+    fn turns_are_of_whole_databases_and_not_longer_than_need_be() {
+        let mut files = files(&[1; 40]);
+        for (number, file) in files.iter_mut().enumerate() {
+            file.database = Some((number / 10).to_string());
+        }
+        // 10 files each: two databases fit into a turn, a third does not.
+        assert_eq!(turns(&files, |_| TURN / 25), [0..20, 20..40]);
+        // What is larger than a turn is one nonetheless.
+        assert_eq!(turns(&files, |_| TURN), [0..10, 10..20, 20..30, 30..40]);
+        assert_eq!(turns(&files, |_| 0), one(0..40));
+        assert!(turns(&[], |_| 1).is_empty());
     }
 
     #[test]

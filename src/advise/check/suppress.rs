@@ -136,7 +136,7 @@ pub fn apply(
         add(Reach::File(*number), *number, suppression);
     }
 
-    for finding in std::mem::take(&mut checked.findings) {
+    let silence = |finding: MigrationFinding| {
         let mut by: Option<(By, Option<String>)> = None;
         if finding.rule != UNUSED && !comments.is_empty() {
             let outer = At {
@@ -168,14 +168,21 @@ pub fn apply(
             }
         }
         match by {
-            Some((by, reason)) => remaining.silenced.push(Silenced {
-                finding,
-                by,
-                reason,
-            }),
-            None => remaining.kept.push(finding),
+            Some((by, reason)) => {
+                remaining.silenced.push(Silenced {
+                    finding,
+                    by,
+                    reason,
+                });
+                None
+            }
+            None => Some(finding),
         }
-    }
+    };
+    // Thousands of findings stay where they are.
+    let kept = std::mem::take(&mut checked.findings);
+    let kept: Vec<MigrationFinding> = kept.into_iter().filter_map(silence).collect();
+    remaining.kept = kept;
 
     if ran.contains(UNUSED) {
         let mut told = unused(&comments, &ran);

@@ -1,5 +1,6 @@
 //! The migrations of a run: which files, and which of them are new.
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 use super::settings::Settings;
@@ -7,7 +8,7 @@ use crate::cli::args::CheckArgs;
 use crate::cli::failure::Failure;
 use crate::input::InputError;
 use crate::input::migrations::{self, ReadOptions};
-use crate::migration::History;
+use crate::migration::assemble::Outline;
 use crate::report::model::Problem;
 use crate::source::Sources;
 
@@ -15,7 +16,9 @@ use crate::source::Sources;
 #[derive(Debug)]
 pub(super) struct Read {
     pub(super) sources: Sources,
-    pub(super) history: History,
+    pub(super) outline: Outline,
+    /// The files whose statements were not read yet.
+    pub(super) unread: Range<usize>,
     /// Only some of the files are new: they are one change.
     pub(super) one_change: bool,
     pub(super) problems: Vec<Problem>,
@@ -32,10 +35,11 @@ pub(super) fn read(args: &CheckArgs, settings: &Settings) -> Result<Read, Failur
         ..ReadOptions::default()
     };
     let one_change = options.since.is_some() || options.changed.is_some();
-    let history = migrations::read(&settings.paths, &options, &mut sources)?;
+    let (outline, unread) = migrations::outline(&settings.paths, &options, &mut sources)?;
     Ok(Read {
         sources,
-        history,
+        outline,
+        unread,
         one_change,
         problems: Vec::new(),
     })

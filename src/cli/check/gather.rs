@@ -235,13 +235,23 @@ fn planned_over_read(
             return true;
         };
         match finding.rule {
-            "index-dropped-that-is-needed" => !result.dropped.iter().any(|index| {
-                Some(index.name.as_str()) == finding.object.as_deref()
-                    && result
-                        .statements
-                        .get(index.statement)
-                        .is_some_and(|(statement, _)| statement.at == finding.at)
-            }),
+            "index-dropped-that-is-needed" => {
+                let planned = result.queries.iter().any(|change| {
+                    !matches!(change.outcome, Outcome::NotPlanned { .. })
+                        && workload
+                            .queries
+                            .get(change.query)
+                            .is_some_and(|query| query.statement.span == span)
+                });
+                let is_told = result.dropped.iter().any(|index| {
+                    Some(index.name.as_str()) == finding.object.as_deref()
+                        && result
+                            .statements
+                            .get(index.statement)
+                            .is_some_and(|(statement, _)| statement.at == finding.at)
+                });
+                !(planned || is_told)
+            }
             "new-column-filtered-without-index" => {
                 let Some(relation) = finding.relation.clone() else {
                     return true;

@@ -20,12 +20,14 @@ use super::ui::{Ui, Written};
 use crate::advise::check::levels::{self, Override};
 use crate::advise::check::suppress::{self, Configured};
 use crate::advise::check::{
-    CheckInput, Checked, MigrationOutcome, baseline, check, duration, fingerprints, given,
+    CheckInput, CheckOptions, Checked, MigrationOutcome, baseline, check, check_files, duration,
+    fingerprints, given, turns,
 };
 use crate::finding::migration::MigrationFinding;
 use crate::input;
-use crate::migration::History;
+use crate::migration::assemble::Outline;
 use crate::migration::state::State;
+use crate::migration::{File, History, Server};
 use crate::report::build as problems;
 use crate::report::check::baseline as baseline_file;
 use crate::report::check::build::Ingredients;
@@ -53,7 +55,8 @@ pub(super) fn run(
     let progress = ui.progress("reading migrations");
     let Read {
         mut sources,
-        history,
+        mut outline,
+        unread,
         one_change,
         mut problems,
     } = files::read(args, &settings)?;
@@ -63,6 +66,24 @@ pub(super) fn run(
     let sources = sources;
     progress.say("checking migrations");
 
+    let mut options = settings.options.clone();
+    let in_turns = !unread.is_empty()
+        && taken.is_none()
+        && queries.is_none()
+        && !(args.trace || args.fix || args.diff);
+    let judged = if in_turns {
+        Some(judge_in_turns(
+            &mut outline,
+            &sources,
+            &server,
+            one_change,
+            &options,
+        ))
+    } else {
+        outline.read(&sources, unread);
+        None
+    };
+    let history = outline.history;
     let state = match &taken {
         Some(taken) => {
             let mut state = given::state(&taken.snapshot, &history);
@@ -92,7 +113,6 @@ pub(super) fn run(
             .map(|queries| queries.statements.as_slice()),
     };
     let before = (args.fix || args.diff).then(|| state.clone());
-    let mut options = settings.options.clone();
     let mut traced = None;
     if args.trace
         && let Some(on) = &on
@@ -103,14 +123,16 @@ pub(super) fn run(
         }
         progress.say("checking migrations");
     }
-    let mut checked = check(
-        CheckInput {
-            context,
-            rules: ALL,
-            options: &options,
-        },
-        state,
-    );
+    let mut checked = judged.unwrap_or_else(|| {
+        check(
+            CheckInput {
+                context,
+                rules: ALL,
+                options: &options,
+            },
+            state,
+        )
+    });
     if let Some(traced) = &traced {
         gather::add_refused(traced, &options.traced, &history, &mut checked);
     }
@@ -238,15 +260,7 @@ pub(super) fn run(
     // as a whole, not name by name.
     let history = ManuallyDrop::new(history);
     let checked = ManuallyDrop::new(checked);
-    let findings: ManuallyDrop<Vec<_>> = ManuallyDrop::new(
-        remaining
-            .kept
-            .into_iter()
-            .zip(prints)
-            .zip(&compared.known)
-            .map(|((finding, print), known)| (finding, print, *known))
-            .collect(),
-    );
+    let findings = ManuallyDrop::new(remaining.kept);
     let silenced: Vec<_> = remaining.silenced.into_iter().zip(quiet_prints).collect();
     let rules: Vec<_> = ALL
         .iter()
@@ -265,6 +279,8 @@ pub(super) fn run(
         sources: &sources,
         server: &server,
         findings: &findings,
+        prints: &prints,
+        known: &compared.known,
         silenced: &silenced,
         baseline: baseline_name
             .as_deref()
@@ -311,6 +327,41 @@ pub(super) fn run(
     } else {
         Exit::Fine
     })
+}
+
+/// Judges files whose statements were not read yet, some databases at a time:
+/// what is read of them takes many times what is kept for the report.
+fn judge_in_turns(
+    outline: &mut Outline,
+    sources: &Sources,
+    server: &Server,
+    one_change: bool,
+    options: &CheckOptions,
+) -> Checked {
+    let mut checked = Checked::default();
+    let bytes = |file: &File| {
+        let text = sources.get(file.source);
+        text.map_or(0, |text| text.text().len())
+    };
+    for turn in turns(&outline.history.files, bytes) {
+        outline.read(sources, turn.clone());
+        let context = Context {
+            history: &outline.history,
+            sources,
+            server,
+            one_change,
+            sized: false,
+            workload: None,
+        };
+        let input = CheckInput {
+            context,
+            rules: ALL,
+            options,
+        };
+        checked.add(check_files(input, State::empty(), turn.clone()));
+        outline.history.forget(turn);
+    }
+    checked
 }
 
 /// Entries of `[[suppress]]` that silence nothing, although their rule looked

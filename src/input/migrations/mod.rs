@@ -5,12 +5,13 @@ mod git;
 mod walk;
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 pub use git::GitError;
 
 use super::{InputError, MAX_SQL_BYTES, STDIN};
-use crate::migration::assemble::{Assembling, Given, assemble, in_parallel};
+use crate::migration::assemble::{Assembling, Given, Outline};
 use crate::migration::{Framework, History, Wrapping};
 use crate::source::{Problem, SourceId, Sources, Span, Text};
 use git::Changes;
@@ -51,6 +52,18 @@ pub fn read(
     options: &ReadOptions,
     sources: &mut Sources,
 ) -> Result<History, InputError> {
+    let (mut outline, unread) = outline(paths, options, sources)?;
+    outline.read(sources, unread);
+    Ok(outline.history)
+}
+
+/// The same, without their statements where those are not needed yet; and which
+/// files were not read.
+pub fn outline(
+    paths: &[PathBuf],
+    options: &ReadOptions,
+    sources: &mut Sources,
+) -> Result<(Outline, Range<usize>), InputError> {
     let mut problems = Vec::new();
     let mut failures = Vec::new();
     let mut walked = Walked::default();
@@ -90,7 +103,7 @@ pub fn read(
     let mut given = Vec::with_capacity(walked.files.len());
     let mut new = Vec::new();
     let mut skipped = std::mem::take(&mut walked.skipped);
-    let texts = in_parallel(&walked.files, threads, text_of);
+    let texts = crate::threads::map(&walked.files, threads, text_of);
     for (found, read) in walked.files.iter().zip(texts) {
         match read {
             Ok((text, beside)) => {
@@ -131,7 +144,7 @@ pub fn read(
             ..Given::default()
         });
     }
-    let mut history = assemble(
+    let mut outline = Outline::new(
         sources,
         &given,
         &Assembling {
@@ -142,16 +155,19 @@ pub fn read(
             threads,
         },
     );
+    let mut unread = 0..outline.history.files.len();
     if let Some(changes) = &changes {
-        tell_changes(changes, &walked.files, &mut history, &mut problems);
+        outline.read(sources, std::mem::take(&mut unread));
+        tell_changes(changes, &walked.files, &mut outline.history, &mut problems);
     }
+    let history = &mut outline.history;
     problems.append(&mut history.problems);
     history.problems = problems;
     failures.append(&mut walked.failures);
     history.failures = failures;
     skipped.append(&mut history.skipped);
     history.skipped = skipped;
-    Ok(history)
+    Ok((outline, unread))
 }
 
 /// The files that a list names: one a line, or with zero bytes between them as

@@ -4,6 +4,9 @@
 use serde_json::Value;
 
 use super::Met;
+use super::places;
+use super::values::{self, Values};
+use crate::source::Anchor;
 
 /// Names of the column with the query.
 const QUERY: [&str; 5] = ["query", "sql", "statement", "query_text", "querytext"];
@@ -25,6 +28,9 @@ const MEAN: [&str; 5] = [
     "avg_time",
     "avg_ms",
 ];
+
+/// Names of the field with the values of a call.
+const ARGUMENTS: [&str; 5] = ["args", "params", "parameters", "bindings", "values"];
 
 /// What stands in place of the query where the role may not see it.
 const HIDDEN: &str = "<insufficient privilege>";
@@ -66,7 +72,8 @@ fn fields(line: &str, delimiter: u8) -> Vec<String> {
 
 /// The queries of a CSV export, and what is wrong with it.
 pub(super) fn csv(name: &str, text: &str) -> (Vec<Met>, Vec<String>) {
-    let text = text.trim_start_matches('\u{feff}');
+    let whole = text.trim_start_matches('\u{feff}');
+    let text = whole;
     let mut problems = Vec::new();
     let Some(delimiter) = text.trim_start().lines().next().and_then(delimiter) else {
         return (Vec::new(), problems);
@@ -111,16 +118,19 @@ pub(super) fn csv(name: &str, text: &str) -> (Vec<Met>, Vec<String>) {
             hidden += 1;
             continue;
         }
-        let line = record
+        let anchors = record
             .position()
-            .map_or(1, csv::Position::line)
-            .saturating_sub(1);
+            .zip(query)
+            .map_or_else(Vec::new, |(at, field)| {
+                let from = usize::try_from(at.byte()).unwrap_or(usize::MAX);
+                let line = usize::try_from(at.line()).unwrap_or(usize::MAX);
+                places::of_csv(whole, from, line, delimiter, field)
+            });
         met.extend(row(
             text,
-            usize::try_from(line).unwrap_or(usize::MAX),
-            number(calls),
-            number(total),
-            number(mean),
+            anchors,
+            [number(calls), number(total), number(mean)],
+            None,
         ));
     }
     tell_hidden(name, hidden, &mut problems);
@@ -149,10 +159,9 @@ fn number(text: &str) -> Option<f64> {
 
 fn row(
     text: &str,
-    above: usize,
-    calls: Option<f64>,
-    total: Option<f64>,
-    mean: Option<f64>,
+    anchors: Vec<Anchor>,
+    [calls, total, mean]: [Option<f64>; 3],
+    values: Option<Values>,
 ) -> Option<Met> {
     if text.trim().is_empty() {
         return None;
@@ -160,9 +169,10 @@ fn row(
     let calls = calls.unwrap_or(1.0);
     Some(Met {
         text: plannable(text),
-        above,
+        anchors,
         calls,
         total_ms: total.or_else(|| mean.map(|mean| mean * calls)),
+        values: values.into_iter().collect(),
     })
 }
 
@@ -242,18 +252,19 @@ pub(super) fn json(name: &str, text: &str) -> (Vec<Met>, Vec<String>) {
     if let Ok(value) = serde_json::from_str::<Value>(text) {
         let mut finder = Lines::new(text);
         for item in items(&value) {
-            hidden += usize::from(!object(item, &mut finder, None, &mut met));
+            hidden += usize::from(!object(item, &mut finder, &mut met));
         }
     } else {
-        for (at, line) in text.lines().enumerate() {
-            let line = line.trim();
+        for (at, whole) in text.lines().enumerate() {
+            let line = whole.trim();
             if line.is_empty() {
                 continue;
             }
             match serde_json::from_str::<Value>(line) {
                 Ok(value) => {
-                    let mut finder = Lines::new("");
-                    hidden += usize::from(!object(&value, &mut finder, Some(at), &mut met));
+                    let mut finder = Lines::new(whole);
+                    finder.line = at;
+                    hidden += usize::from(!object(&value, &mut finder, &mut met));
                 }
                 Err(error) => problems.push(format!("{name}:{}: not JSON: {error}", at + 1)),
             }
@@ -286,7 +297,7 @@ fn is_query(key: &str) -> bool {
 }
 
 /// Adds the query of an object; whether it was to be seen.
-fn object(value: &Value, lines: &mut Lines<'_>, line: Option<usize>, met: &mut Vec<Met>) -> bool {
+fn object(value: &Value, lines: &mut Lines<'_>, met: &mut Vec<Met>) -> bool {
     let of = |names: &[&str]| -> Option<&Value> {
         let map = value.as_object()?;
         names.iter().find_map(|name| {
@@ -308,35 +319,37 @@ fn object(value: &Value, lines: &mut Lines<'_>, line: Option<usize>, met: &mut V
         Some(Value::String(text)) => number(text),
         _ => None,
     };
-    let above = line.unwrap_or_else(|| lines.of(text));
+    let anchors = lines.of(text);
+    let values = of(&ARGUMENTS).and_then(values::of_json);
     met.extend(row(
         text,
-        above,
-        number_of(&CALLS),
-        number_of(&TOTAL),
-        number_of(&MEAN),
+        anchors,
+        [number_of(&CALLS), number_of(&TOTAL), number_of(&MEAN)],
+        values,
     ));
     true
 }
 
-/// The lines in which strings of a document stand, asked for in their order.
-struct Lines<'a> {
+/// Where strings of a document stand, asked for in their order.
+pub(super) struct Lines<'a> {
     text: &'a str,
     at: usize,
-    line: usize,
+    pub(super) line: usize,
+    column: usize,
 }
 
 impl<'a> Lines<'a> {
-    fn new(text: &'a str) -> Self {
+    pub(super) fn new(text: &'a str) -> Self {
         Self {
             text,
             at: 0,
             line: 0,
+            column: 1,
         }
     }
 
-    /// Lines above the next place of a string.
-    fn of(&mut self, value: &str) -> usize {
+    /// The place of the next string that has this value.
+    pub(super) fn of(&mut self, value: &str) -> Vec<Anchor> {
         // Up to the first character that a string may write otherwise.
         let plain: String = value
             .chars()
@@ -345,11 +358,27 @@ impl<'a> Lines<'a> {
             })
             .collect();
         let rest = self.text.get(self.at..).unwrap_or("");
-        if let Some(found) = rest.find(&plain).filter(|_| !plain.trim().is_empty()) {
-            let passed = rest.get(..found).unwrap_or("");
-            self.line += passed.matches('\n').count();
-            self.at += found + plain.len();
+        if plain.trim().is_empty() {
+            return places::of_escaped("", '"', (self.line + 1, self.column));
         }
-        self.line
+        // As a value: behind a quote.
+        let quoted = format!("\"{plain}");
+        let found = rest
+            .find(&quoted)
+            .map(|at| at + 1)
+            .or_else(|| rest.find(&plain));
+        if let Some(found) = found {
+            let passed = rest.get(..found).unwrap_or("");
+            match passed.rsplit_once('\n') {
+                Some((above, behind)) => {
+                    self.line += above.matches('\n').count() + 1;
+                    self.column = 1 + behind.chars().count();
+                }
+                None => self.column += passed.chars().count(),
+            }
+            self.at += found;
+        }
+        let rest = self.text.get(self.at..).unwrap_or("");
+        places::of_escaped(rest, '"', (self.line + 1, self.column))
     }
 }

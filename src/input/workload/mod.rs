@@ -8,8 +8,11 @@
 mod export;
 mod log;
 mod orm;
+mod places;
 mod server;
+mod values;
 mod walk;
+mod within;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,8 +20,9 @@ use std::path::{Path, PathBuf};
 use super::logs::unpacked;
 use super::{InputError, MAX_BYTES};
 use crate::advise::check::workload::{Workload, WorkloadQuery};
-use crate::source::{Problem, Sources, Text};
+use crate::source::{Anchor, Problem, SourceId, Sources, Text};
 use crate::sql::{self, Statement, StatementKind, fingerprint};
+use values::Values;
 
 /// Different queries that are read at most.
 const MOST_QUERIES: usize = 20_000;
@@ -30,12 +34,26 @@ const MOST_PROBLEMS: usize = 20;
 struct Met {
     /// Its text.
     text: String,
-    /// Lines of the file above it.
-    above: usize,
+    /// Where it stands in the file.
+    anchors: Vec<Anchor>,
     /// How often it ran.
     calls: f64,
     /// How long these took together, in milliseconds.
     total_ms: Option<f64>,
+    /// Values of some calls.
+    values: Vec<Values>,
+}
+
+/// Calls of one query whose values are kept.
+const MOST_SAMPLES: usize = 3;
+
+impl Met {
+    /// Keeps the values of one more call, where they are others.
+    fn sample(&mut self, values: Values) {
+        if self.values.len() < MOST_SAMPLES && !self.values.contains(&values) {
+            self.values.push(values);
+        }
+    }
 }
 
 /// What a file is.
@@ -116,7 +134,8 @@ impl Reader<'_> {
     }
 
     fn text(&mut self, name: &str, text: String) {
-        let (met, problems) = match form(name, &text) {
+        let form = form(name, &text);
+        let (met, problems) = match form {
             Form::Sql => {
                 self.sql(name, text);
                 return;
@@ -164,16 +183,52 @@ impl Reader<'_> {
                 self.problem(problem);
             }
         }
+        let mut end = 0;
+        let mut unread = 0;
         for statement in statements {
-            self.add(statement, None, None);
+            let gap = self
+                .sources
+                .get(source)
+                .and_then(|text| text.text().get(end..statement.span.start));
+            let name = gap.and_then(within::name);
+            end = statement.span.end;
+            // No word that a statement of PostgreSQL begins with.
+            let strange =
+                statement.kind == StatementKind::Other && within::is_strange(&statement.text);
+            if strange {
+                unread += 1;
+                if unread <= MOST_PROBLEMS {
+                    self.problem(Problem {
+                        at: Some(statement.span),
+                        message: "no statement of PostgreSQL begins like this; it is left out"
+                            .to_owned(),
+                        hint: None,
+                    });
+                }
+                continue;
+            }
+            self.add(
+                statement,
+                Given {
+                    name,
+                    ..Given::default()
+                },
+            );
+        }
+        if unread > MOST_PROBLEMS {
+            let more = unread - MOST_PROBLEMS;
+            self.problem(Problem::new(format!(
+                "{more} more pieces of this file are no statements of PostgreSQL"
+            )));
         }
     }
 
     fn met(&mut self, name: &str, met: Met) {
-        // Of a query that is known nothing is kept but its calls.
+        // Of a query that is known nothing is kept but its calls and values.
         let mark = self.fingerprint(&met.text);
         if let Some(known) = self.known(mark) {
             count(known, Some(met.calls), met.total_ms);
+            add_samples(known, &met.values);
             self.workload.repeated += 1;
             return;
         }
@@ -182,13 +237,21 @@ impl Reader<'_> {
             return;
         }
         // Only what is kept is worth a text of its own.
-        let probe = Text::new(name, met.text).below(met.above);
-        let (calls, total_ms) = (met.calls, met.total_ms);
+        let probe = Text::new(name, met.text).anchored(met.anchors);
         let source = self.sources.add(probe);
         let text = self.sources.get(source).map_or("", Text::text);
         let (statements, _) = sql::read(source, text);
         for statement in statements {
-            self.add(statement, Some(calls), total_ms);
+            self.add(
+                statement,
+                Given {
+                    calls: Some(met.calls),
+                    total_ms: met.total_ms,
+                    name: None,
+                    logged: true,
+                    values: &met.values,
+                },
+            );
         }
     }
 
@@ -203,10 +266,23 @@ impl Reader<'_> {
         self.workload.queries.get_mut(*at)
     }
 
-    fn add(&mut self, statement: Statement, calls: Option<f64>, total_ms: Option<f64>) {
+    /// The query that stands within another statement.
+    fn within(&self, statement: &Statement) -> Option<Statement> {
+        let source: SourceId = statement.span.source;
+        let text = self.sources.get(source)?.text();
+        let (start, end) = within::query(text, statement.span)?;
+        sql::read_from(source, text.get(..end)?, start)
+            .filter(|inner| inner.kind != StatementKind::Other)
+    }
+
+    fn add(&mut self, statement: Statement, given: Given<'_>) {
+        let mut statement = statement;
         if statement.kind == StatementKind::Other && statement.query.is_none() {
-            self.workload.utility += 1;
-            return;
+            let Some(inner) = self.within(&statement) else {
+                self.workload.utility += 1;
+                return;
+            };
+            statement = inner;
         }
         if is_own(&statement) {
             self.workload.own += 1;
@@ -214,7 +290,11 @@ impl Reader<'_> {
         }
         let mark = self.fingerprint(&statement.text);
         if let Some(known) = self.known(mark) {
-            count(known, calls, total_ms);
+            count(known, given.calls, given.total_ms);
+            add_samples(known, given.values);
+            if known.name.is_none() {
+                known.name = given.name;
+            }
             self.workload.repeated += 1;
             return;
         }
@@ -224,12 +304,17 @@ impl Reader<'_> {
         }
         self.by_fingerprint
             .insert(mark, self.workload.queries.len());
-        self.workload.queries.push(WorkloadQuery {
+        let mut query = WorkloadQuery {
             statement,
             fingerprint: mark,
-            calls,
-            total_ms,
-        });
+            calls: given.calls,
+            total_ms: given.total_ms,
+            name: given.name,
+            logged: given.logged,
+            samples: Vec::new(),
+        };
+        add_samples(&mut query, given.values);
+        self.workload.queries.push(query);
     }
 
     fn done(mut self) -> Workload {
@@ -245,6 +330,58 @@ impl Reader<'_> {
             });
         }
         self.workload
+    }
+}
+
+/// What is known of a query besides its text.
+#[derive(Default)]
+struct Given<'a> {
+    calls: Option<f64>,
+    total_ms: Option<f64>,
+    name: Option<String>,
+    logged: bool,
+    values: &'a [Values],
+}
+
+/// Adds the values of calls, each as one for every `$n` of the query. What has
+/// more or fewer values than the query has placeholders is of another text.
+fn add_samples(query: &mut WorkloadQuery, values: &[Values]) {
+    for one in values {
+        if query.samples.len() >= MOST_SAMPLES {
+            return;
+        }
+        let Some(sample) = sample(&query.statement, one) else {
+            continue;
+        };
+        if !query.samples.contains(&sample) {
+            query.samples.push(sample);
+        }
+    }
+}
+
+fn sample(statement: &Statement, values: &Values) -> Option<Vec<Option<String>>> {
+    let wanted = usize::try_from(statement.parameters()).ok()?;
+    if wanted == 0 {
+        return None;
+    }
+    match values {
+        Values::Listed(values) => (values.len() == wanted).then(|| values.clone()),
+        Values::Named(named) => {
+            let mut sample = vec![None; wanted];
+            for placeholder in &statement.placeholders {
+                let name = placeholder
+                    .text
+                    .trim_start_matches(['%', ':', '@', '(', '$'])
+                    .trim_end_matches(['s', 'd'])
+                    .trim_end_matches(')');
+                let (_, value) = named.iter().find(|(other, _)| {
+                    other == name || placeholder.text.trim_start_matches([':', '@']) == other
+                })?;
+                let at = usize::try_from(placeholder.number).ok()?.checked_sub(1)?;
+                sample.get_mut(at)?.clone_from(value);
+            }
+            Some(sample)
+        }
     }
 }
 
@@ -279,7 +416,7 @@ fn form(name: &str, text: &str) -> Form {
     if export::is_csv(begin) {
         return Form::Csv;
     }
-    if export::is_json(begin) {
+    if export::is_json(begin) && !log::is_jsonlog(begin) {
         return Form::Json;
     }
     if extension.as_deref() == Some("log") || log::is_log(text) {

@@ -3,6 +3,7 @@
 //! and of psql.
 
 use super::log::{Form, Head};
+use super::values::{self, Values};
 
 /// Words that a statement begins with.
 const FIRST: [&str; 23] = [
@@ -159,13 +160,16 @@ pub(super) fn head(line: &str, after_ecto: bool) -> Option<Head> {
         }
     }
     // Pairs of a name and a quoted value, as Go's slog and logrus write them.
-    for mark in [" sql=", " query=", " statement="] {
+    for mark in [" sql=", " query=", " statement=", " db.statement="] {
         if let Some(at) = line.find(mark) {
             let value = line.get(at + mark.len()..)?;
-            if value.starts_with(['"', '\'']) && begins(value.get(1..)?) {
+            if value.starts_with(['"', '\'']) && begins(without_escapes(value.get(1..)?)) {
                 return found(at + mark.len(), Form::Quoted, None);
             }
         }
+    }
+    if let Some(at) = line.find("sqlx::query") {
+        return sqlx(line, at);
     }
     // psql with ECHO_HIDDEN, and in the file of --log-file.
     let bare = trimmed.trim_end().trim_matches('/');
@@ -176,6 +180,33 @@ pub(super) fn head(line: &str, after_ecto: bool) -> Option<Head> {
         return found(line.len() - trimmed.len(), Form::Ecto, None);
     }
     timed(line)
+}
+
+/// Without the line breaks, as escapes, at its beginning.
+fn without_escapes(text: &str) -> &str {
+    text.trim_start_matches("\\n").trim_start()
+}
+
+/// The statement of a line of Rust's sqlx: in its summary, where that is not
+/// cut off, and in older versions before `; rows`.
+fn sqlx(line: &str, at: usize) -> Option<Head> {
+    let mark = " summary=";
+    let (start, form) = if let Some(at) = line.find(mark) {
+        (at + mark.len(), Form::Quoted)
+    } else {
+        let rest = line.get(at + "sqlx::query".len()..)?;
+        let sql = rest.trim_start_matches([':', ']', ' ']);
+        (line.len() - sql.len(), Form::Sqlx)
+    };
+    let text = line.get(start..)?.trim_start_matches('"');
+    let cut = text
+        .find(['…', '"'])
+        .is_some_and(|end| text.get(end..).is_some_and(|rest| rest.starts_with('…')));
+    (begins(text) && !cut).then_some(Head {
+        start,
+        form,
+        ms: None,
+    })
 }
 
 /// A statement behind a time in parentheses, as Rails and Django write it, or
@@ -241,7 +272,8 @@ fn begins(text: &str) -> bool {
         .to_ascii_lowercase();
     let behind = text.get(word.len()..).and_then(|rest| rest.chars().next());
     FIRST.contains(&word.as_str())
-        && behind.is_none_or(|next| next.is_whitespace() || matches!(next, ';' | '(' | '"' | '*'))
+        && behind
+            .is_none_or(|next| next.is_whitespace() || matches!(next, ';' | '(' | '"' | '*' | '\\'))
 }
 
 /// Whether the next line of a log of Ecto's is a statement.
@@ -324,6 +356,7 @@ pub(super) fn without_tail(form: Form, text: &str) -> String {
             words.join(" ")
         }
         Form::Quoted => unquoted(text),
+        Form::Sqlx => cut(text.find("; rows")).to_owned(),
         Form::Line => {
             let tail = [
                 "; Elapsed time",
@@ -338,6 +371,63 @@ pub(super) fn without_tail(form: Form, text: &str) -> String {
         }
         _ => text.to_owned(),
     }
+}
+
+/// The values that a library writes behind its statement.
+pub(super) fn values_behind(form: Form, text: &str) -> Option<Values> {
+    let text = text.trim_end();
+    match form {
+        Form::Rails => values::of_rails(text.get(text.rfind("  [[")?..)?),
+        Form::Ecto => values::of_list(text.get(text.rfind(" [")?..)?),
+        Form::Line => {
+            let mark = [" -- PARAMETERS: ", " -- params: "]
+                .into_iter()
+                .find(|mark| text.contains(mark))?;
+            let (_, rest) = text.rsplit_once(mark)?;
+            values::of_list(rest)
+        }
+        _ => None,
+    }
+}
+
+/// The values on a line behind a statement: `[generated in 0.1s] (1, 'x')` of
+/// `SQLAlchemy`, `Params: [1]` of Prisma, `knex:bindings [ 1 ]`.
+pub(super) fn values(line: &str) -> Option<Values> {
+    if line.contains("sqlalchemy.engine") {
+        for mark in ["[generated in ", "[cached since ", "[no key ", "[raw sql] "] {
+            if let Some((_, rest)) = line.split_once(mark) {
+                let rest = rest.split_once("] ").map_or(rest, |(_, rest)| rest);
+                return values::of_list(rest);
+            }
+        }
+        // Before version 1.4 the values stand alone on the line.
+        let (_, rest) = line.split_once("sqlalchemy.engine")?;
+        let start = rest.find(['(', '{'])?;
+        return values::of_list(rest.get(start..)?);
+    }
+    for mark in ["Params: ", "params: ", "knex:bindings "] {
+        if let Some((before, rest)) = line.split_once(mark)
+            && (mark.starts_with("knex") || before.trim().is_empty())
+        {
+            let end = rest.rfind(']')? + 1;
+            return values::of_list(rest.get(..end)?);
+        }
+    }
+    None
+}
+
+/// The value of one placeholder, as Hibernate logs each on a line: `binding
+/// parameter (1:BIGINT) <- [42]`, and in older versions `[1] as [BIGINT] -
+/// [42]`.
+pub(super) fn binding(line: &str) -> Option<(usize, Option<String>)> {
+    let (_, rest) = line.split_once("binding parameter ")?;
+    let digits: String = rest
+        .trim_start_matches(['(', '['])
+        .chars()
+        .take_while(char::is_ascii_digit)
+        .collect();
+    let (_, value) = rest.split_once("<- ").or_else(|| rest.split_once("] - "))?;
+    Some((digits.parse().ok()?, values::of_hibernate(value)?.0))
 }
 
 /// What a string of JavaScript stands for.

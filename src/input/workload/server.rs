@@ -3,12 +3,17 @@
 //! JSON.
 
 use super::log::{Form, Head};
+use super::places;
+use super::values::{self, Values};
 use crate::plan::log::is_time;
+use crate::source::Anchor;
 
 /// The severity before a statement.
 const SEVERITY: &str = "LOG:  ";
 /// Column of the message in a csvlog.
 const CSV_MESSAGE: usize = 13;
+/// Column of its detail.
+const CSV_DETAIL: usize = 14;
 /// Columns of a csvlog in its oldest supported version.
 const CSV_COLUMNS: usize = 23;
 
@@ -56,6 +61,25 @@ pub(super) fn statement(message: &str) -> Option<(usize, Form, Option<f64>)> {
     None
 }
 
+/// The values of a call in the detail of a message.
+pub(super) fn parameters(detail: &str) -> Option<Values> {
+    let detail = detail.trim();
+    let rest = ["parameters: ", "Parameters: "]
+        .iter()
+        .find_map(|mark| detail.strip_prefix(mark))?;
+    values::of_server(rest)
+}
+
+/// The values of a call on a line of their own, or within an `auto_explain`
+/// record.
+pub(super) fn parameters_of_line(line: &str) -> Option<Values> {
+    if let Some((_, detail)) = line.split_once("DETAIL:  ") {
+        return parameters(detail);
+    }
+    let (_, rest) = line.split_once("Query Parameters: ")?;
+    values::of_server(rest.trim())
+}
+
 /// The query of an `auto_explain` record, behind its first line.
 pub(super) fn query_text(body: &str) -> String {
     let mut query = String::new();
@@ -89,20 +113,41 @@ pub(super) fn is_csvlog(text: &str) -> bool {
         && csvlog_messages(text).next().is_some()
 }
 
-/// The messages of a csvlog, with the lines above each.
-pub(super) fn csvlog_messages(text: &str) -> impl Iterator<Item = (usize, String)> + '_ {
+/// A message of a log that has them whole.
+pub(super) struct Message {
+    pub(super) text: String,
+    pub(super) detail: Option<String>,
+    pub(super) anchors: Vec<Anchor>,
+}
+
+/// The messages of a csvlog.
+pub(super) fn csvlog_messages(text: &str) -> impl Iterator<Item = Message> + '_ {
     csv::ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
         .from_reader(text.as_bytes())
         .into_records()
-        .filter_map(|record| {
+        .filter_map(move |record| {
             let record = record.ok()?;
             if record.len() < CSV_COLUMNS {
                 return None;
             }
-            let line = record.position().map_or(1, csv::Position::line);
-            let above = usize::try_from(line.saturating_sub(1)).ok()?;
-            Some((above, record.get(CSV_MESSAGE)?.to_owned()))
+            let message = record.get(CSV_MESSAGE)?;
+            let at = record.position()?;
+            let anchors = if statement(message).is_some() {
+                let from = usize::try_from(at.byte()).ok()?;
+                let line = usize::try_from(at.line()).ok()?;
+                places::of_csv(text, from, line, b',', CSV_MESSAGE)
+            } else {
+                Vec::new()
+            };
+            Some(Message {
+                text: message.to_owned(),
+                detail: record
+                    .get(CSV_DETAIL)
+                    .filter(|detail| !detail.is_empty())
+                    .map(str::to_owned),
+                anchors,
+            })
         })
 }

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::order::Entry;
 use super::sets::FileSet;
@@ -15,9 +13,6 @@ use crate::migration::{File, Framework, Part, Server, Sureness, Wrapping};
 use crate::source::{Problem, SourceId, Sources, Span, Text};
 use crate::sql::Suppression;
 use crate::sql::ddl;
-
-/// Files that one thread takes at a time.
-const AT_A_TIME: usize = 16;
 
 /// A file with what its content says.
 #[derive(Debug, Clone, Copy)]
@@ -58,45 +53,73 @@ pub(super) fn look<'a>(
     }
 }
 
+impl<'a> Looked<'a> {
+    /// A file whose content was looked at before.
+    pub(super) fn again(sources: &'a Sources, given: &'a Given, hints: Hints) -> Self {
+        Self {
+            source: given.source,
+            path: &given.path,
+            text: sources.get(given.source).map_or("", Text::text),
+            beside: given.beside.as_deref(),
+            hints,
+            edited: given.edited,
+            // Reading does not ask.
+            new: false,
+        }
+    }
+}
+
+/// A file at its place, before its statements are read.
+pub(super) fn unread(file: &Looked<'_>, entry: &Entry, sets: &[FileSet]) -> File {
+    let set = sets.get(entry.set);
+    File {
+        source: file.source,
+        path: file.path.to_owned(),
+        version: entry.named.version.clone(),
+        framework: set.map_or(Framework::Plain, |set| set.told.framework),
+        database: set.and_then(|set| set.database.clone()),
+        new: file.new,
+        parts: Vec::new(),
+        suppressions: Vec::new(),
+    }
+}
+
 /// What came of one file.
 pub(super) struct Read {
-    pub(super) file: File,
+    pub(super) framework: Framework,
+    pub(super) parts: Vec<Part>,
+    pub(super) suppressions: Vec<Suppression>,
     pub(super) problems: Vec<Problem>,
-    pub(super) note: Option<String>,
+    /// It holds no statement, and there is nothing wrong with it.
+    pub(super) nothing: bool,
     pub(super) skipped: Option<(String, String)>,
 }
 
 /// Reads the statements of a file.
 pub(super) fn read(
     entry: &Entry,
-    looked: &[Looked<'_>],
+    file: Looked<'_>,
     sets: &[FileSet],
     options: &Assembling,
 ) -> Read {
-    let empty = Looked {
-        source: SourceId::default(),
-        path: "",
-        text: "",
-        beside: None,
-        hints: Hints::default(),
-        edited: false,
-        new: false,
-    };
-    let file = looked.get(entry.file).unwrap_or(&empty);
-    let (told, sureness, database) = sets
+    let (told, sureness) = sets
         .get(entry.set)
-        .map_or((Framework::Plain, Sureness::Assumed, None), |set| {
-            (set.told.framework, set.told.sureness, set.database.clone())
+        .map_or((Framework::Plain, Sureness::Assumed), |set| {
+            (set.told.framework, set.told.sureness)
         });
     let asked = options.framework.is_some();
     let (framework, sureness) = own_framework(told, sureness, asked, entry, file.hints);
     let split = parts::split(file.text, framework, file.hints, &entry.named, file.beside);
     let mut problems = Vec::new();
     if !file.hints.empty {
-        problems.extend(split.wrong.into_iter().map(|wrong| {
-            Problem::at(Span::new(file.source, wrong.at), wrong.message).with_hint(wrong.hint)
-        }));
+        problems.extend(
+            split
+                .wrong
+                .into_iter()
+                .map(|wrong| wrong_at(file.source, wrong)),
+        );
     }
+    let mut ends = Vec::new();
     let mut read = Vec::with_capacity(split.parts.len());
     for raw in split.parts {
         let mut statements = Vec::new();
@@ -108,13 +131,36 @@ pub(super) fn read(
         // Histories are kept whole: what is not needed is given back.
         statements.shrink_to_fit();
         let wrapping = wrapping(raw.wrapping, framework, &statements, sureness, options);
-        read.push(Part {
+        let part = Part {
             direction: raw.direction,
             wrapping,
             sureness,
             span: Span::new(file.source, raw.range()),
             statements,
-        });
+        };
+        if file.new && problems.is_empty() {
+            let spans: Vec<Range<usize>> = part
+                .statements
+                .iter()
+                .map(|statement| statement.span.range())
+                .collect();
+            let place = part.span.range();
+            ends.extend(parts::cut(
+                file.text,
+                framework,
+                &place,
+                &spans,
+                &split.blocks,
+            ));
+        }
+        if framework == Framework::Supabase {
+            read.extend(messages(part));
+        } else {
+            read.push(part);
+        }
+    }
+    if problems.is_empty() {
+        problems.extend(ends.into_iter().map(|wrong| wrong_at(file.source, wrong)));
     }
     let mut skipped = None;
     if !problems.is_empty()
@@ -132,23 +178,14 @@ pub(super) fn read(
             part.statements.clear();
         }
     }
-    let new = file.new;
-    let nothing = read.iter().all(|part| part.statements.is_empty());
+    let nothing = problems.is_empty() && read.iter().all(|part| part.statements.is_empty());
     Read {
-        note: (new && nothing && problems.is_empty())
-            .then(|| format!("{} holds no statement", file.path)),
-        skipped,
+        framework,
+        parts: read,
+        suppressions: suppressions(&file),
         problems,
-        file: File {
-            source: file.source,
-            path: file.path.to_owned(),
-            version: entry.named.version.clone(),
-            framework,
-            database,
-            new,
-            parts: read,
-            suppressions: suppressions(file),
-        },
+        nothing,
+        skipped,
     }
 }
 
@@ -179,6 +216,64 @@ fn own_framework(
         }
         None => (told, sureness),
     }
+}
+
+fn wrong_at(source: SourceId, wrong: parts::Wrong) -> Problem {
+    Problem::at(Span::new(source, wrong.at), wrong.message).with_hint(wrong.hint)
+}
+
+/// The messages that Supabase's tool makes of a file: each statement that
+/// refuses a transaction alone, and those between them together. A file that
+/// begins and ends transactions itself is sent statement by statement.
+fn messages(part: Part) -> Vec<Part> {
+    let server = Server::default();
+    let refuses = |statement: &ddl::Statement| refuses_transaction(statement, &server).is_some();
+    if part.statements.len() < 2 {
+        return vec![part];
+    }
+    if part
+        .statements
+        .iter()
+        .any(|statement| matches!(statement.action, ddl::Action::Transaction(_)))
+    {
+        return vec![Part {
+            wrapping: Wrapping::None,
+            ..part
+        }];
+    }
+    if !part.statements.iter().any(refuses) {
+        return vec![part];
+    }
+    let mut messages: Vec<Part> = Vec::new();
+    let mut alone = true;
+    let mut from = part.span.start;
+    for statement in part.statements {
+        let own = refuses(&statement);
+        let end = statement.span.end;
+        match messages.last_mut().filter(|_| !alone && !own) {
+            Some(last) => {
+                last.span.end = end;
+                last.statements.push(statement);
+            }
+            None => messages.push(Part {
+                direction: part.direction,
+                wrapping: if own { Wrapping::None } else { part.wrapping },
+                sureness: part.sureness,
+                span: Span {
+                    start: from,
+                    end,
+                    ..part.span
+                },
+                statements: vec![statement],
+            }),
+        }
+        alone = own;
+        from = end;
+    }
+    if let Some(last) = messages.last_mut() {
+        last.span.end = part.span.end;
+    }
+    messages
 }
 
 /// Flyway finds out by itself which statements refuse a transaction; where the
@@ -285,39 +380,4 @@ fn suppressions(file: &Looked<'_>) -> Vec<Suppression> {
         });
     }
     found
-}
-
-/// Does the same with every item, on that many threads; results keep the order
-/// of the items.
-pub(crate) fn in_parallel<'a, T: Sync, R: Send>(
-    items: &'a [T],
-    threads: usize,
-    work: impl Fn(&'a T) -> R + Sync,
-) -> Vec<R> {
-    if threads < 2 || items.len() <= AT_A_TIME {
-        return items.iter().map(work).collect();
-    }
-    let chunks: Vec<&[T]> = items.chunks(AT_A_TIME).collect();
-    let next = AtomicUsize::new(0);
-    let done: Mutex<Vec<(usize, Vec<R>)>> = Mutex::new(Vec::with_capacity(chunks.len()));
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                let mut own = Vec::new();
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(chunk) = chunks.get(number) else {
-                        break;
-                    };
-                    own.push((number, chunk.iter().map(&work).collect()));
-                }
-                if let Ok(mut done) = done.lock() {
-                    done.append(&mut own);
-                }
-            });
-        }
-    });
-    let mut done = done.into_inner().unwrap_or_default();
-    done.sort_by_key(|(number, _)| *number);
-    done.into_iter().flat_map(|(_, results)| results).collect()
 }

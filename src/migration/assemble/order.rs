@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::files::Looked;
 use super::sets::FileSet;
-use super::{History, dumps};
+use super::{History, dumps, plan};
 use crate::migration::framework::names::{self, Class, Key, Named, base};
 use crate::migration::{Direction, Framework, Set};
 use crate::source::{Problem, Span};
@@ -34,6 +34,7 @@ pub(super) fn order(looked: &[Looked<'_>], sets: &[FileSet], history: &mut Histo
         });
         let mut entries = named(looked, set, number);
         journal(&mut entries, set, looked, history);
+        plan::order(&mut entries, set, looked, history);
         baselines(&mut entries, looked, history);
         dumps::leave_out(&mut entries, looked, history);
         entries.sort_by(|a, b| {
@@ -46,7 +47,7 @@ pub(super) fn order(looked: &[Looked<'_>], sets: &[FileSet], history: &mut Histo
     ordered
 }
 
-fn path<'a>(entry: &Entry, looked: &[Looked<'a>]) -> &'a str {
+pub(super) fn path<'a>(entry: &Entry, looked: &[Looked<'a>]) -> &'a str {
     looked.get(entry.file).map_or("", |file| file.path)
 }
 
@@ -224,11 +225,11 @@ fn baselines(entries: &mut Vec<Entry>, looked: &[Looked<'_>], history: &mut Hist
     });
 }
 
-fn is_new(entry: &Entry, looked: &[Looked<'_>]) -> bool {
+pub(super) fn is_new(entry: &Entry, looked: &[Looked<'_>]) -> bool {
     looked.get(entry.file).is_some_and(|file| file.new)
 }
 
-fn start(entry: &Entry, looked: &[Looked<'_>]) -> Span {
+pub(super) fn start(entry: &Entry, looked: &[Looked<'_>]) -> Span {
     let source = looked
         .get(entry.file)
         .map_or_else(Default::default, |file| file.source);
@@ -251,7 +252,18 @@ fn unique(framework: Framework) -> bool {
             | Framework::Atlas
             | Framework::Supabase
             | Framework::GoPg
+            | Framework::PostgresMigrations
+            | Framework::Postgrator
             | Framework::Pop
+    )
+}
+
+/// Tools that take a version for a number: `1` and `001` are one. For the
+/// others it is text.
+fn counts(framework: Framework) -> bool {
+    !matches!(
+        framework,
+        Framework::Diesel | Framework::Dbmate | Framework::Atlas | Framework::Supabase
     )
 }
 
@@ -268,6 +280,15 @@ fn late(framework: Framework) -> &'static str {
         Framework::GoPg => "go-pg keeps one version, and never runs what stands before it",
         Framework::Atlas => "Atlas refuses to go on unless --exec-order says otherwise",
         Framework::Supabase => "supabase db push refuses it unless --include-all is given",
+        Framework::NodePgMigrate => {
+            "node-pg-migrate refuses to go on unless --no-check-order is given"
+        }
+        Framework::PostgresMigrations => {
+            "postgres-migrations refuses it: it tells migrations by their place"
+        }
+        Framework::Postgrator => {
+            "postgrator keeps one version, and never runs what stands before it"
+        }
         _ => "databases get the two in different orders",
     }
 }
@@ -289,7 +310,10 @@ pub(super) fn check(
             out_of_order(&entries, looked, framework, history);
         }
         for entry in &entries {
-            if entry.named.key.class == Class::Unmatched && set.journal.is_none() {
+            if entry.named.key.class == Class::Unmatched
+                && set.journal.is_none()
+                && set.plan.is_none()
+            {
                 unmatched(entry, looked, framework, history);
             }
         }
@@ -319,7 +343,11 @@ fn duplicates(entries: &[&Entry], looked: &[Looked<'_>], set: &FileSet, history:
         };
         let written = (
             folder,
-            version.trim_start_matches('0'),
+            if counts(framework) {
+                version.trim_start_matches('0')
+            } else {
+                version
+            },
             entry.named.direction,
         );
         let alike = if entry.named.baseline {
@@ -425,6 +453,10 @@ fn unmatched(entry: &Entry, looked: &[Looked<'_>], framework: Framework, history
         Framework::Diesel => "20240102030405_name/up.sql",
         Framework::Prisma => "20240102030405_name/migration.sql",
         Framework::GolangMigrate | Framework::GoPg | Framework::Pop => "1_name.up.sql",
+        Framework::NodePgMigrate | Framework::PostgresMigrations => "1_name.sql",
+        Framework::Postgrator => "1.do.name.sql",
+        Framework::GraphileMigrate => "committed/000001-name.sql",
+        Framework::Sqitch => "deploy/name.sql",
         _ => "20240102030405_name.sql",
     };
     if is_new(entry, looked) {

@@ -32,6 +32,8 @@ pub(super) struct FileSet {
     pub(super) releases: bool,
     /// The journal of Drizzle.
     pub(super) journal: Option<Marker>,
+    /// The plan of Sqitch.
+    pub(super) plan: Option<Marker>,
 }
 
 impl FileSet {
@@ -132,6 +134,10 @@ fn group(
                 .map(|marker| (*marker).clone())
         })
         .flatten();
+    let plan = (told.framework == Framework::Sqitch)
+        .then(|| around.iter().find(|marker| marker.name == "sqitch.plan"))
+        .flatten()
+        .map(|marker| (*marker).clone());
     FileSet {
         told,
         folders: vec![own.to_owned()],
@@ -141,12 +147,17 @@ fn group(
         interleaved: false,
         releases: false,
         journal,
+        plan,
     }
 }
 
 /// What tells a file from the others of its database.
 fn mark(path: &str, framework: Framework) -> String {
     let named = names::read(path, framework, false);
+    if framework == Framework::Sqitch {
+        // Three scripts of a name for each change.
+        return format!("{} {}", folder(path), base(path));
+    }
     let version = named.version.unwrap_or_else(|| {
         let own = base(folder(path));
         let numbered = own

@@ -32,6 +32,12 @@ pub struct Hints {
     pub django: bool,
     /// `-- Up Migration` of node-pg-migrate.
     pub up_migration: bool,
+    /// `-- postgres-migrations disable-transaction`.
+    pub postgres_migrations: bool,
+    /// `--! Previous: …` of graphile-migrate.
+    pub graphile: bool,
+    /// `-- depends: …`, `-- transactional: …` of yoyo.
+    pub yoyo: bool,
     /// `{{ … }}`: a template.
     pub template: bool,
     /// It has a comment `pgadvise: ignore-file`, or something near it.
@@ -117,7 +123,13 @@ impl Hints {
             b'U' => self.up_migration |= text == "Up Migration",
             b'a' => self.atlas |= text.starts_with("atlas:"),
             b'g' => self.go_pg |= text.starts_with("gopg:"),
-            b'p' => self.ignores |= text.starts_with("pgadvise") && text.contains("file"),
+            b'p' => {
+                self.ignores |= text.starts_with("pgadvise") && text.contains("file");
+                self.postgres_migrations |= text.starts_with("postgres-migrations ");
+            }
+            b'!' => self.graphile |= text.starts_with("! Previous:"),
+            b'd' => self.yoyo |= text.starts_with("depends:"),
+            b't' => self.yoyo |= text.starts_with("transactional:"),
             _ => {}
         }
     }

@@ -37,6 +37,13 @@ pub enum Framework {
     Django,
     /// `go-pg`: `.tx.up.sql`.
     GoPg,
+    NodePgMigrate,
+    /// The npm package of that name.
+    PostgresMigrations,
+    GraphileMigrate,
+    Yoyo,
+    Postgrator,
+    Sqitch,
     /// `pop`, also called `soda`: `1_name.postgres.up.sql`.
     Pop,
 }
@@ -61,6 +68,12 @@ impl Framework {
         Self::Alembic,
         Self::Django,
         Self::GoPg,
+        Self::NodePgMigrate,
+        Self::PostgresMigrations,
+        Self::GraphileMigrate,
+        Self::Yoyo,
+        Self::Postgrator,
+        Self::Sqitch,
         Self::Pop,
     ];
 
@@ -84,6 +97,12 @@ impl Framework {
             Self::Alembic => "alembic",
             Self::Django => "django",
             Self::GoPg => "go-pg",
+            Self::NodePgMigrate => "node-pg-migrate",
+            Self::PostgresMigrations => "postgres-migrations",
+            Self::GraphileMigrate => "graphile-migrate",
+            Self::Yoyo => "yoyo",
+            Self::Postgrator => "postgrator",
+            Self::Sqitch => "sqitch",
             Self::Pop => "pop",
         }
     }
@@ -121,6 +140,18 @@ impl Framework {
             }
             Self::GoPg => Some("leave .tx. out of the file's name"),
             Self::Supabase => Some("give the statement a migration of its own"),
+            Self::NodePgMigrate => {
+                Some("write it in JavaScript, with pgm.noTransaction(): files of SQL cannot say it")
+            }
+            Self::PostgresMigrations => {
+                Some("write -- postgres-migrations disable-transaction into the file")
+            }
+            Self::GraphileMigrate => Some("start the file with --! no-transaction"),
+            Self::Yoyo => Some("write -- transactional: false above the first statement"),
+            Self::Postgrator => {
+                Some("give the statement a migration of its own: postgrator opens no transaction")
+            }
+            Self::Sqitch => Some("put it into a change without BEGIN and COMMIT"),
             Self::Pop => Some("put .autocommit before .up.sql, where the tool knows that"),
             Self::Drizzle | Self::Rails => None,
         }

@@ -177,7 +177,13 @@ pub fn read(path: &str, framework: Framework, paired: bool) -> Named {
         | Framework::Sqlx
         | Framework::Pop => numbered(path, name, framework, paired),
         Framework::SqlMigrate => sql_migrate(name),
-        Framework::Dbmate | Framework::Supabase | Framework::Atlas | Framework::Drizzle => {
+        Framework::NodePgMigrate | Framework::PostgresMigrations => by_number(path, name, paired),
+        Framework::Postgrator => postgrator(path, name),
+        Framework::GraphileMigrate => graphile(path, name),
+        Framework::Yoyo => yoyo(path),
+        Framework::Sqitch => sqitch(path),
+        Framework::Supabase => by_version(path, name, paired),
+        Framework::Dbmate | Framework::Atlas | Framework::Drizzle => {
             by_file_name(path, name, paired)
         }
         Framework::Plain
@@ -327,13 +333,100 @@ fn numbered(path: &str, name: &str, framework: Framework, paired: bool) -> Named
     }
 }
 
-/// Numbers first and compared as such; then by the whole name.
+/// `1_name.sql`, `1-name.sql`, `1name.sql`: what counts is the number.
+fn by_number(path: &str, name: &str, paired: bool) -> Named {
+    let digits = leading_digits(name);
+    let Ok(number) = digits.parse::<u128>() else {
+        return unmatched(path);
+    };
+    let (stem, direction) = strip_direction(name, paired);
+    versioned(
+        digits,
+        direction.unwrap_or(Direction::Up),
+        vec![number],
+        pieces(stem),
+    )
+}
+
+/// `1.do.name.sql` and `1.undo.name.sql`, by their numbers.
+fn postgrator(path: &str, name: &str) -> Named {
+    let mut parts = name.split('.');
+    let version = parts.next().unwrap_or("");
+    let direction = match parts.next() {
+        Some("do") => Direction::Up,
+        Some("undo") => Direction::Down,
+        _ => return unmatched(path),
+    };
+    match version.parse::<u128>() {
+        Ok(number) => versioned(version, direction, vec![number], Vec::new()),
+        Err(_) => unmatched(path),
+    }
+}
+
+/// What was committed in the order of names, then what is being worked at.
+fn graphile(path: &str, name: &str) -> Named {
+    if name == "current.sql" || base(folder(path)) == "current" {
+        return Named {
+            key: Key {
+                class: Class::Repeatable,
+                numbers: Vec::new(),
+                text: vec![Piece::Text(name.to_owned())],
+            },
+            ..unmatched(path)
+        };
+    }
+    by_file_name(path, name, false)
+}
+
+/// The order of paths as text; `.rollback.sql` takes back.
+fn yoyo(path: &str) -> Named {
+    let (stem, direction) = match path.strip_suffix(".rollback.sql") {
+        Some(stem) => (stem, Direction::Down),
+        None => (path.strip_suffix(".sql").unwrap_or(path), Direction::Up),
+    };
+    versioned(
+        base(stem),
+        direction,
+        Vec::new(),
+        vec![Piece::Text(stem.to_owned())],
+    )
+}
+
+/// `deploy/name.sql` and `revert/name.sql`; the plan says the order.
+fn sqitch(path: &str) -> Named {
+    match sqitch_change(path) {
+        Some((direction, change)) => versioned(
+            change,
+            direction,
+            Vec::new(),
+            vec![Piece::Text(change.to_owned())],
+        ),
+        None => unmatched(path),
+    }
+}
+
+/// The name of Sqitch's change that a path is for, and whether it makes it or
+/// takes it back.
+pub fn sqitch_change(path: &str) -> Option<(Direction, &str)> {
+    let stem = path.strip_suffix(".sql")?;
+    [("deploy", Direction::Up), ("revert", Direction::Down)]
+        .into_iter()
+        .find_map(|(kind, direction)| {
+            let rest = match stem.strip_prefix(kind).filter(|rest| rest.starts_with('/')) {
+                Some(rest) => rest,
+                None => stem.split_once(&format!("/{kind}/"))?.1,
+            };
+            Some((direction, rest.trim_start_matches('/')))
+        })
+}
+
+/// Numbers first and compared as such; then by the whole name. What has no
+/// number stands behind.
 fn sql_migrate(name: &str) -> Named {
     let digits = leading_digits(name);
     let numbers = digits
         .parse()
-        .map(|number| vec![number])
-        .unwrap_or_default();
+        .map_or_else(|_| vec![1], |number| vec![0, number]);
     let stem = name.strip_suffix(".sql").unwrap_or(name);
     Named {
         key: Key {
@@ -343,6 +436,15 @@ fn sql_migrate(name: &str) -> Named {
         },
         ..versioned(stem, Direction::Up, Vec::new(), Vec::new())
     }
+}
+
+/// `20240102030405_name.sql`, run in the order of versions as text: 1, 10, 2.
+fn by_version(path: &str, name: &str, paired: bool) -> Named {
+    let mut named = by_file_name(path, name, paired);
+    if let Some(version) = &named.version {
+        named.key.text.insert(0, Piece::Text(version.clone()));
+    }
+    named
 }
 
 /// `20240102030405_name.sql`, run in the order of names as text.

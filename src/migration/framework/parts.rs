@@ -52,6 +52,8 @@ pub struct Split {
     pub parts: Vec<RawPart>,
     /// Trouble with annotations.
     pub wrong: Vec<Wrong>,
+    /// Bytes between `StatementBegin` and `StatementEnd`: one statement each.
+    pub blocks: Vec<Range<usize>>,
 }
 
 /// A line of a text, without its end.
@@ -67,6 +69,28 @@ impl<'a> Line<'a> {
     /// The text of a comment on a line of its own.
     fn comment(self) -> Option<&'a str> {
         self.text.trim_start().strip_prefix("--").map(str::trim)
+    }
+
+    /// It holds something else than a comment. `remark` is whether a comment of
+    /// several lines is open.
+    fn is_sql(self, remark: &mut bool) -> bool {
+        let mut text = self.text.trim().trim_start_matches('\u{feff}');
+        loop {
+            if *remark {
+                let Some((_, rest)) = text.split_once("*/") else {
+                    return false;
+                };
+                *remark = false;
+                text = rest.trim_start();
+            }
+            match text.strip_prefix("/*") {
+                Some(rest) => {
+                    *remark = true;
+                    text = rest;
+                }
+                None => return !text.is_empty() && !text.starts_with("--"),
+            }
+        }
     }
 }
 
@@ -96,13 +120,42 @@ pub fn split(
     let direction = named.direction;
     let one = |wrapping| Split {
         parts: vec![RawPart::whole(direction, wrapping, text)],
-        wrong: Vec::new(),
+        ..Split::default()
     };
     match framework {
         Framework::Goose => annotated(text, direction, Dialect::Goose),
         Framework::SqlMigrate => annotated(text, direction, Dialect::SqlMigrate),
         Framework::Dbmate => annotated(text, direction, Dialect::Dbmate),
-        Framework::Plain if hints.up_migration => annotated(text, direction, Dialect::NodePg),
+        Framework::NodePgMigrate => {
+            let parted = lines(text)
+                .filter_map(Line::comment)
+                .any(|comment| Dialect::NodePg.said(comment).is_some());
+            if parted {
+                annotated(text, direction, Dialect::NodePg)
+            } else {
+                one(Wrapping::PerRun)
+            }
+        }
+        Framework::PostgresMigrations => {
+            // Wherever in the file it stands.
+            one(
+                if text.contains("-- postgres-migrations disable-transaction") {
+                    Wrapping::OneMessage
+                } else {
+                    Wrapping::PerFile
+                },
+            )
+        }
+        Framework::GraphileMigrate => one(if graphile_outside(text) {
+            Wrapping::OneMessage
+        } else {
+            Wrapping::PerFile
+        }),
+        Framework::Yoyo => one(if yoyo_outside(text) {
+            Wrapping::None
+        } else {
+            Wrapping::PerFile
+        }),
         Framework::Liquibase => liquibase(text),
         Framework::Drizzle => Split {
             parts: vec![RawPart {
@@ -110,7 +163,7 @@ pub fn split(
                 wrapping: Wrapping::PerRun,
                 pieces: breakpoints(text, hints),
             }],
-            wrong: Vec::new(),
+            ..Split::default()
         },
         Framework::Diesel => one(if setting(beside, "run_in_transaction") == Some(false) {
             Wrapping::OneMessage
@@ -144,12 +197,15 @@ pub fn split(
             Some("all") => Wrapping::PerRun,
             _ => Wrapping::PerFile,
         }),
-        Framework::GolangMigrate | Framework::Prisma | Framework::Supabase => {
-            one(Wrapping::OneMessage)
-        }
-        Framework::Plain | Framework::Rails | Framework::Alembic | Framework::Django => {
-            one(Wrapping::None)
-        }
+        Framework::GolangMigrate
+        | Framework::Prisma
+        | Framework::Supabase
+        | Framework::Postgrator => one(Wrapping::OneMessage),
+        Framework::Plain
+        | Framework::Sqitch
+        | Framework::Rails
+        | Framework::Alembic
+        | Framework::Django => one(Wrapping::None),
     }
 }
 
@@ -162,6 +218,31 @@ fn setting(beside: Option<&str>, key: &str) -> Option<bool> {
             !value.trim().eq_ignore_ascii_case("false")
         })
     })
+}
+
+/// `--! no-transaction` on the first line behind those that graphile-migrate
+/// writes itself.
+fn graphile_outside(text: &str) -> bool {
+    lines(text)
+        .map(|line| line.text.trim())
+        .filter(|line| !line.is_empty())
+        .find(|line| {
+            !["--! Previous:", "--! Hash:", "--! Message:"]
+                .iter()
+                .any(|own| line.starts_with(own))
+        })
+        .and_then(|line| line.strip_prefix("--!"))
+        .and_then(|rest| rest.trim_start().strip_prefix("no-transaction"))
+        .is_some_and(|rest| !rest.starts_with(|next: char| next.is_alphanumeric() || next == '_'))
+}
+
+/// `-- transactional: false` above the first statement.
+fn yoyo_outside(text: &str) -> bool {
+    lines(text)
+        .take_while(|line| line.text.trim().is_empty() || line.comment().is_some())
+        .filter_map(|line| line.comment()?.strip_prefix("transactional"))
+        .filter_map(|rest| rest.trim_start().strip_prefix(':'))
+        .any(|value| value.trim().eq_ignore_ascii_case("false"))
 }
 
 /// The transaction mode among the directives at the head of a file.
@@ -215,10 +296,10 @@ impl Dialect {
     /// Reads a comment without its dashes; `None` when it is no annotation.
     fn said(self, comment: &str) -> Option<Said> {
         match self {
-            // In whatever case.
             Self::Goose => {
-                let command = comment.strip_prefix("+goose")?.trim().to_ascii_lowercase();
-                Some(match command.as_str() {
+                let said = comment.strip_prefix("+goose")?.trim();
+                // In any case.
+                Some(match said.to_ascii_lowercase().as_str() {
                     "up" => Said::Part(Direction::Up, true),
                     "down" => Said::Part(Direction::Down, true),
                     "statementbegin" => Said::Begin,
@@ -266,9 +347,60 @@ impl Dialect {
         }
     }
 
+    /// Whether the tool takes an annotation on that line for one.
+    fn reads(self, line: &str) -> bool {
+        match self {
+            Self::Goose | Self::Dbmate => line.starts_with("--"),
+            Self::SqlMigrate => line.starts_with("-- +migrate "),
+            Self::NodePg => true,
+        }
+    }
+
+    /// Why the tool refuses a part of that direction behind those.
+    fn refuses(self, direction: Direction, before: &[RawPart]) -> Option<String> {
+        if self != Self::Goose {
+            return None;
+        }
+        let has = |direction| before.iter().any(|part| part.direction == direction);
+        match direction {
+            Direction::Up if has(Direction::Up) => {
+                Some("goose refuses a second -- +goose Up".to_owned())
+            }
+            Direction::Up if has(Direction::Down) => {
+                Some("goose refuses -- +goose Up behind -- +goose Down".to_owned())
+            }
+            Direction::Down if has(Direction::Down) => {
+                Some("goose refuses a second -- +goose Down".to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    /// What becomes of SQL before the first annotation.
+    fn about_sql_before(self) -> Option<&'static str> {
+        match self {
+            Self::Goose => Some("goose refuses SQL before -- +goose Up"),
+            Self::SqlMigrate => Some("sql-migrate never runs SQL before -- +migrate Up"),
+            Self::Dbmate => Some("dbmate refuses SQL before -- migrate:up"),
+            // It is a part of the text that has no direction of its own.
+            Self::NodePg => None,
+        }
+    }
+
+    fn tool(self) -> &'static str {
+        match self {
+            Self::Goose => "goose",
+            Self::SqlMigrate => "sql-migrate",
+            Self::Dbmate => "dbmate",
+            Self::NodePg => "node-pg-migrate",
+        }
+    }
+
     fn wrapping(self, transaction: bool) -> Wrapping {
         match (self, transaction) {
-            (Self::NodePg, _) | (_, true) => Wrapping::PerFile,
+            // All that is pending, unless --no-single-transaction is given.
+            (Self::NodePg, _) => Wrapping::PerRun,
+            (_, true) => Wrapping::PerFile,
             (Self::Dbmate, false) => Wrapping::OneMessage,
             (Self::Goose | Self::SqlMigrate, false) => Wrapping::None,
         }
@@ -277,10 +409,10 @@ impl Dialect {
     fn hint(self) -> &'static str {
         match self {
             Self::Goose => {
-                "goose knows Up, Down, StatementBegin, StatementEnd, NO TRANSACTION, ENVSUB ON and ENVSUB OFF"
+                "goose knows Up, Down, StatementBegin, StatementEnd, NO TRANSACTION, ENVSUB ON and ENVSUB OFF, each alone on a line that begins with --"
             }
             Self::SqlMigrate => {
-                "sql-migrate knows Up, Down, StatementBegin and StatementEnd, in that spelling"
+                "sql-migrate knows Up, Down, StatementBegin and StatementEnd, in that spelling, on a line that begins with -- +migrate"
             }
             Self::Dbmate => "dbmate knows migrate:up and migrate:down",
             Self::NodePg => "write -- Up Migration and -- Down Migration",
@@ -304,15 +436,40 @@ fn annotated(text: &str, direction: Direction, dialect: Dialect) -> Split {
     let mut begun: Option<Range<usize>> = None;
     // The text before the first annotation; some tools refuse SQL there.
     let mut current: Option<RawPart> = None;
+    let mut before: Option<Range<usize>> = None;
+    let mut remark = false;
     for line in lines(text) {
-        let Some(said) = line.comment().and_then(|comment| dialect.said(comment)) else {
+        let place = line.start..line.start + line.text.len();
+        let said = line.comment().and_then(|comment| dialect.said(comment));
+        let Some(said) = said else {
+            if current.is_none() && before.is_none() && line.is_sql(&mut remark) {
+                before = Some(place);
+            }
             continue;
         };
+        if !dialect.reads(line.text) {
+            split.wrong.push(Wrong {
+                at: place.clone(),
+                message: format!(
+                    "{} does not read an annotation written so: {}",
+                    dialect.tool(),
+                    line.text.trim_end()
+                ),
+                hint: dialect.hint(),
+            });
+        }
         match said {
             Said::Part(direction, transaction) => {
                 if let Some(mut part) = current.take() {
                     part.pieces.push(piece_start..line.start);
                     split.parts.push(part);
+                }
+                if let Some(message) = dialect.refuses(direction, &split.parts) {
+                    split.wrong.push(Wrong {
+                        at: place,
+                        message,
+                        hint: "write -- +goose Up once, and -- +goose Down once behind it",
+                    });
                 }
                 current = Some(RawPart {
                     direction,
@@ -322,16 +479,18 @@ fn annotated(text: &str, direction: Direction, dialect: Dialect) -> Split {
                 piece_start = line.next;
             }
             Said::NoTransaction => no_transaction = true,
-            Said::Begin => begun = Some(line.start..line.start + line.text.len()),
+            Said::Begin => begun = Some(place),
             Said::End => {
-                begun = None;
+                if let Some(begun) = begun.take() {
+                    split.blocks.push(begun.start..line.start);
+                }
                 if let Some(part) = &mut current {
                     part.pieces.push(piece_start..line.start);
                 }
                 piece_start = line.next;
             }
             Said::Unknown => split.wrong.push(Wrong {
-                at: line.start..line.start + line.text.len(),
+                at: place,
                 message: format!("no annotation of that name: {}", line.text.trim()),
                 hint: dialect.hint(),
             }),
@@ -340,6 +499,13 @@ fn annotated(text: &str, direction: Direction, dialect: Dialect) -> Split {
     if let Some(mut part) = current {
         part.pieces.push(piece_start..text.len());
         split.parts.push(part);
+        if let Some((at, message)) = before.zip(dialect.about_sql_before()) {
+            split.wrong.push(Wrong {
+                at,
+                message: message.to_owned(),
+                hint: "move it behind the annotation",
+            });
+        }
     } else {
         split.wrong.push(Wrong {
             at: 0..0,
@@ -360,12 +526,95 @@ fn annotated(text: &str, direction: Direction, dialect: Dialect) -> Split {
             hint: "close it behind the statement",
         });
     }
+    if dialect == Dialect::SqlMigrate {
+        // Said once, it holds for all parts of that direction.
+        for direction in [Direction::Up, Direction::Down] {
+            let own = |part: &RawPart| part.direction == direction;
+            if split
+                .parts
+                .iter()
+                .any(|part| own(part) && part.wrapping == Wrapping::None)
+            {
+                for part in split.parts.iter_mut().filter(|part| own(part)) {
+                    part.wrapping = Wrapping::None;
+                }
+            }
+        }
+    }
     if no_transaction {
         for part in &mut split.parts {
             part.wrapping = Wrapping::None;
         }
     }
     split
+}
+
+/// What goes wrong where a tool ends statements by itself: at lines that end
+/// with a semicolon, whatever they stand in. `statements` are those that
+/// PostgreSQL would see, without their semicolons, and `blocks` what the tool
+/// was told to be one statement.
+pub fn cut(
+    text: &str,
+    framework: Framework,
+    part: &Range<usize>,
+    statements: &[Range<usize>],
+    blocks: &[Range<usize>],
+) -> Vec<Wrong> {
+    let mut wrong = Vec::new();
+    if !matches!(framework, Framework::Goose | Framework::SqlMigrate) {
+        return wrong;
+    }
+    let name = framework.name();
+    let free = |statement: &Range<usize>| {
+        !blocks
+            .iter()
+            .any(|block| block.start <= statement.start && statement.start < block.end)
+    };
+    for statement in statements.iter().filter(|statement| free(statement)) {
+        let own = text.get(statement.clone()).unwrap_or("");
+        if !own.contains('\n') {
+            continue;
+        }
+        let inside = lines(own).find(|line| line.next < own.len() && ends_statement(line.text));
+        if let Some(line) = inside {
+            let start = statement.start + line.start;
+            wrong.push(Wrong {
+                at: start..start + line.text.len(),
+                message: format!(
+                    "{name} ends the statement here, at a line that ends with a semicolon"
+                ),
+                hint: match framework {
+                    Framework::Goose => {
+                        "put -- +goose StatementBegin before the statement, and -- +goose StatementEnd behind it"
+                    }
+                    _ => {
+                        "put -- +migrate StatementBegin before the statement, and -- +migrate StatementEnd behind it"
+                    }
+                },
+            });
+        }
+    }
+    if let Some(last) = statements.last().filter(|last| free(last)) {
+        let rest = text.get(last.end..part.end).unwrap_or("");
+        if !rest.lines().any(ends_statement) {
+            wrong.push(Wrong {
+                at: last.clone(),
+                message: format!(
+                    "{name} refuses the file: no semicolon ends the line of the last statement"
+                ),
+                hint: "end the line with a semicolon; a comment of -- may stand behind it",
+            });
+        }
+    }
+    wrong
+}
+
+/// Whether goose and sql-migrate take that line for the end of a statement.
+fn ends_statement(line: &str) -> bool {
+    line.split_whitespace()
+        .take_while(|word| !word.starts_with("--"))
+        .last()
+        .is_some_and(|word| word.ends_with(';'))
 }
 
 /// One part a changeset; what is told to take it back stands in comments, and

@@ -66,6 +66,10 @@ pub const MARKERS: &[(&str, bool)] = &[
     ("drizzle.config.ts", false),
     ("drizzle.config.js", false),
     ("schema.prisma", false),
+    ("sqitch.plan", true),
+    ("yoyo.ini", false),
+    (".gmrc", false),
+    (".gmrc.js", false),
 ];
 
 /// A database that a name speaks of.
@@ -166,6 +170,17 @@ fn by_content(files: &[(&str, Hints)]) -> Option<Recognised> {
             Framework::Django,
             "the comments of manage.py sqlmigrate",
         ),
+        (
+            |hints| hints.up_migration,
+            Framework::NodePgMigrate,
+            "-- Up Migration comments",
+        ),
+        (
+            |hints| hints.graphile,
+            Framework::GraphileMigrate,
+            "--! Previous comments",
+        ),
+        (|hints| hints.yoyo, Framework::Yoyo, "-- depends comments"),
     ];
     // The sign that most files have: one stray file does not decide.
     let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
@@ -192,6 +207,9 @@ fn by_names(files: &[(&str, Hints)], markers: &[&Marker]) -> Option<Recognised> 
     let hinted = |test: fn(&Hints) -> bool| files.iter().any(|(_, hints)| test(hints));
     let most = |count: usize| count > 0 && count * 2 >= files.len();
 
+    if has(markers, &["sqitch.plan"]) && most(count(&in_sqitch)) {
+        return Some(Recognised::known(Framework::Sqitch, "sqitch.plan"));
+    }
     if most(count(&|path| {
         is_folder_file(path) && base(path) != "migration.sql"
     })) {
@@ -237,6 +255,15 @@ fn by_names(files: &[(&str, Hints)], markers: &[&Marker]) -> Option<Recognised> 
             },
         ));
     }
+    if most(count(&|path| {
+        let rest = base(path).trim_start_matches(|character: char| character.is_ascii_digit());
+        rest.len() < base(path).len() && (rest.starts_with(".do.") || rest.starts_with(".undo."))
+    })) {
+        return Some(Recognised::known(
+            Framework::Postgrator,
+            "names such as 1.do.name.sql",
+        ));
+    }
     if count(&|path| path.ends_with(".tx.up.sql") || path.ends_with(".tx.down.sql")) > 0 {
         return Some(Recognised::known(Framework::GoPg, "names with .tx.up.sql"));
     }
@@ -265,6 +292,9 @@ fn by_names(files: &[(&str, Hints)], markers: &[&Marker]) -> Option<Recognised> 
             "the folder supabase/migrations",
         ));
     }
+    if let Some(told) = in_javascript_or_python(files, markers) {
+        return Some(told);
+    }
     if has(markers, &["atlas.sum"]) || hinted(|hints| hints.atlas) {
         return Some(Recognised::known(
             Framework::Atlas,
@@ -292,6 +322,53 @@ fn by_names(files: &[(&str, Hints)], markers: &[&Marker]) -> Option<Recognised> 
         return Some(Recognised::known(Framework::Rails, "structure.sql"));
     }
     None
+}
+
+/// Tools of JavaScript and Python whose names of files many others have, too:
+/// what stands around, or a comment, says it.
+fn in_javascript_or_python(files: &[(&str, Hints)], markers: &[&Marker]) -> Option<Recognised> {
+    let hinted = |test: fn(&Hints) -> bool| files.iter().any(|(_, hints)| test(hints));
+    if has(markers, &[".gmrc", ".gmrc.js"]) {
+        return Some(Recognised::known(Framework::GraphileMigrate, ".gmrc"));
+    }
+    let counted = files
+        .iter()
+        .filter(|(path, _)| !leading_digits(base(path)).is_empty())
+        .count();
+    if counted == 0 || counted * 2 < files.len() {
+        return None;
+    }
+    let package = |name| needs(markers, "package.json", name);
+    let (framework, by) = if hinted(|hints| hints.postgres_migrations) {
+        (
+            Framework::PostgresMigrations,
+            "-- postgres-migrations comments",
+        )
+    } else if package("\"postgres-migrations\"") {
+        (
+            Framework::PostgresMigrations,
+            "postgres-migrations in package.json",
+        )
+    } else if package("\"node-pg-migrate\"") {
+        (Framework::NodePgMigrate, "node-pg-migrate in package.json")
+    } else if package("\"graphile-migrate\"") {
+        (
+            Framework::GraphileMigrate,
+            "graphile-migrate in package.json",
+        )
+    } else if has(markers, &["yoyo.ini"]) {
+        (Framework::Yoyo, "yoyo.ini")
+    } else {
+        return None;
+    };
+    Some(Recognised::known(framework, by))
+}
+
+/// Sqitch keeps three scripts for each change.
+fn in_sqitch(path: &str) -> bool {
+    folder(path)
+        .split('/')
+        .any(|part| matches!(part, "deploy" | "revert" | "verify"))
 }
 
 /// `1_name.up.sql` is the form of several tools.

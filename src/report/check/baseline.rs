@@ -44,7 +44,7 @@ pub fn write(report: &CheckReport<'_>) -> String {
         .suppressed
         .iter()
         .filter(|suppressed| suppressed.by == CheckSuppressedBy::Baseline)
-        .map(|suppressed| &suppressed.finding);
+        .map(|suppressed| suppressed.finding.clone());
     let mut entries: Vec<BaselineEntry> = report
         .findings
         .iter()
@@ -52,7 +52,7 @@ pub fn write(report: &CheckReport<'_>) -> String {
         .map(|finding| BaselineEntry {
             file: finding.place.file.to_owned(),
             rule: finding.rule.to_owned(),
-            fingerprint: finding.fingerprint.clone(),
+            fingerprint: finding.fingerprint.to_owned(),
             message: finding.message.to_owned(),
         })
         .collect();

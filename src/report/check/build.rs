@@ -10,9 +10,9 @@ use crate::migration::{History, Server};
 use crate::report::format;
 use crate::report::model::check::{
     BaselineEntry, CHECK_SCHEMA_VERSION, CheckBaseline, CheckEdit, CheckEvidence, CheckFile,
-    CheckFinding, CheckLock, CheckOutcome, CheckPlace, CheckRemedy, CheckReport, CheckRule,
-    CheckServer, CheckSkipped, CheckStep, CheckSuppressed, CheckSuppressedBy, CheckTotals,
-    CheckTrace,
+    CheckFinding, CheckFindings, CheckLock, CheckOutcome, CheckPlace, CheckRemedy, CheckReport,
+    CheckRule, CheckServer, CheckSkipped, CheckStep, CheckSuppressed, CheckSuppressedBy,
+    CheckTotals, CheckTrace,
 };
 use crate::report::model::check_workload::CheckWorkload;
 use crate::report::model::{Level, Problem, Tool};
@@ -31,8 +31,12 @@ pub struct Ingredients<'a> {
     pub sources: &'a Sources,
     /// The server that they were judged for.
     pub server: &'a Server,
-    /// Findings with their fingerprints; whether each is in the baseline.
-    pub findings: &'a [(MigrationFinding, String, bool)],
+    /// Findings that are not silenced.
+    pub findings: &'a [MigrationFinding],
+    /// The fingerprint of each.
+    pub prints: &'a [String],
+    /// Whether each is in the baseline.
+    pub known: &'a [bool],
     /// Findings that are silenced, with their fingerprints.
     pub silenced: &'a [(Silenced, String)],
     /// The baseline's file and its entries that nothing was found for.
@@ -64,7 +68,6 @@ pub fn build<'a>(given: &Ingredients<'a>) -> CheckReport<'a> {
         sources: given.sources,
         pages: given.pages,
     };
-    let mut findings = Vec::new();
     let mut suppressed: Vec<CheckSuppressed<'a>> = given
         .silenced
         .iter()
@@ -78,29 +81,26 @@ pub fn build<'a>(given: &Ingredients<'a>) -> CheckReport<'a> {
         })
         .collect();
     let mut by_file = vec![0_usize; given.history.files.len()];
-    let mut in_baseline = 0;
-    for (finding, fingerprint, known) in given.findings {
-        let shown = maker.finding(finding, fingerprint);
+    let mut levels: Vec<Level> = Vec::with_capacity(given.findings.len());
+    let mut shown = Vec::with_capacity(given.findings.len());
+    let prints = given.prints.iter().zip(given.known);
+    for (finding, (fingerprint, known)) in given.findings.iter().zip(prints) {
         if *known {
-            in_baseline += 1;
             suppressed.push(CheckSuppressed {
                 by: CheckSuppressedBy::Baseline,
                 reason: None,
-                finding: shown,
+                finding: maker.finding(finding, fingerprint),
             });
         } else {
             if let Some(count) = by_file.get_mut(finding.at.file) {
                 *count += 1;
             }
-            findings.push(shown);
+            levels.push(finding.level.into());
+            shown.push((finding, fingerprint.as_str()));
         }
     }
-    let count = |level| {
-        findings
-            .iter()
-            .filter(|finding| finding.level == level)
-            .count()
-    };
+    let in_baseline = given.findings.len() - shown.len();
+    let count = |level| levels.iter().filter(|own| **own == level).count();
     let files: Vec<CheckFile<'a>> = given
         .history
         .files
@@ -120,7 +120,7 @@ pub fn build<'a>(given: &Ingredients<'a>) -> CheckReport<'a> {
         replayed_files: given.history.files.len() - files.len(),
         statements: given.statements,
         replayed_statements: given.replayed,
-        findings: findings.len(),
+        findings: levels.len(),
         critical: count(Level::Critical),
         warning: count(Level::Warning),
         note: count(Level::Note),
@@ -141,7 +141,10 @@ pub fn build<'a>(given: &Ingredients<'a>) -> CheckReport<'a> {
             assumed: given.server.assumed,
         },
         files,
-        findings,
+        findings: CheckFindings::new(levels, move |number| {
+            let (finding, fingerprint) = shown.get(number)?;
+            Some(maker.finding(finding, fingerprint))
+        }),
         suppressed,
         baseline: given.baseline.as_ref().map(|(file, stale)| CheckBaseline {
             file,
@@ -184,7 +187,7 @@ struct Maker<'a> {
 }
 
 impl<'a> Maker<'a> {
-    fn finding(&self, finding: &'a MigrationFinding, fingerprint: &str) -> CheckFinding<'a> {
+    fn finding(&self, finding: &'a MigrationFinding, fingerprint: &'a str) -> CheckFinding<'a> {
         CheckFinding {
             rule: finding.rule,
             level: finding.level.into(),
@@ -205,7 +208,7 @@ impl<'a> Maker<'a> {
                 .remedy
                 .as_ref()
                 .map(|remedy| self.remedy(remedy, finding.at.file)),
-            fingerprint: fingerprint.to_owned(),
+            fingerprint,
             page: super::page(self.pages, finding.rule),
         }
     }

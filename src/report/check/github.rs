@@ -29,12 +29,9 @@ pub(super) fn render(
     }
     let mut rest = Vec::new();
     for level in [Level::Critical, Level::Warning, Level::Note] {
-        let mut findings = report
-            .findings
-            .iter()
-            .filter(|finding| finding.level == level);
+        let mut findings = report.findings.of(level);
         for finding in findings.by_ref().take(room(report, level)) {
-            annotation(finding, out)?;
+            annotation(&finding, out)?;
         }
         rest.extend(findings);
     }

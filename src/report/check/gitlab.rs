@@ -17,16 +17,16 @@ pub(super) fn render(
     _options: &Options,
 ) -> io::Result<()> {
     serde_json::Serializer::pretty(&mut *out)
-        .collect_seq(report.findings.iter().map(issue))
+        .collect_seq(report.findings.iter().map(|finding| issue(&finding)))
         .map_err(io::Error::from)?;
     out.write_all(b"\n")
 }
 
-fn issue<'a>(finding: &'a CheckFinding<'a>) -> Issue<'a> {
+fn issue<'a>(finding: &CheckFinding<'a>) -> Issue<'a> {
     Issue {
         description: super::prose::sentence(finding),
         check_name: finding.rule,
-        fingerprint: &finding.fingerprint,
+        fingerprint: finding.fingerprint,
         severity: match finding.level {
             Level::Critical => "critical",
             Level::Warning => "major",

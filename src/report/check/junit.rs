@@ -14,8 +14,8 @@ pub(super) fn render(
     out: &mut dyn Write,
     _options: &Options,
 ) -> io::Result<()> {
-    let mut findings: HashMap<&str, Vec<&CheckFinding<'_>>> = HashMap::new();
-    for finding in &report.findings {
+    let mut findings: HashMap<&str, Vec<CheckFinding<'_>>> = HashMap::new();
+    for finding in report.findings.iter() {
         findings
             .entry(finding.place.file)
             .or_default()
@@ -34,7 +34,7 @@ pub(super) fn render(
         let suppressed = suppressed.remove(file.path).unwrap_or_default();
         suites.push((file, findings, suppressed));
     }
-    let failing = |findings: &[&CheckFinding<'_>]| {
+    let failing = |findings: &[CheckFinding<'_>]| {
         findings
             .iter()
             .filter(|finding| report.fails(finding.level))

@@ -57,7 +57,7 @@ fn parts(report: &CheckReport<'_>) -> io::Result<Vec<Part>> {
         ..Part::default()
     }];
     let mut heading: Option<(usize, &str)> = None;
-    for finding in &report.findings {
+    for finding in report.findings.iter() {
         let at = match heading {
             Some((at, file)) if file == finding.place.file => at,
             _ => {
@@ -82,8 +82,8 @@ fn parts(report: &CheckReport<'_>) -> io::Result<Vec<Part>> {
                 Level::Note => ("note", "notes"),
             }),
             below: Some(at),
-            text: long(finding),
-            short: Some(short(finding)),
+            text: long(&finding),
+            short: Some(short(&finding)),
         });
     }
     if let Some(workload) = &report.workload {

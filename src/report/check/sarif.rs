@@ -74,7 +74,7 @@ pub(super) fn render(
                     report
                         .findings
                         .iter()
-                        .map(move |finding| first.result(finding, Vec::new()))
+                        .map(move |finding| first.result(&finding, Vec::new()))
                         .chain(
                             report
                                 .suppressed
@@ -115,7 +115,7 @@ impl Maker<'_> {
 
     fn result<'b>(
         &self,
-        finding: &'b CheckFinding<'b>,
+        finding: &CheckFinding<'b>,
         suppressions: Vec<Suppression<'b>>,
     ) -> SarifResult<'b> {
         let edits = finding
@@ -165,8 +165,8 @@ impl Maker<'_> {
             }],
             // The first is what GitHub follows a finding by when lines move.
             partial_fingerprints: BTreeMap::from([
-                ("primaryLocationLineHash", finding.fingerprint.as_str()),
-                ("pgadviseFinding/v1", finding.fingerprint.as_str()),
+                ("primaryLocationLineHash", finding.fingerprint),
+                ("pgadviseFinding/v1", finding.fingerprint),
             ]),
             suppressions,
             fixes,
@@ -224,7 +224,7 @@ fn descriptor<'a>(rule: &'a CheckRule<'a>) -> ReportingDescriptor<'a> {
 }
 
 /// What could not be done or checked, told where consumers look for it.
-fn invocation<'a>(report: &'a CheckReport<'a>) -> Invocation<'a> {
+fn invocation<'a>(report: &'a CheckReport<'_>) -> Invocation<'a> {
     let problems = report.problems.iter().map(|problem| Notification {
         level: match problem.severity {
             Severity::Error => "error",

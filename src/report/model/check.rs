@@ -1,8 +1,12 @@
 //! What `pgadvise check` says. Texts are borrowed from the files and findings:
 //! a history has thousands of either.
 
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::check_workload::CheckWorkload;
 use super::{Level, Problem, Tool, Unit};
@@ -24,7 +28,8 @@ pub struct CheckReport<'a> {
     /// The files that were judged, in the order in which they are applied.
     pub files: Vec<CheckFile<'a>>,
     /// What was found, in the order of files and places.
-    pub findings: Vec<CheckFinding<'a>>,
+    #[schemars(with = "Vec<CheckFinding<'a>>")]
+    pub findings: CheckFindings<'a>,
     /// What was found and does not count: silenced, or in the baseline.
     pub suppressed: Vec<CheckSuppressed<'a>>,
     /// The baseline, where there is one.
@@ -124,10 +129,93 @@ pub struct CheckFinding<'a> {
     /// The safe way.
     pub remedy: Option<CheckRemedy<'a>>,
     /// The same for the same finding in every run, whatever lines move.
-    pub fingerprint: String,
+    pub fingerprint: &'a str,
     /// The address of the rule's page, where the pages are published;
     /// `pgadvise rules NAME` prints it anyway.
     pub page: Option<String>,
+}
+
+/// The findings of a report. Each is made when it is looked at: thousands of
+/// them at once would take more memory than what they are made of.
+#[derive(Clone)]
+pub struct CheckFindings<'a> {
+    levels: Arc<[Level]>,
+    make: Arc<MakeFinding<'a>>,
+}
+
+/// Makes the finding of that number, if there is one.
+type MakeFinding<'a> = dyn Fn(usize) -> Option<CheckFinding<'a>> + Send + Sync + 'a;
+
+impl<'a> CheckFindings<'a> {
+    /// Findings of those levels, in their order, made by that.
+    pub fn new(
+        levels: Vec<Level>,
+        make: impl Fn(usize) -> Option<CheckFinding<'a>> + Send + Sync + 'a,
+    ) -> Self {
+        Self {
+            levels: levels.into(),
+            make: Arc::new(make),
+        }
+    }
+
+    /// None at all.
+    pub fn none() -> Self {
+        Self::new(Vec::new(), |_| None)
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.levels.len()
+    }
+
+    /// There is none.
+    pub fn is_empty(&self) -> bool {
+        self.levels.is_empty()
+    }
+
+    /// The level of each.
+    pub fn levels(&self) -> &[Level] {
+        &self.levels
+    }
+
+    /// The findings.
+    pub fn iter(&self) -> impl Iterator<Item = CheckFinding<'a>> + use<'_, 'a> {
+        self.range(0..self.len())
+    }
+
+    /// Some of them, by their numbers.
+    pub fn range(
+        &self,
+        numbers: Range<usize>,
+    ) -> impl Iterator<Item = CheckFinding<'a>> + use<'_, 'a> {
+        numbers.filter_map(|number| (self.make)(number))
+    }
+
+    /// The findings of those levels only; the others are not made.
+    pub fn of(&self, level: Level) -> impl Iterator<Item = CheckFinding<'a>> + use<'_, 'a> {
+        let numbered = self.levels.iter().enumerate();
+        numbered
+            .filter(move |(_, own)| **own == level)
+            .filter_map(|(number, _)| (self.make)(number))
+    }
+}
+
+impl fmt::Debug for CheckFindings<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+impl PartialEq for CheckFindings<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.iter().eq(other.iter())
+    }
+}
+
+impl Serialize for CheckFindings<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
+    }
 }
 
 /// A lock on a relation, and the work while it is held.
@@ -350,6 +438,6 @@ impl CheckReport<'_> {
 
     /// The worst level of what counts.
     pub fn worst(&self) -> Option<Level> {
-        self.findings.iter().map(|finding| finding.level).max()
+        self.findings.levels().iter().copied().max()
     }
 }

@@ -38,6 +38,8 @@ pub struct CheckWorkloadTotals {
     pub utility: usize,
     /// Statements of pgadvise, and such as ask the system's catalogues.
     pub own: usize,
+    /// Queries that were planned with values of calls, too.
+    pub with_values: usize,
     /// Queries that fail after the change.
     pub broken: usize,
     /// Queries that it refuses before, and plans after.
@@ -96,7 +98,9 @@ pub struct CheckWorkloadQuery {
     pub outcome: CheckWorkloadOutcome,
     /// Where it stands.
     pub place: Option<Place>,
-    /// Its text.
+    /// The name that its file gives it: `GetUser`.
+    pub name: Option<String>,
+    /// Its text; of a log without constants.
     pub sql: String,
     /// The same for queries that differ in their values alone.
     pub fingerprint: String,
@@ -112,6 +116,10 @@ pub struct CheckWorkloadQuery {
     pub hint: Option<String>,
     /// Where the server stumbled.
     pub error_place: Option<Place>,
+    /// For which values it was planned: `any`, or `values` of a call in a log.
+    pub planned_for: String,
+    /// Calls whose values it was planned with besides.
+    pub sampled: usize,
     /// The planner's cost before.
     pub cost_before: Option<f64>,
     /// The same after.

@@ -48,11 +48,7 @@ impl MigrationRule for CheckConstraintValidatedAtOnce {
             if !matches!(constraint.kind, ConstraintKind::Check { .. }) || constraint.not_valid {
                 continue;
             }
-            // A rewrite checks every row on its way, and is found by itself.
-            let Some(effect) = altered
-                .working(number, Work::Scan)
-                .filter(|effect| effect.work != Work::Rewrite)
-            else {
+            let Some(effect) = altered.working_alone(number, Work::Scan) else {
                 continue;
             };
             let name = safe::constraint_name(&altered.table.name, constraint);

@@ -1,10 +1,8 @@
 //! ADD COLUMN with a CHECK.
 
-use super::support::add_column::{self, Filling};
-use super::support::altered::Altered;
-use super::support::lock;
+use super::support::add_column::Filling;
+use super::support::added::Added;
 use crate::declare_migration_rule;
-use crate::finding::Level;
 use crate::migration::locks::Work;
 use crate::rule::migration::{MigrationRule, MigrationSink, Step};
 use crate::sql::ddl::ConstraintKind;
@@ -39,45 +37,21 @@ declare_migration_rule! {
 
 impl MigrationRule for CheckInAddedColumn {
     fn step(&self, step: &Step<'_>, sink: &mut MigrationSink) {
-        let Some(altered) = Altered::of(step) else {
-            return;
-        };
-        for (number, _, column) in altered.added() {
-            // A rewrite does this work on its way, and is found by itself.
-            let Some(effect) = altered
-                .working(number, Work::Scan)
-                .filter(|effect| effect.work != Work::Rewrite)
-            else {
-                continue;
-            };
-            let found = column.constraints.iter().find(|constraint| {
-                matches!(constraint.kind, ConstraintKind::Check { .. }) && !constraint.not_enforced
-            });
-            let Some(constraint) = found else {
-                continue;
-            };
-            let remedy = add_column::remedy(
-                step,
-                &altered,
-                column,
-                Filling::Default,
-                "add the column alone, then the CHECK NOT VALID, and validate it apart",
-            );
-            lock::report(
-                step,
-                sink,
-                effect,
-                Level::Critical,
-                format!(
-                    "the CHECK of the added column {} reads all of {}",
-                    column.name, altered.table
-                ),
-                lock::why_long(effect),
-            )
-            .span(constraint.span)
-            .relation(altered.table)
-            .object(column.name.clone())
-            .remedy(remedy);
+        Added {
+            message: |column, table| {
+                format!("the CHECK of the added column {column} reads all of {table}")
+            },
+            filling: |_| Filling::Default,
+            title: "add the column alone, then the CHECK NOT VALID, and validate it apart",
+            note: |_| None,
         }
+        .constrained(
+            step,
+            Work::Scan,
+            |constraint| {
+                matches!(constraint.kind, ConstraintKind::Check { .. }) && !constraint.not_enforced
+            },
+            sink,
+        );
     }
 }

@@ -1,11 +1,8 @@
 //! ADD COLUMN with a volatile default.
 
-use super::support::add_column::{self, Filling, Rewrites};
-use super::support::altered::Altered;
-use super::support::lock;
+use super::support::add_column::{Filling, Rewrites};
+use super::support::added::Added;
 use crate::declare_migration_rule;
-use crate::finding::Level;
-use crate::migration::locks::Work;
 use crate::rule::migration::{MigrationRule, MigrationSink, Step};
 
 declare_migration_rule! {
@@ -43,40 +40,12 @@ declare_migration_rule! {
 
 impl MigrationRule for ColumnDefaultRewritesTable {
     fn step(&self, step: &Step<'_>, sink: &mut MigrationSink) {
-        let Some(altered) = Altered::of(step) else {
-            return;
-        };
-        for (number, command, column) in altered.added() {
-            let Some(effect) = altered.working(number, Work::Rewrite) else {
-                continue;
-            };
-            if add_column::cause(step, column) != Some(Rewrites::Default) {
-                continue;
-            }
-            let remedy = add_column::remedy(
-                step,
-                &altered,
-                column,
-                Filling::Backfill,
-                "add the column without the default, set it behind, and fill old rows in batches",
-            );
-            lock::report(
-                step,
-                sink,
-                effect,
-                Level::Critical,
-                format!(
-                    "the default of {} is volatile: {} is written anew",
-                    column.name, altered.table
-                ),
-                lock::why_long(effect),
-            )
-            .span(command.span)
-            .relation(altered.table)
-            .object(column.name.clone())
-            .remedy(add_column::and_others(step, &altered, number, remedy));
-            // The columns of one statement are written in one pass.
-            break;
+        Added {
+            message: |column, table| format!("the default of {column} is volatile: {table} is written anew"),
+            filling: |_| Filling::Backfill,
+            title: "add the column without the default, set it behind, and fill old rows in batches",
+            note: |_| None,
         }
+        .rewritten(step, Rewrites::Default, sink);
     }
 }

@@ -1,11 +1,8 @@
 //! ADD COLUMN of a domain with constraints.
 
-use super::support::add_column::{self, Filling, Rewrites};
-use super::support::altered::Altered;
-use super::support::lock;
+use super::support::add_column::{Filling, Rewrites};
+use super::support::added::Added;
 use crate::declare_migration_rule;
-use crate::finding::Level;
-use crate::migration::locks::Work;
 use crate::rule::migration::{MigrationRule, MigrationSink, Step};
 
 declare_migration_rule! {
@@ -39,48 +36,24 @@ declare_migration_rule! {
 
 impl MigrationRule for ConstrainedDomainColumnAdded {
     fn step(&self, step: &Step<'_>, sink: &mut MigrationSink) {
-        let Some(altered) = Altered::of(step) else {
-            return;
-        };
-        for (number, command, column) in altered.added() {
-            let Some(effect) = altered.working(number, Work::Rewrite) else {
-                continue;
-            };
-            if add_column::cause(step, column) != Some(Rewrites::Domain) {
-                continue;
-            }
-            let remedy = add_column::remedy(
-                step,
-                &altered,
-                column,
-                if column.default.is_some() {
-                    Filling::Default
-                } else {
-                    Filling::Backfill
-                },
-                "add the column with the type that the domain is over, and a CHECK NOT VALID",
-            );
-            let remedy = remedy.note(
-                "Add the domain's conditions as CHECK … NOT VALID of the table, and VALIDATE them \
-                 in a migration of their own.",
-            );
-            lock::report(
-                step,
-                sink,
-                effect,
-                Level::Critical,
+        Added {
+            message: |column, table| {
                 format!(
-                    "the type of {} is a domain with constraints: {} is written anew",
-                    column.name, altered.table
-                ),
-                lock::why_long(effect),
-            )
-            .span(command.span)
-            .relation(altered.table)
-            .object(column.name.clone())
-            .remedy(add_column::and_others(step, &altered, number, remedy));
-            // The columns of one statement are written in one pass.
-            break;
+                    "the type of {column} is a domain with constraints: {table} is written anew"
+                )
+            },
+            filling: |column| match column.default {
+                Some(_) => Filling::Default,
+                None => Filling::Backfill,
+            },
+            title: "add the column with the type that the domain is over, and a CHECK NOT VALID",
+            note: |_| {
+                Some(
+                    "Add the domain's conditions as CHECK … NOT VALID of the table, and VALIDATE \
+                     them in a migration of their own.",
+                )
+            },
         }
+        .rewritten(step, Rewrites::Domain, sink);
     }
 }

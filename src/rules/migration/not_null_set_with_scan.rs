@@ -64,10 +64,7 @@ impl MigrationRule for NotNullSetWithScan {
                 _ => continue,
             };
             // A rewrite looks at every row anyway, and is found by itself.
-            let Some(effect) = altered
-                .working(number, Work::Scan)
-                .filter(|effect| effect.work != Work::Rewrite)
-            else {
+            let Some(effect) = altered.working_alone(number, Work::Scan) else {
                 continue;
             };
             let remedy = safe::not_null(

@@ -45,11 +45,7 @@ impl MigrationRule for ReferenceInAddedColumn {
             return;
         };
         for (number, _, column) in altered.added() {
-            // A rewrite does this work on its way, and is found by itself.
-            let Some(effect) = altered
-                .working(number, Work::None)
-                .filter(|effect| effect.work != Work::Rewrite)
-            else {
+            let Some(effect) = altered.working_alone(number, Work::None) else {
                 continue;
             };
             let found = column

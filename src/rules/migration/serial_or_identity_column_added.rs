@@ -1,11 +1,8 @@
 //! ADD COLUMN of a serial or identity column.
 
-use super::support::add_column::{self, Filling, Rewrites};
-use super::support::altered::Altered;
-use super::support::lock;
+use super::support::add_column::{Filling, Rewrites};
+use super::support::added::Added;
 use crate::declare_migration_rule;
-use crate::finding::Level;
-use crate::migration::locks::Work;
 use crate::rule::migration::{MigrationRule, MigrationSink, Step};
 
 declare_migration_rule! {
@@ -39,40 +36,14 @@ declare_migration_rule! {
 
 impl MigrationRule for SerialOrIdentityColumnAdded {
     fn step(&self, step: &Step<'_>, sink: &mut MigrationSink) {
-        let Some(altered) = Altered::of(step) else {
-            return;
-        };
-        for (number, command, column) in altered.added() {
-            let Some(effect) = altered.working(number, Work::Rewrite) else {
-                continue;
-            };
-            if add_column::cause(step, column) != Some(Rewrites::Sequence) {
-                continue;
-            }
-            let remedy = add_column::remedy(
-                step,
-                &altered,
-                column,
-                Filling::Sequence,
-                "add a plain integer column, give it a sequence, and fill old rows in batches",
-            );
-            lock::report(
-                step,
-                sink,
-                effect,
-                Level::Critical,
-                format!(
-                    "{} is numbered by a sequence: {} is written anew",
-                    column.name, altered.table
-                ),
-                lock::why_long(effect),
-            )
-            .span(command.span)
-            .relation(altered.table)
-            .object(column.name.clone())
-            .remedy(add_column::and_others(step, &altered, number, remedy));
-            // The columns of one statement are written in one pass.
-            break;
+        Added {
+            message: |column, table| {
+                format!("{column} is numbered by a sequence: {table} is written anew")
+            },
+            filling: |_| Filling::Sequence,
+            title: "add a plain integer column, give it a sequence, and fill old rows in batches",
+            note: |_| None,
         }
+        .rewritten(step, Rewrites::Sequence, sink);
     }
 }

@@ -1,11 +1,8 @@
 //! ADD COLUMN of a stored generated column.
 
-use super::support::add_column::{self, Filling, Rewrites};
-use super::support::altered::Altered;
-use super::support::lock;
+use super::support::add_column::{Filling, Rewrites};
+use super::support::added::Added;
 use crate::declare_migration_rule;
-use crate::finding::Level;
-use crate::migration::locks::Work;
 use crate::rule::migration::{MigrationRule, MigrationSink, Step};
 
 declare_migration_rule! {
@@ -40,45 +37,18 @@ declare_migration_rule! {
 
 impl MigrationRule for StoredGeneratedColumnAdded {
     fn step(&self, step: &Step<'_>, sink: &mut MigrationSink) {
-        let Some(altered) = Altered::of(step) else {
-            return;
-        };
-        for (number, command, column) in altered.added() {
-            let Some(effect) = altered.working(number, Work::Rewrite) else {
-                continue;
-            };
-            if add_column::cause(step, column) != Some(Rewrites::Stored) {
-                continue;
-            }
-            let remedy = add_column::remedy(
-                step,
-                &altered,
-                column,
-                Filling::Computed,
-                "add a plain column that a trigger keeps, and fill old rows in batches",
-            );
-            let remedy = if step.major() >= 18 {
-                remedy.note("A VIRTUAL column needs no rewrite, but no index can be built on it.")
-            } else {
-                remedy
-            };
-            lock::report(
-                step,
-                sink,
-                effect,
-                Level::Critical,
-                format!(
-                    "{} is generated and stored: {} is written anew",
-                    column.name, altered.table
-                ),
-                lock::why_long(effect),
-            )
-            .span(command.span)
-            .relation(altered.table)
-            .object(column.name.clone())
-            .remedy(add_column::and_others(step, &altered, number, remedy));
-            // The columns of one statement are written in one pass.
-            break;
+        Added {
+            message: |column, table| {
+                format!("{column} is generated and stored: {table} is written anew")
+            },
+            filling: |_| Filling::Computed,
+            title: "add a plain column that a trigger keeps, and fill old rows in batches",
+            note: |major| {
+                (major >= 18).then_some(
+                    "A VIRTUAL column needs no rewrite, but no index can be built on it.",
+                )
+            },
         }
+        .rewritten(step, Rewrites::Stored, sink);
     }
 }

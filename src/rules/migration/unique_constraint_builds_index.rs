@@ -48,11 +48,7 @@ impl MigrationRule for UniqueConstraintBuildsIndex {
             if !matches!(constraint.kind, ConstraintKind::Unique { .. }) {
                 continue;
             }
-            // A rewrite builds every index on its way, and is found by itself.
-            let Some(effect) = altered
-                .working(number, Work::Scan)
-                .filter(|effect| effect.work != Work::Rewrite)
-            else {
+            let Some(effect) = altered.working_alone(number, Work::Scan) else {
                 continue;
             };
             let name = safe::constraint_name(&altered.table.name, constraint);

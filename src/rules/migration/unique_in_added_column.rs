@@ -1,10 +1,8 @@
 //! ADD COLUMN with UNIQUE or PRIMARY KEY.
 
-use super::support::add_column::{self, Filling};
-use super::support::altered::Altered;
-use super::support::lock;
+use super::support::add_column::Filling;
+use super::support::added::Added;
 use crate::declare_migration_rule;
-use crate::finding::Level;
 use crate::migration::locks::Work;
 use crate::rule::migration::{MigrationRule, MigrationSink, Step};
 use crate::sql::ddl::ConstraintKind;
@@ -39,48 +37,25 @@ declare_migration_rule! {
 
 impl MigrationRule for UniqueInAddedColumn {
     fn step(&self, step: &Step<'_>, sink: &mut MigrationSink) {
-        let Some(altered) = Altered::of(step) else {
-            return;
-        };
-        for (number, _, column) in altered.added() {
-            // A rewrite does this work on its way, and is found by itself.
-            let Some(effect) = altered
-                .working(number, Work::IndexBuild)
-                .filter(|effect| effect.work != Work::Rewrite)
-            else {
-                continue;
-            };
-            let found = column.constraints.iter().find(|constraint| {
+        Added {
+            message: |column, table| {
+                format!("the index of the added column {column} is built while {table} is locked")
+            },
+            filling: |_| Filling::Default,
+            title: "add the column alone, build the unique index CONCURRENTLY, and make it the \
+                    constraint",
+            note: |_| None,
+        }
+        .constrained(
+            step,
+            Work::IndexBuild,
+            |constraint| {
                 matches!(
                     constraint.kind,
                     ConstraintKind::Unique { .. } | ConstraintKind::PrimaryKey
                 )
-            });
-            let Some(constraint) = found else {
-                continue;
-            };
-            let remedy = add_column::remedy(
-                step,
-                &altered,
-                column,
-                Filling::Default,
-                "add the column alone, build the unique index CONCURRENTLY, and make it the constraint",
-            );
-            lock::report(
-                step,
-                sink,
-                effect,
-                Level::Critical,
-                format!(
-                    "the index of the added column {} is built while {} is locked",
-                    column.name, altered.table
-                ),
-                lock::why_long(effect),
-            )
-            .span(constraint.span)
-            .relation(altered.table)
-            .object(column.name.clone())
-            .remedy(remedy);
-        }
+            },
+            sink,
+        );
     }
 }

@@ -178,6 +178,10 @@ fn is_about_statement(line: &str) -> bool {
         "precondition",
         "atlas:",
         "no-transaction",
+        "postgres-migrations",
+        "transactional",
+        "depends",
+        "!",
         "pgadvise: ignore-file",
     ];
     line.strip_prefix("--").is_some_and(|comment| {

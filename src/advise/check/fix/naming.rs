@@ -234,6 +234,11 @@ pub(super) fn down_beside(history: &History, file: &File, path: &str) -> Option<
     let down = |path: &str| -> Option<String> {
         match file.framework {
             Framework::Diesel => Some(format!("{}down.sql", path.strip_suffix("up.sql")?)),
+            Framework::Yoyo => Some(format!("{}.rollback.sql", path.strip_suffix(".sql")?)),
+            Framework::Postgrator => {
+                let (before, after) = path.rsplit_once(".do.")?;
+                Some(format!("{before}.undo.{after}"))
+            }
             _ => Some(format!("{}.down.sql", path.strip_suffix(".up.sql")?)),
         }
     };
@@ -244,6 +249,17 @@ pub(super) fn down_beside(history: &History, file: &File, path: &str) -> Option<
         .any(|given| given.path == own)
         .then(|| down(path))
         .flatten()
+}
+
+/// The text of a file that takes nothing back.
+pub(super) fn nothing(framework: Framework) -> &'static str {
+    match framework {
+        // Diesel fails at a file without a statement.
+        Framework::Diesel => {
+            "-- Nothing: the migration before takes back what both did.\nSELECT 1;\n"
+        }
+        _ => "-- Nothing: the migration before takes back what both did.\n",
+    }
 }
 
 /// A changeset with that SQL, named behind the one whose head ends `head`, and
@@ -334,6 +350,10 @@ pub(super) fn frame(file: &File, sql: &str, outside: bool) -> String {
         }
         (Framework::Dbmate, false) => format!("-- migrate:up\n{sql}\n-- migrate:down\n{down}"),
         (Framework::Sqlx, true) => format!("-- no-transaction\n{sql}"),
+        (Framework::PostgresMigrations, true) => {
+            format!("-- postgres-migrations disable-transaction\n{sql}")
+        }
+        (Framework::Yoyo, true) => format!("-- transactional: false\n{sql}"),
         (Framework::Atlas, true) => format!("-- atlas:txmode none\n\n{sql}"),
         _ => sql.to_owned(),
     }

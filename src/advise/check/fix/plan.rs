@@ -322,12 +322,23 @@ fn apply<'a>(
         }
         if matches!(
             file.framework,
-            Framework::Drizzle | Framework::Rails | Framework::Alembic | Framework::Django
+            Framework::Drizzle
+                | Framework::Rails
+                | Framework::Alembic
+                | Framework::Django
+                | Framework::GraphileMigrate
+                | Framework::Sqitch
         ) {
             return Err(format!(
                 "it takes a second migration, and only {} itself can add one",
                 file.framework.name()
             ));
+        }
+        if file.framework == Framework::NodePgMigrate {
+            return Err(
+                "it takes a second migration, and node-pg-migrate runs all that are pending in one transaction"
+                    .to_owned(),
+            );
         }
         let next = naming::next_path(of.history, of.number, file, what, taken).ok_or(
             "it takes a second migration, and the names of files do not say which is next",
@@ -342,13 +353,7 @@ fn apply<'a>(
             );
         }
         if let Some(down) = naming::down_beside(of.history, file, &path) {
-            texts.insert(
-                down,
-                (
-                    None,
-                    "-- Nothing: the migration before takes back what both did.\n".to_owned(),
-                ),
-            );
+            texts.insert(down, (None, naming::nothing(file.framework).to_owned()));
         }
         texts.insert(path, (None, naming::frame(file, &sql, outside)));
     }
@@ -389,11 +394,17 @@ fn way(file: &File, one: &Wanted<'_>, outside: &BTreeSet<usize>) -> Result<Way, 
         | Framework::Rails
         | Framework::Alembic
         | Framework::Django
+        | Framework::NodePgMigrate
+        | Framework::GraphileMigrate
         | Framework::Plain => Err(format!(
             "{} runs it in a transaction, and the file cannot say otherwise",
             file.framework.name()
         )),
-        Framework::Goose | Framework::SqlMigrate | Framework::Atlas | Framework::Liquibase
+        Framework::Goose
+        | Framework::SqlMigrate
+        | Framework::Atlas
+        | Framework::Liquibase
+        | Framework::Yoyo
             if alone =>
         {
             Ok(Way::Marker)
@@ -402,8 +413,17 @@ fn way(file: &File, one: &Wanted<'_>, outside: &BTreeSet<usize>) -> Result<Way, 
         Framework::Flyway if alone => Ok(Way::Stays),
         // What has no transaction is sent as one message, and several
         // statements of a message are one transaction.
-        Framework::Sqlx | Framework::Dbmate | Framework::Diesel if single => Ok(Way::Marker),
-        Framework::Prisma | Framework::GolangMigrate | Framework::Supabase if single => {
+        Framework::Sqlx | Framework::Dbmate | Framework::Diesel | Framework::PostgresMigrations
+            if single =>
+        {
+            Ok(Way::Marker)
+        }
+        Framework::Prisma
+        | Framework::GolangMigrate
+        | Framework::Supabase
+        | Framework::Postgrator
+            if single =>
+        {
             Ok(Way::Stays)
         }
         _ => Ok(Way::Moves),
@@ -428,6 +448,8 @@ fn mark(file: &File, text: &str, part: usize, work: &mut Work) {
             at(line, "-- +goose NO TRANSACTION\n")
         }
         Framework::Sqlx => at(0, "-- no-transaction\n"),
+        Framework::PostgresMigrations => at(0, "-- postgres-migrations disable-transaction\n"),
+        Framework::Yoyo => at(0, "-- transactional: false\n"),
         Framework::Atlas => at(0, "-- atlas:txmode none\n\n"),
         Framework::Dbmate => at(opening, " transaction:false"),
         Framework::SqlMigrate => at(opening, " notransaction"),

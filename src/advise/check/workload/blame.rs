@@ -18,6 +18,8 @@ use crate::verify::{PlanError, Planned, Planner, SupposedChange, Supposition, Wh
 pub(super) struct Blame<'a> {
     pub(super) planner: &'a mut dyn Planner,
     pub(super) workload: &'a Workload,
+    /// The queries that are not others with values in them.
+    pub(super) originals: usize,
     pub(super) change: Vec<Supposition>,
     pub(super) verbs: Vec<String>,
     /// The file of each statement, and the setting of the session that it
@@ -44,12 +46,14 @@ impl<'a> Blame<'a> {
     pub(super) fn new(
         planner: &'a mut dyn Planner,
         workload: &'a Workload,
+        originals: usize,
         change: &[NewStatement],
         options: &'a CompareOptions,
     ) -> Self {
         Self {
             planner,
             workload,
+            originals,
             change: change
                 .iter()
                 .map(|statement| Supposition::Sql(statement.sql.clone()))

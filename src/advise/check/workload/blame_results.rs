@@ -8,7 +8,7 @@ use super::results::{InsertChange, changed_relations, insert_change, names_one, 
 use super::{Cause, Outcome, QueryChange, ResultChange, Workload};
 use crate::plan::PlanGraph;
 use crate::sql::StatementKind;
-use crate::verify::{Described, KnownRelation, PlanError, Planned, ResultColumn, SupposedChange};
+use crate::verify::{Described, KnownRelation, PlanError, Planned, Shape, SupposedChange};
 
 /// SQLSTATE of a NULL in a column that takes none.
 const NULL_VALUE: &str = "23502";
@@ -34,13 +34,13 @@ pub(super) struct Seen {
     /// Numbers of the queries that were looked at.
     asked: Vec<usize>,
     /// What each of them gives before.
-    before: Vec<Option<Vec<ResultColumn>>>,
+    before: Vec<Option<Shape>>,
 }
 
 impl Seen {
-    fn before(&self, query: usize) -> Option<&[ResultColumn]> {
+    fn before(&self, query: usize) -> Option<&Shape> {
         let at = self.asked.iter().position(|asked| *asked == query)?;
-        self.before.get(at)?.as_deref()
+        self.before.get(at)?.as_ref()
     }
 }
 
@@ -72,7 +72,7 @@ impl<'a> Blame<'a> {
                 }
             }
         }
-        for (query, after) in queries.iter_mut().zip(after) {
+        for (query, after) in queries.iter_mut().zip(after).take(self.originals) {
             let (Some(Ok(before)), Some(Ok(after))) = (was.plans.get(query.query), after) else {
                 continue;
             };
@@ -95,6 +95,7 @@ impl<'a> Blame<'a> {
         }
         queries
             .iter()
+            .take(self.originals)
             .filter(|change| {
                 !matches!(
                     change.outcome,
@@ -155,7 +156,7 @@ impl<'a> Blame<'a> {
                 .iter()
                 .enumerate()
                 .map(|(number, at)| {
-                    let given = described.results.get(number).and_then(Option::as_deref);
+                    let given = described.results.get(number).and_then(Option::as_ref);
                     let other = match (seen.before(*at), given) {
                         (Some(before), Some(after)) => result_change(before, after).is_some(),
                         _ => false,

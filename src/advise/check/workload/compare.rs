@@ -2,9 +2,10 @@
 
 use super::blame::Blame;
 use super::blame_results::Was;
+use super::values::{masked_message, with_values};
 use super::{
-    Applied, CompareOptions, IndexChange, NewStatement, Outcome, Plans, QueryChange, Workload,
-    WorkloadResult,
+    Applied, CompareOptions, IndexChange, NewStatement, Outcome, PlannedFor, Plans, QueryChange,
+    Workload, WorkloadResult,
 };
 use crate::plan::compare::shape;
 use crate::plan::{ConditionRole, NodeKind, PlanGraph};
@@ -24,6 +25,8 @@ pub fn compare(
     change: Vec<NewStatement>,
     options: &CompareOptions,
 ) -> Result<WorkloadResult, PlanError> {
+    let all = with_values(workload);
+    let workload = &all.workload;
     let mut before = Vec::with_capacity(workload.queries.len());
     for query in &workload.queries {
         match planner.plan(Planned::from(&query.statement), PlanOptions::default()) {
@@ -44,7 +47,7 @@ pub fn compare(
         .map(|(at, _)| at)
         .collect();
     let relations = planner.described(&[], &[])?.relations;
-    let mut blame = Blame::new(planner, workload, &change, options);
+    let mut blame = Blame::new(planner, workload, all.originals, &change, options);
     let tried = blame.after(&asked, change.len())?;
     let mut after: Vec<Option<Result<PlanGraph, PlanError>>> =
         before.iter().map(|_| None).collect();
@@ -57,7 +60,11 @@ pub fn compare(
     let mut total = 0.0;
     let mut weights = Vec::with_capacity(before.len());
     for (at, (was, is)) in before.iter().zip(&after).enumerate() {
-        let weight = weight(workload, at, was);
+        let weight = if at < all.originals {
+            weight(workload, at, was)
+        } else {
+            0.0
+        };
         total += weight;
         weights.push(weight);
         queries.push(QueryChange {
@@ -67,6 +74,8 @@ pub fn compare(
             result: None,
             result_cause: None,
             share: 0.0,
+            planned_for: PlannedFor::Any,
+            sampled: 0,
         });
     }
     let was = Was {
@@ -82,7 +91,7 @@ pub fn compare(
         .iter()
         .map(|plan| plan.as_ref().and_then(|plan| plan.as_ref().ok()))
         .collect();
-    let made = made_indexes(&tried.changes, &used_after, &queries);
+    let mut made = made_indexes(&tried.changes, &used_after, &queries);
     if dropped.iter().any(|index| index.used_by.is_empty()) {
         let catalog = blame.planner.catalog()?;
         for index in &mut dropped {
@@ -94,6 +103,7 @@ pub fn compare(
     }
     blame.find(&mut queries, &before, &dropped, &made, &tried.changes)?;
     blame.find_of_results(&mut queries, &was, &seen, &tried.changes)?;
+    all.merge(&mut queries, [&mut dropped, &mut made]);
     let statements = change
         .into_iter()
         .zip(&tried.changes)
@@ -104,6 +114,7 @@ pub fn compare(
         assumptions: Vec::new(),
         statements,
         queries,
+        functions: Vec::new(),
         dropped,
         made,
         problems: Vec::new(),
@@ -153,11 +164,13 @@ fn judge(
         (Ok(before), Some(Ok(after))) => judge_plans(before, after, options),
         (Ok(_), Some(Err(error))) => broken(workload, at, error),
         (Err(error), Some(Ok(after))) => Outcome::Mended {
-            message: error.to_string(),
+            message: said(workload, at, error),
             cost: after.total_cost(),
             scans: scans(after),
         },
-        (Err(error), _) => Outcome::NotPlanned { why: why(error) },
+        (Err(error), _) => Outcome::NotPlanned {
+            why: why(workload, at, error),
+        },
         (Ok(_), None) => Outcome::NotPlanned {
             why: "it was not planned after the change".to_owned(),
         },
@@ -182,7 +195,11 @@ fn broken(workload: &Workload, at: usize, error: &PlanError) -> Outcome {
             position,
             ..
         } => Outcome::Broken {
-            message: message.clone(),
+            message: if is_logged(workload, at) {
+                masked_message(message, sqlstate)
+            } else {
+                message.clone()
+            },
             sqlstate: sqlstate.clone(),
             hint: hint.clone(),
             // The place in the user's text, behind the start of the statement.
@@ -195,17 +212,33 @@ fn broken(workload: &Workload, at: usize, error: &PlanError) -> Outcome {
             }),
             executing: false,
         },
-        other => Outcome::NotPlanned { why: why(other) },
+        other => Outcome::NotPlanned {
+            why: why(workload, at, other),
+        },
     }
 }
 
-fn why(error: &PlanError) -> String {
+fn is_logged(workload: &Workload, at: usize) -> bool {
+    workload.queries.get(at).is_some_and(|query| query.logged)
+}
+
+/// The server's words about a query, without values that are anybody's.
+fn said(workload: &Workload, at: usize, error: &PlanError) -> String {
     match error {
-        PlanError::Refused { message, hint, .. } => match hint {
-            Some(hint) => format!("{message} ({hint})"),
-            None => message.clone(),
-        },
+        PlanError::Refused {
+            message, sqlstate, ..
+        } if is_logged(workload, at) => masked_message(message, sqlstate),
         other => other.to_string(),
+    }
+}
+
+fn why(workload: &Workload, at: usize, error: &PlanError) -> String {
+    let said = said(workload, at, error);
+    match error {
+        PlanError::Refused {
+            hint: Some(hint), ..
+        } => format!("{said} ({hint})"),
+        _ => said,
     }
 }
 

@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{Applied, Cause, NewStatement, Outcome, Plans, QueryChange, Workload, WorkloadResult};
+use super::{
+    Applied, Cause, NewStatement, Outcome, PlannedFor, Plans, QueryChange, Workload, WorkloadQuery,
+    WorkloadResult,
+};
+use crate::advise::check::statement_at;
 use crate::finding::migration::{MigrationFinding, Remedy};
 use crate::finding::{Evidence, Level, Origin, Value};
 use crate::migration::locks::Known;
@@ -55,10 +59,66 @@ pub fn findings(
             groups.entry(key).or_default().push(told);
         }
     }
-    groups
+    let mut found: Vec<MigrationFinding> = groups
         .into_iter()
         .filter_map(|(key, told)| teller.finding(key, told))
-        .collect()
+        .collect();
+    found.extend(in_functions(result));
+    found
+}
+
+/// The functions that fail after the change, each once.
+fn in_functions(result: &WorkloadResult) -> Vec<MigrationFinding> {
+    let mut found: Vec<MigrationFinding> = Vec::new();
+    for function in &result.functions {
+        let Some(statement) = result.statement(&function.cause) else {
+            continue;
+        };
+        let signature = &function.signature;
+        let told = found
+            .iter()
+            .any(|other| other.object.as_ref() == Some(signature) && other.at == statement.at);
+        if told {
+            continue;
+        }
+        let called = if function.trigger {
+            "a trigger calls it, so that what fires it fails"
+        } else {
+            "whoever calls it gets that error"
+        };
+        found.push(MigrationFinding {
+            rule: QUERY_BREAKS,
+            // Nothing says that it is called, but a trigger.
+            level: if function.trigger {
+                Level::Critical
+            } else {
+                Level::Warning
+            },
+            at: statement.at,
+            span: statement.span,
+            relation: None,
+            object: Some(signature.clone()),
+            message: format!("function {signature} breaks: {}", function.message),
+            why: format!(
+                "line {} of its body ({}): {}; {called}, once it comes to that line",
+                function.line,
+                short(&function.written, SHOWN),
+                function.cause.what
+            ),
+            evidence: vec![Evidence::new(
+                "SQLSTATE",
+                Value::Text(function.sqlstate.clone()),
+                Origin::Catalog(result.engine.description.clone()),
+            )],
+            effect: None,
+            known: Known::Static,
+            assumed: None,
+            remedy: Some(Remedy::new(
+                "make the function anew without it, by CREATE OR REPLACE in the same change",
+            )),
+        });
+    }
+    found
 }
 
 /// What is one finding.
@@ -133,8 +193,8 @@ impl Teller<'_> {
                     },
                     factor: 1.0,
                     message: message.clone(),
-                    shown: format!("{place} ({})", short(&query.statement.text, SHOWN)),
-                    brief: place,
+                    shown: format!("{}{place} ({})", named(query), short(&query.shown(), SHOWN)),
+                    brief: format!("{}{place}", named(query)),
                     why: cause.map_or_else(
                         || {
                             "the server plans the query before the change, and refuses it after"
@@ -149,7 +209,7 @@ impl Teller<'_> {
                 } else {
                     format!("SQLSTATE {sqlstate}")
                 };
-                Some((self.key(cause, span, QUERY_BREAKS, Some(class)), told))
+                Some((self.key(cause, query, QUERY_BREAKS, Some(class)), told))
             }
             Outcome::Slower(plans) => {
                 evidence.extend(costs(plans));
@@ -164,17 +224,27 @@ impl Teller<'_> {
                     let times = if calls == "1" { "time" } else { "times" };
                     why.push_str(&format!("; called {calls} {times}"));
                 }
+                match change.planned_for {
+                    PlannedFor::Any => {}
+                    PlannedFor::AnyAlone => why.push_str(
+                        "; so does the plan for any values, and not the plans for those that the \
+                         log has",
+                    ),
+                    PlannedFor::Values => {
+                        why.push_str("; planned with the values of a call in the log");
+                    }
+                }
                 let told = Told {
                     level: level(change, plans, query.calls.is_some()),
                     factor: plans.factor(),
                     message: String::new(),
-                    shown: format!("{place} ({})", short(&query.statement.text, SHOWN)),
-                    brief: format!("{place} ({before} → {after})"),
+                    shown: format!("{}{place} ({})", named(query), short(&query.shown(), SHOWN)),
+                    brief: format!("{}{place} ({before} → {after})", named(query)),
                     why,
                     evidence,
                 };
                 let class = cause.and_then(|cause| cause.index.clone());
-                Some((self.key(cause, span, QUERY_GETS_SLOWER, class), told))
+                Some((self.key(cause, query, QUERY_GETS_SLOWER, class), told))
             }
             _ => None,
         }
@@ -193,16 +263,25 @@ impl Teller<'_> {
             Value::Text(says.clone()),
             Origin::Catalog(self.result.engine.description.clone()),
         ));
-        let why = if !result.lost.is_empty() {
-            "rows that it inserts are others than those before, and nothing fails"
+        let mut why = if !result.lost.is_empty() {
+            "rows that it inserts are others than those before, and nothing fails".to_owned()
+        } else if result.gives_as_before() {
+            "a program that names the type of what it sends is refused, and one that sends text \
+             goes on"
+                .to_owned()
         } else if result.is_mild() {
             "a session that has prepared it before fails with \"cached plan must not change \
              result type\" until it prepares it again; programs that read columns by name go on"
+                .to_owned()
         } else {
             "a session that has prepared it before fails with \"cached plan must not change \
              result type\" until it prepares it again, and a program that reads the columns as \
              they were fails or reads something else"
+                .to_owned()
         };
+        if let Some(who) = result.who_minds() {
+            why.push_str(&format!(": {who}"));
+        }
         let told = Told {
             // Most programs bear with that.
             level: if result.is_mild() {
@@ -212,13 +291,13 @@ impl Teller<'_> {
             },
             factor: 1.0,
             message: says,
-            shown: format!("{place} ({})", short(&query.statement.text, SHOWN)),
-            brief: place,
-            why: why.to_owned(),
+            shown: format!("{}{place} ({})", named(query), short(&query.shown(), SHOWN)),
+            brief: format!("{}{place}", named(query)),
+            why,
             evidence,
         };
         let cause = change.result_cause.as_ref();
-        Some((self.key(cause, span, QUERY_RESULT_CHANGES, None), told))
+        Some((self.key(cause, query, QUERY_RESULT_CHANGES, None), told))
     }
 
     fn evidence(&self, change: &QueryChange) -> Option<Vec<Evidence>> {
@@ -228,7 +307,7 @@ impl Teller<'_> {
             QUERY,
             Value::Text(format!(
                 "{} ({})",
-                short(&query.statement.text, SHOWN),
+                short(&query.shown(), SHOWN),
                 self.sources.place(span)
             )),
             Origin::Sql(span),
@@ -246,14 +325,22 @@ impl Teller<'_> {
     fn key(
         &self,
         cause: Option<&Cause>,
-        query: Span,
+        query: &WorkloadQuery,
         rule: &'static str,
         class: Option<String>,
     ) -> Key {
-        let (at, span) = match cause.and_then(|cause| self.result.statement(cause)) {
-            Some(statement) => (statement.at, statement.span),
-            None => (last_new(self.history), query),
-        };
+        let (at, span) =
+            if let Some(statement) = cause.and_then(|cause| self.result.statement(cause)) {
+                (statement.at, statement.span)
+            } else {
+                let last = last_new(self.history);
+                // What a log has is not shown as source.
+                let of_last = statement_at(self.history, last).filter(|_| query.logged);
+                (
+                    last,
+                    of_last.map_or(query.statement.span, |statement| statement.span),
+                )
+            };
         Key {
             at,
             span,
@@ -472,6 +559,10 @@ fn level(change: &QueryChange, plans: &Plans, counted: bool) -> Level {
     } else {
         0.0
     };
+    // The server goes on with plans for the values as long as they cost less.
+    if change.planned_for == PlannedFor::AnyAlone {
+        return Level::Warning;
+    }
     if (plans.factor() >= CRITICAL_FACTOR && plans.cost_after >= CRITICAL_COST)
         || added >= CRITICAL_SHARE
     {
@@ -495,6 +586,14 @@ fn remedy_of_result(level: Level) -> Remedy {
         Remedy::new("release a program that takes both results before this change")
             .note("A query that names its columns gives the same when others are added or dropped.")
     }
+}
+
+/// The name of a query before its place.
+fn named(query: &WorkloadQuery) -> String {
+    query
+        .name
+        .as_ref()
+        .map_or_else(String::new, |name| format!("{name} at "))
 }
 
 /// The beginning of a text, on one line.

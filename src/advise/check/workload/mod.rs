@@ -9,7 +9,10 @@ mod blame;
 mod blame_results;
 mod compare;
 mod findings;
+pub mod functions;
 mod results;
+mod types;
+pub(crate) mod values;
 
 use crate::migration::At;
 use crate::plan::PlanGraph;
@@ -32,6 +35,25 @@ pub struct WorkloadQuery {
     pub calls: Option<f64>,
     /// How long all calls took together in milliseconds, where known.
     pub total_ms: Option<f64>,
+    /// The name that its file gives it.
+    pub name: Option<String>,
+    /// It was taken from a log, so that constants in it may be anybody's: they
+    /// are shown nowhere.
+    pub logged: bool,
+    /// Values of some calls, one for each `$n`, where a log has them; `None`
+    /// is NULL. They are for the planner alone, and shown nowhere.
+    pub samples: Vec<Vec<Option<String>>>,
+}
+
+impl WorkloadQuery {
+    /// Its text as it may be shown.
+    pub fn shown(&self) -> String {
+        if self.logged {
+            values::masked(&self.statement.text)
+        } else {
+            self.statement.text.clone()
+        }
+    }
 }
 
 /// The queries that an application sends.
@@ -210,6 +232,8 @@ pub struct ResultChange {
     pub renamed: Vec<(String, String)>,
     /// Columns of another type.
     pub retyped: Vec<Retyped>,
+    /// Parameters that it takes as another kind of type: `$1`.
+    pub taken: Vec<Retyped>,
     /// Columns stand in another order.
     pub reordered: bool,
     /// Columns that it leaves NULL, where a default was.
@@ -218,17 +242,34 @@ pub struct ResultChange {
 
 impl ResultChange {
     /// Whether programs that read by name read what they read before: columns
-    /// are added, or are texts under another type's name.
+    /// are added, or have a type that is read alike.
     pub fn is_mild(&self) -> bool {
-        let is_text = |name: &str| matches!(name, "text" | "varchar");
         !self.reordered
             && self.gone.is_empty()
             && self.renamed.is_empty()
             && self.lost.is_empty()
+            && self.taken.is_empty()
             && self
                 .retyped
                 .iter()
-                .all(|one| is_text(&one.before) && is_text(&one.after))
+                .all(|one| types::read_alike(&one.before, &one.after))
+    }
+
+    /// Whether only what it takes is another.
+    fn gives_as_before(&self) -> bool {
+        let rest = Self {
+            taken: Vec::new(),
+            ..self.clone()
+        };
+        !self.taken.is_empty() && rest == Self::default()
+    }
+
+    /// Which programs fail at another type, as a clause.
+    fn who_minds(&self) -> Option<&'static str> {
+        self.retyped
+            .iter()
+            .filter(|one| !types::read_alike(&one.before, &one.after))
+            .find_map(|one| types::who_minds(&one.before, &one.after))
     }
 
     /// The same in words: `vip is new`.
@@ -246,6 +287,12 @@ impl ResultChange {
             } else {
                 format!("{} is {}, not {}", one.column, one.after, one.before)
             });
+        }
+        for one in &self.taken {
+            said.push(format!(
+                "it takes {} as {}, not {}",
+                one.column, one.after, one.before
+            ));
         }
         for name in &self.added {
             said.push(format!("{name} is new"));
@@ -282,6 +329,23 @@ pub struct QueryChange {
     /// Its share of the cost of all queries before the change, each times its
     /// calls: 0 to 1.
     pub share: f64,
+    /// For which values the plans are.
+    pub planned_for: PlannedFor,
+    /// Calls whose values were planned with as well.
+    pub sampled: usize,
+}
+
+/// For which values of its parameters a query was planned.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PlannedFor {
+    /// For any: the generic plan.
+    #[default]
+    Any,
+    /// For any; with the values of calls that a log has it does not become
+    /// slower.
+    AnyAlone,
+    /// For those of a call that a log has: a custom plan.
+    Values,
 }
 
 /// What became of a statement of the change on the throw-away server.
@@ -339,6 +403,8 @@ pub struct WorkloadResult {
     pub statements: Vec<(NewStatement, Applied)>,
     /// Every query, in the order of the workload.
     pub queries: Vec<QueryChange>,
+    /// Queries in functions that the server refuses after the change.
+    pub functions: Vec<functions::BrokenFunction>,
     /// Indexes that the change drops.
     pub dropped: Vec<IndexChange>,
     /// Indexes that it makes.

@@ -3,20 +3,35 @@
 
 use std::collections::BTreeSet;
 
+use super::types::taken_alike;
 use super::{Lost, Moved, ResultChange, Retyped};
 use crate::plan::{NodeKind, PlanGraph};
 use crate::sql::{RelationRefKind, Statement};
-use crate::verify::{KnownColumn, KnownRelation, ResultColumn};
+use crate::verify::{KnownColumn, KnownRelation, ResultColumn, Shape};
 
 /// How EXPLAIN writes a column that an INSERT leaves out and that has no
 /// default.
 const NULL: &str = "NULL::";
 
+/// What a query gives and takes otherwise.
+pub(super) fn result_change(before: &Shape, after: &Shape) -> Option<ResultChange> {
+    let mut change = columns_change(&before.columns, &after.columns).unwrap_or_default();
+    change.taken = before
+        .parameters
+        .iter()
+        .zip(&after.parameters)
+        .filter(|(before, after)| !taken_alike(&before.type_name, &after.type_name))
+        .map(|(before, after)| Retyped {
+            column: before.name.clone(),
+            before: before.type_name.clone(),
+            after: after.type_name.clone(),
+        })
+        .collect();
+    (change != ResultChange::default()).then_some(change)
+}
+
 /// What two lists of columns that one query gives have not in common.
-pub(super) fn result_change(
-    before: &[ResultColumn],
-    after: &[ResultColumn],
-) -> Option<ResultChange> {
+fn columns_change(before: &[ResultColumn], after: &[ResultColumn]) -> Option<ResultChange> {
     if before == after {
         return None;
     }
@@ -247,7 +262,7 @@ mod tests {
     }
 
     fn change(before: &[(&str, u32)], after: &[(&str, u32)]) -> ResultChange {
-        result_change(&columns(before), &columns(after)).unwrap_or_default()
+        columns_change(&columns(before), &columns(after)).unwrap_or_default()
     }
 
     #[test]

@@ -52,7 +52,7 @@ impl Writer<'_> {
             return Ok(());
         }
         let mut counts: BTreeMap<(Level, &str), (usize, HashSet<&str>)> = BTreeMap::new();
-        for finding in &report.findings {
+        for finding in report.findings.iter() {
             let (number, files) = counts.entry((finding.level, finding.rule)).or_default();
             *number += 1;
             files.insert(finding.place.file);

@@ -37,11 +37,11 @@ pub(super) fn render(
         told: HashSet::new(),
         shortened: false,
     };
-    for finding in &report.findings {
+    for finding in report.findings.iter() {
         if options.brief {
-            writer.line(finding, out)?;
+            writer.line(&finding, out)?;
         } else {
-            writer.finding(finding, out)?;
+            writer.finding(&finding, out)?;
         }
     }
     if !options.brief {
@@ -99,7 +99,7 @@ impl<'a> Writer<'a> {
         )
     }
 
-    fn finding(&mut self, finding: &'a CheckFinding<'a>, out: &mut dyn Write) -> io::Result<()> {
+    fn finding(&mut self, finding: &CheckFinding<'a>, out: &mut dyn Write) -> io::Result<()> {
         let level = finding.level.name();
         let head = prose::wrap(
             &format!("{level}: {}", finding.message),
@@ -185,8 +185,8 @@ impl<'a> Writer<'a> {
     /// is, unless it is the very same.
     fn remedy(
         &mut self,
-        finding: &'a CheckFinding<'a>,
-        remedy: &'a CheckRemedy<'a>,
+        finding: &CheckFinding<'a>,
+        remedy: &CheckRemedy<'a>,
         out: &mut dyn Write,
     ) -> io::Result<()> {
         let sql = super::prose::sql(remedy);
@@ -235,7 +235,7 @@ impl<'a> Writer<'a> {
     /// Whether the text has not been said of a finding of that rule, names left
     /// aside: "why" is the same for a hundred indexes. `--verbose` says
     /// everything.
-    fn is_new(&mut self, finding: &'a CheckFinding<'a>, text: &str) -> bool {
+    fn is_new(&mut self, finding: &CheckFinding<'a>, text: &str) -> bool {
         if self.detail == Detail::Full {
             return true;
         }

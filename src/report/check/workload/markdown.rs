@@ -2,7 +2,9 @@
 
 use std::io::{self, Write};
 
-use super::{ORDER, at, heading, message, numbers, of_kind, read_besides, refused, sql, summary};
+use super::{
+    ORDER, at, heading, message, named, numbers, of_kind, read_besides, refused, sql, summary,
+};
 use crate::report::model::check_workload::CheckWorkload;
 
 /// Writes the section as Markdown. `clean` makes a text from elsewhere plain
@@ -32,7 +34,7 @@ pub fn markdown(
         }
         writeln!(out, "#### {}\n", heading(outcome))?;
         for query in queries {
-            writeln!(out, "- `{}`", at(query.place.as_ref()).replace('`', "'"))?;
+            writeln!(out, "- `{}`", named(query).replace('`', "'"))?;
             let mut said = Vec::new();
             if let Some(message) = message(query) {
                 said.push(clean(&message));

@@ -4,8 +4,9 @@
 mod markdown;
 mod text;
 
+use crate::advise::check::workload::values::masked;
 use crate::advise::check::workload::{
-    Applied, Cause, IndexChange, Outcome, Plans, QueryChange, ResultChange, Workload,
+    Applied, Cause, IndexChange, Outcome, PlannedFor, Plans, QueryChange, ResultChange, Workload,
     WorkloadResult,
 };
 use crate::plan::compare::compare;
@@ -63,6 +64,11 @@ pub fn workload(
             repeated: workload.repeated,
             utility: workload.utility,
             own: workload.own,
+            with_values: result
+                .queries
+                .iter()
+                .filter(|query| query.sampled > 0)
+                .count(),
             broken: counts.broken,
             mended: counts.mended,
             slower: counts.slower,
@@ -122,7 +128,8 @@ impl Maker<'_> {
         let mut shown = CheckWorkloadQuery {
             outcome: CheckWorkloadOutcome::Broken,
             place: build::place(span, self.sources),
-            sql: query.statement.text.clone(),
+            name: query.name.clone(),
+            sql: query.shown(),
             fingerprint: format!("{:016x}", query.fingerprint),
             calls: query.calls,
             share: change.share,
@@ -130,6 +137,11 @@ impl Maker<'_> {
             sqlstate: None,
             hint: None,
             error_place: None,
+            planned_for: match change.planned_for {
+                PlannedFor::Any | PlannedFor::AnyAlone => "any".to_owned(),
+                PlannedFor::Values => "values".to_owned(),
+            },
+            sampled: change.sampled,
             cost_before: None,
             cost_after: None,
             change: None,
@@ -141,12 +153,13 @@ impl Maker<'_> {
                 .map(|cause| self.cause(cause)),
             plan: Vec::new(),
         };
+        let hidden = query.logged || change.planned_for == PlannedFor::Values;
         let plans = |mut shown: CheckWorkloadQuery, outcome, plans: &Plans| {
             shown.outcome = outcome;
             shown.cost_before = Some(plans.cost_before);
             shown.cost_after = Some(plans.cost_after);
             shown.change.clone_from(&plans.what);
-            shown.plan = lines(&plans.before, &plans.after);
+            shown.plan = lines(&plans.before, &plans.after, hidden);
             shown
         };
         match &change.outcome {
@@ -220,7 +233,7 @@ impl Maker<'_> {
                 " at the assumed sizes"
             };
             let partial = if dropped && index.partial {
-                "; it is partial, and queries with parameters are planned without their values"
+                "; it is partial, and queries whose values are not known are planned without them"
             } else {
                 ""
             };
@@ -277,8 +290,8 @@ impl Maker<'_> {
 }
 
 /// Two plans as one list of lines, as a diff has them; nodes that both have
-/// stand once, with the cost after.
-fn lines(before: &PlanGraph, after: &PlanGraph) -> Vec<CheckWorkloadLine> {
+/// stand once, with the cost after. `hidden` leaves constants out.
+fn lines(before: &PlanGraph, after: &PlanGraph, hidden: bool) -> Vec<CheckWorkloadLine> {
     let mut lines = Vec::new();
     let mut put = |mark: char, plan: &PlanGraph, id: NodeId, depth: usize, conditions: bool| {
         let node = plan.node(id);
@@ -297,7 +310,11 @@ fn lines(before: &PlanGraph, after: &PlanGraph) -> Vec<CheckWorkloadLine> {
         for condition in node.conditions.iter().filter(|_| conditions) {
             lines.push(CheckWorkloadLine {
                 mark,
-                text: format!("{indent}  {}", condition.text),
+                text: if hidden {
+                    format!("{indent}  {}", masked(&condition.text))
+                } else {
+                    format!("{indent}  {}", condition.text)
+                },
             });
         }
     };
@@ -368,6 +385,12 @@ fn read_besides(workload: &CheckWorkload) -> Option<String> {
             plural(totals.repeated, "was", "were")
         ));
     }
+    if totals.with_values > 0 {
+        said.push(format!(
+            "{} planned for any values and with those of calls in a log",
+            plural(totals.with_values, "was", "were")
+        ));
+    }
     if totals.utility > 0 {
         said.push(format!(
             "{} no plan (BEGIN, SET, …)",
@@ -432,6 +455,15 @@ fn of_kind(
     (all.into_iter().take(most).collect(), more)
 }
 
+/// `GetUser at file:line`.
+fn named(query: &CheckWorkloadQuery) -> String {
+    let at = at(query.place.as_ref());
+    match &query.name {
+        Some(name) => format!("{name} at {at}"),
+        None => at,
+    }
+}
+
 /// `file:line` of a place.
 fn at(place: Option<&crate::report::model::Place>) -> String {
     place.map_or_else(String::new, |place| {
@@ -479,6 +511,9 @@ fn numbers(query: &CheckWorkloadQuery) -> Vec<String> {
         let calls = format::count(calls);
         let what = if calls == "1" { "call" } else { "calls" };
         said.push(format!("{calls} {what}"));
+    }
+    if query.planned_for == "values" {
+        said.push("with the values of a call in the log".to_owned());
     }
     if query.share >= 0.01 {
         said.push(format!(

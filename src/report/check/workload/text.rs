@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 
-use super::{ORDER, at, heading, message, numbers, of_kind, read_besides, sql, summary};
+use super::{ORDER, at, heading, message, named, numbers, of_kind, read_besides, sql, summary};
 use crate::report::model::check_workload::{
     CheckWorkload, CheckWorkloadCause, CheckWorkloadOutcome, CheckWorkloadQuery,
     CheckWorkloadStatement,
@@ -160,7 +160,7 @@ impl Page<'_> {
     }
 
     fn query(&mut self, query: &CheckWorkloadQuery, with_plan: bool) -> io::Result<()> {
-        self.put(4, &format!("{}: {}", at(query.place.as_ref()), sql(query)))?;
+        self.put(4, &format!("{}: {}", named(query), sql(query)))?;
         let mut said: Vec<String> = message(query).into_iter().collect();
         said.extend(query.hint.iter().map(|hint| format!("hint: {hint}")));
         said.extend(query.result.iter().cloned());

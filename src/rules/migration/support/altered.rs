@@ -136,6 +136,13 @@ impl<'a, 's> Altered<'a, 's> {
         false
     }
 
+    /// The same, unless the table is written anew: that does the work on its
+    /// way, and is found by itself.
+    pub(crate) fn working_alone(&self, number: usize, least: Work) -> Option<&'a Effect> {
+        self.working(number, least)
+            .filter(|effect| effect.work != Work::Rewrite)
+    }
+
     /// It is known to be partitioned.
     pub(crate) fn is_partitioned(&self) -> bool {
         self.state.is_some_and(Table::is_partitioned)

@@ -1,6 +1,7 @@
 //! What rules about migrations share.
 
 pub(crate) mod add_column;
+pub(crate) mod added;
 pub(crate) mod altered;
 pub(crate) mod around;
 pub(crate) mod brief;

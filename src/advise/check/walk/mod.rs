@@ -14,6 +14,7 @@ use crate::rule::migration::{
 };
 use crate::source::Span;
 use crate::sql::ddl::{Action, Setting, Statement, Transaction};
+use crate::threads;
 
 /// So many files make the rules' last look worth threads.
 const MANY_FILES: usize = 200;
@@ -62,39 +63,38 @@ struct Walked<'a> {
 /// long history is judged in several ranges of files at once: each thread
 /// replays what stands before its range.
 pub fn check(input: CheckInput<'_>, state: State) -> Checked {
+    let all = 0..input.context.history.files.len();
+    check_files(input, state, all)
+}
+
+/// The same for a range of files only, which ends where a database does.
+pub fn check_files(input: CheckInput<'_>, state: State, files: Range<usize>) -> Checked {
     let mut state = state;
     state.set_major(input.context.server.major);
-    let files = &input.context.history.files;
-    let makes_tables = files
+    let own = input.context.history.files.get(files.clone());
+    let own = own.unwrap_or_default();
+    let databases = ranges::databases(own);
+    let mine = ranges::cut(own, &databases, input.context.history.options.threads);
+    let shift = |ranges: Vec<Range<usize>>| -> Vec<Range<usize>> {
+        let from = files.start;
+        let shifted = ranges.into_iter();
+        shifted
+            .map(|own| own.start + from..own.end + from)
+            .collect()
+    };
+    let (databases, mine) = (shift(databases), shift(mine));
+    let walked = threads::each(mine, |range| walk(input, &databases, range, &state));
+    done(input, walked, &databases, state)
+}
+
+/// A history that begins with changes to tables that it does not make is a part
+/// of a longer one.
+fn makes_tables(files: &[File]) -> bool {
+    files
         .iter()
         .flat_map(|file| &file.parts)
         .flat_map(|part| &part.statements)
-        .any(|statement| matches!(statement.action, Action::CreateTable(_)));
-    if !makes_tables {
-        state.begin_in_the_middle();
-    }
-    let databases = ranges::databases(files);
-    let mine = ranges::cut(files, &databases, input.context.history.options.threads);
-    let mut walked: Vec<Walked<'_>> = Vec::with_capacity(mine.len());
-    std::thread::scope(|scope| {
-        let mut mine = mine.into_iter();
-        let first = mine.next();
-        let others: Vec<_> = mine
-            .map(|range| {
-                let (databases, state) = (&databases, &state);
-                scope.spawn(move || walk(input, databases, range, state))
-            })
-            .collect();
-        walked.extend(first.map(|range| walk(input, &databases, range, &state)));
-        for other in others {
-            match other.join() {
-                Ok(one) => walked.push(one),
-                // A panic that is no rule's goes on as if there were one thread.
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-    });
-    done(input, walked, &databases, state)
+        .any(|statement| matches!(statement.action, Action::CreateTable(_)))
 }
 
 fn running(input: CheckInput<'_>) -> Vec<Running<'_>> {
@@ -151,7 +151,11 @@ fn walk<'a>(
         // What one database holds says nothing of the next.
         walk.state = initial.clone();
         walk.transaction = TransactionState::default();
-        let files = input.context.history.files.iter().enumerate();
+        let files = &input.context.history.files;
+        if !makes_tables(files.get(database.clone()).unwrap_or_default()) {
+            walk.state.begin_in_the_middle();
+        }
+        let files = files.iter().enumerate();
         for (number, file) in files.take(database.end.min(mine.end)).skip(database.start) {
             walk.judges = file.new && mine.contains(&number);
             let before = walk.replayed;
@@ -268,18 +272,10 @@ fn ask_at_end(
         findings.append(&mut ask_some(rules));
         return;
     }
-    std::thread::scope(|scope| {
-        let shares: Vec<_> = rules
-            .chunks_mut(rules.len().div_ceil(threads).max(1))
-            .map(|share| scope.spawn(|| ask_some(share)))
-            .collect();
-        for share in shares {
-            match share.join() {
-                Ok(mut found) => findings.append(&mut found),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-    });
+    let share = rules.len().div_ceil(threads).max(1);
+    for mut found in threads::each(rules.chunks_mut(share), ask_some) {
+        findings.append(&mut found);
+    }
 }
 
 /// Why a rule does not run at all.
@@ -535,105 +531,4 @@ fn ask(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::advise::check::CheckOptions;
-    use crate::migration::assemble::{Assembling, Given, assemble};
-    use crate::migration::{Framework, Server};
-    use crate::rules::migration::ALL;
-    use crate::source::{Sources, Text};
-
-    /// Migrations of goose with down parts, which change a table of an earlier
-    /// file each.
-    fn text(number: usize) -> String {
-        let table = number / 6;
-        let (up, down) = match number % 6 {
-            0 => (
-                format!("create table t{table} (id int primary key, a varchar(9), b int);"),
-                format!("drop table t{table};"),
-            ),
-            1 => (
-                format!("alter table t{table} add c int references t0 (id);"),
-                format!("alter table t{table} drop c;"),
-            ),
-            2 => (
-                format!("create index i{table} on t{table} (a); drop index if exists i{number};"),
-                format!("drop index i{table};"),
-            ),
-            3 => (
-                format!("alter table t{table} alter a type text, alter b set not null;"),
-                format!("alter table t{table} alter a type varchar(9);"),
-            ),
-            4 => (
-                format!("drop index i{table}; update t{table} set b = 1;"),
-                String::new(),
-            ),
-            _ => (
-                format!("alter table t{table} rename b to d; begin; lock table t0; rollback;"),
-                format!("alter table t{table} rename d to b;"),
-            ),
-        };
-        format!("-- +goose Up\n{up}\n-- +goose Down\n{down}\n")
-    }
-
-    #[test]
-    fn any_number_of_threads_finds_the_same() {
-        for databases in [1, 2] {
-            let mut sources = Sources::default();
-            let given: Vec<Given> = (0..600)
-                .map(|number| {
-                    let path = format!("m{}/{number:05}_x.sql", number % databases);
-                    Given {
-                        source: sources.add(Text::new(&path, text(number))),
-                        path,
-                        ..Given::default()
-                    }
-                })
-                .collect();
-            let mut seen = Vec::new();
-            for threads in [1, 2, 5] {
-                let mut history = assemble(
-                    &sources,
-                    &given,
-                    &Assembling {
-                        framework: Some(Framework::Goose),
-                        threads,
-                        ..Assembling::default()
-                    },
-                );
-                for file in history.files.iter_mut().take(20) {
-                    file.new = false;
-                }
-                let server = Server {
-                    major: 17,
-                    ..Server::default()
-                };
-                let checked = check(
-                    CheckInput {
-                        context: Context {
-                            history: &history,
-                            sources: &sources,
-                            server: &server,
-                            one_change: false,
-                            sized: false,
-                            workload: None,
-                        },
-                        rules: ALL,
-                        options: &CheckOptions::default(),
-                    },
-                    State::empty(),
-                );
-                assert!(checked.findings.len() > 500);
-                assert!(checked.replayed > 20);
-                seen.push((
-                    checked.findings,
-                    checked.outcomes,
-                    checked.statements,
-                    checked.replayed,
-                    format!("{:?}", checked.after.tables()),
-                ));
-            }
-            assert!(seen.windows(2).all(|pair| pair[0] == pair[1]));
-        }
-    }
-}
+mod tests;
