@@ -337,7 +337,7 @@ fn numbered(path: &str, name: &str, framework: Framework, paired: bool) -> Named
 fn by_number(path: &str, name: &str, paired: bool) -> Named {
     let digits = leading_digits(name);
     let Ok(number) = digits.parse::<u128>() else {
-        return unmatched(path);
+        return unmatched(path, paired);
     };
     let (stem, direction) = strip_direction(name, paired);
     versioned(
@@ -355,11 +355,11 @@ fn postgrator(path: &str, name: &str) -> Named {
     let direction = match parts.next() {
         Some("do") => Direction::Up,
         Some("undo") => Direction::Down,
-        _ => return unmatched(path),
+        _ => return unmatched(path, false),
     };
     match version.parse::<u128>() {
         Ok(number) => versioned(version, direction, vec![number], Vec::new()),
-        Err(_) => unmatched(path),
+        Err(_) => unmatched(path, false),
     }
 }
 
@@ -372,7 +372,7 @@ fn graphile(path: &str, name: &str) -> Named {
                 numbers: Vec::new(),
                 text: vec![Piece::Text(name.to_owned())],
             },
-            ..unmatched(path)
+            ..unmatched(path, false)
         };
     }
     by_file_name(path, name, false)
@@ -401,7 +401,7 @@ fn sqitch(path: &str) -> Named {
             Vec::new(),
             vec![Piece::Text(change.to_owned())],
         ),
-        None => unmatched(path),
+        None => unmatched(path, false),
     }
 }
 

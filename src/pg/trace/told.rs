@@ -117,6 +117,11 @@ pub(super) fn is_risky(action: &Action) -> bool {
                 AlterKind::OwnerTo | AlterKind::EnableTrigger(_) | AlterKind::DisableTrigger(_)
             )
         }),
+        // What the system keeps for itself.
+        Action::Dml(dml) => dml
+            .target
+            .as_ref()
+            .is_some_and(|place| place.name.name.starts_with("pg_")),
         // Some extensions are made by a role that may more.
         Action::Drop(drop) => drop.object == ObjectKind::Extension,
         _ => false,
