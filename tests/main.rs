@@ -27,6 +27,7 @@ mod migration_fix;
 mod migration_fix_servers;
 mod migration_given;
 mod migration_locks;
+mod migration_new_tables;
 mod migration_remedies;
 mod migration_rules;
 mod migration_state;

@@ -356,6 +356,25 @@ fn migration_fix_is_printed_as_a_diff_and_written_once() {
     );
     let (diff, exit) = program(&folder, &[&asked[..], &["--diff"]].concat());
     assert_eq!((diff.as_str(), exit), ("", Some(0)));
+
+    // A name with a blank in it ends with a tab, as patch wants it.
+    std::fs::remove_file(&first).unwrap();
+    std::fs::remove_file(&second).unwrap();
+    std::fs::write(
+        folder.join("m/1_a.sql"),
+        "CREATE TABLE t (id bigint PRIMARY KEY, a int);\n",
+    )
+    .unwrap();
+    std::fs::write(
+        folder.join("m/2_an index.sql"),
+        "CREATE INDEX i ON t (a);\n",
+    )
+    .unwrap();
+    let (diff, _) = program(&folder, &[&asked[..], &["--diff"]].concat());
+    assert!(
+        diff.contains("--- a/m/2_an index.sql\t\n+++ b/m/2_an index.sql\t\n@@"),
+        "{diff}"
+    );
     drop(std::fs::remove_dir_all(&folder));
 }
 

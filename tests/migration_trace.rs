@@ -309,6 +309,7 @@ fn trace_and_text_agree_on_every_claim() {
         "detach-finalize",
         "index-set-tablespace",
         "table-set-tablespace",
+        "table-set-same-tablespace",
         "partitioned-set-tablespace",
         "materialized-view-set-tablespace",
         "all-in-tablespace",

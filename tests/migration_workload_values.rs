@@ -238,3 +238,85 @@ fn other_types_are_judged_by_what_programs_do_with_them() {
         assert_eq!(told, wanted, "{change} {query}");
     }
 }
+
+/// Bodies of functions are texts to the server, which says nothing before they
+/// are called.
+#[test]
+fn functions_whose_queries_break_are_told_as_they_fail_on_every_version() {
+    const BEFORE: &str = "\
+CREATE TABLE items (id int PRIMARY KEY, cart_id int, legacy text, price numeric);
+CREATE TABLE carts (id int PRIMARY KEY, touched timestamptz, total numeric);
+CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE v_old text;
+BEGIN
+  UPDATE carts SET touched = now() WHERE id = NEW.cart_id;
+  SELECT legacy INTO v_old FROM items WHERE id = NEW.id;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER touch AFTER INSERT ON items FOR EACH ROW EXECUTE FUNCTION touch();
+CREATE FUNCTION total(p_cart int) RETURNS numeric LANGUAGE sql STABLE AS
+  'SELECT sum(price) FROM items WHERE cart_id = p_cart AND legacy IS NULL';
+CREATE FUNCTION mended(p_cart int) RETURNS bigint LANGUAGE sql AS
+  'SELECT count(*) FROM items WHERE cart_id = p_cart AND legacy IS NULL';
+CREATE FUNCTION untouched(p_id int) RETURNS int LANGUAGE plpgsql AS $$
+BEGIN
+  RETURN QUERY SELECT nothing FROM nowhere;
+  PERFORM 1 FROM items WHERE id = p_id;
+  RETURN 1;
+END $$;
+";
+    const AFTER: &str = "\
+CREATE OR REPLACE FUNCTION mended(p_cart int) RETURNS bigint LANGUAGE sql AS
+  'SELECT count(*) FROM items WHERE cart_id = p_cart';
+ALTER TABLE items DROP COLUMN legacy;
+";
+    for (major, bin) in server::every_version() {
+        // A function with RETURN QUERY has to return a set to be made.
+        let before = BEFORE.replace("RETURNS int LANGUAGE", "RETURNS SETOF int LANGUAGE");
+        let before = before.replace("  RETURN 1;\n", "");
+        let folder = folder(&[
+            ("m/001.sql", &before),
+            ("m/002_change.sql", AFTER),
+            ("q/a.sql", "SELECT id FROM carts;\n"),
+        ]);
+        let version = major.to_string();
+        let report = json(folder.path(), &bin, &["--pg-version", &version]);
+        let mut told: Vec<String> = list(&report, "findings")
+            .iter()
+            .filter(|finding| finding["rule"] == "query-breaks")
+            .map(|finding| {
+                format!(
+                    "{} {} {} | {}",
+                    finding["level"].as_str().unwrap(),
+                    finding["place"]["line"],
+                    finding["message"].as_str().unwrap(),
+                    finding["why"].as_str().unwrap().split(": ").next().unwrap(),
+                )
+            })
+            .collect();
+        told.sort_unstable();
+        assert_eq!(
+            told,
+            [
+                "critical 3 function touch() breaks: column \"legacy\" does not exist | line 5 of \
+                 its body (SELECT legacy INTO v_old FROM items WHERE id = NEW.id)",
+                "warning 3 function total(integer) breaks: column \"legacy\" does not exist | \
+                 line 1 of its body (SELECT sum(price) FROM items WHERE cart_id = p_cart AND \
+                 lega…)",
+            ],
+            "{major}"
+        );
+        // So it is on the server.
+        let server = server::Server::of_version(&bin, &[], 5432).expect("a server");
+        let mut session = server.admin("postgres");
+        session.execute_script(&before).expect("made");
+        session.execute_script(AFTER).expect("changed");
+        for (sql, fails) in [
+            ("INSERT INTO items VALUES (1, 1, 2)", true),
+            ("SELECT total(1)", true),
+            ("SELECT mended(1)", false),
+        ] {
+            assert_eq!(session.execute_script(sql).is_err(), fails, "{major} {sql}");
+        }
+    }
+}

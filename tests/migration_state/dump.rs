@@ -45,6 +45,8 @@ UNION ALL
 SELECT 'index|' || t.name || '|' || o.relname || '|' || m.amname::text || '|'
     || (SELECT string_agg(CASE WHEN i.indkey[k - 1] = 0 THEN '(expr)'
             ELSE (SELECT n.attname FROM names n WHERE n.attrelid = i.indrelid AND n.attnum = i.indkey[k - 1]) END
+            || coalesce((SELECT ' ' || l.collname FROM pg_attribute n JOIN pg_collation l ON l.oid = i.indcollation[k - 1]
+                WHERE n.attrelid = i.indrelid AND n.attnum = i.indkey[k - 1] AND n.attcollation <> l.oid), '')
             || CASE WHEN m.amname = 'btree' AND i.indoption[k - 1] & 1 = 1 THEN ' desc' ELSE '' END, ',' ORDER BY k)
         FROM generate_series(1, i.indnkeyatts) k)
     || '|' || coalesce((SELECT string_agg((SELECT n.attname FROM names n WHERE n.attrelid = i.indrelid AND n.attnum = i.indkey[k - 1]), ',' ORDER BY k)
@@ -158,7 +160,7 @@ pub(crate) fn of_state(state: &State) -> (Vec<String>, Vec<String>) {
                     columns.sort();
                     ("c", String::new())
                 }
-                Constrains::ForeignKey { table, columns } => {
+                Constrains::ForeignKey { table, columns, .. } => {
                     ("f", format!("|{}({})", full(table), columns.join(",")))
                 }
             };
@@ -175,9 +177,11 @@ pub(crate) fn of_state(state: &State) -> (Vec<String>, Vec<String>) {
                 .keys
                 .iter()
                 .map(|key| {
+                    let collation = key.column.as_ref().and(key.collation.as_ref());
                     format!(
-                        "{}{}",
+                        "{}{}{}",
                         key.column.as_deref().unwrap_or("(expr)"),
+                        collation.map_or_else(String::new, |collation| format!(" {collation}")),
                         if key.descending { " desc" } else { "" }
                     )
                 })

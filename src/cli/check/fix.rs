@@ -73,11 +73,19 @@ pub(super) fn print(
         } else {
             "/dev/null".to_owned()
         };
+        // A blank in a name ends it for patch, unless a tab does.
+        let header = |path: String| {
+            if path.contains(char::is_whitespace) {
+                path + "\t"
+            } else {
+                path
+            }
+        };
         text.push_str(
             &TextDiff::from_lines(before, &file.after)
                 .unified_diff()
                 .context_radius(AROUND)
-                .header(&old, &format!("b/{}", file.path))
+                .header(&header(old), &header(format!("b/{}", file.path)))
                 .to_string(),
         );
     }

@@ -134,6 +134,15 @@ impl State {
             _ => None,
         };
         for table in self.with_below(table, only) {
+            if let AlterKind::SetType { collation, .. } = kind
+                && let Some(known) = self.edit(&table)
+            {
+                for key in known.indexes.iter_mut().flat_map(|index| &mut index.keys) {
+                    if key.column.as_deref() == Some(column) && key.collation == *collation {
+                        key.collation = None;
+                    }
+                }
+            }
             let Some(state) = self.edit(&table).and_then(|table| table.column_mut(column)) else {
                 continue;
             };
@@ -176,6 +185,9 @@ impl State {
             AlterKind::DisableRowSecurity => table.row_security = false,
             AlterKind::SetLogged => table.persistence = Persistence::Permanent,
             AlterKind::SetUnlogged => table.persistence = Persistence::Unlogged,
+            AlterKind::SetTablespace { tablespace } => {
+                table.tablespace = Some(tablespace.clone());
+            }
             _ => {}
         }
     }

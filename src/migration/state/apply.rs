@@ -142,6 +142,20 @@ impl State {
             } => self.fill(name, at),
             Action::Transaction(what) => self.transaction(*what),
             Action::Set(setting) => self.set(setting),
+            // ALTER TABLE ALL IN TABLESPACE: which tables it moves is not known.
+            Action::Other { .. } if statement.verb == "ALTER TABLE" => {
+                let moved: Vec<Qualified> = self
+                    .tables()
+                    .into_iter()
+                    .filter(|table| table.tablespace.is_some())
+                    .map(|table| table.name.clone())
+                    .collect();
+                for name in moved {
+                    if let Some(table) = self.edit(&name) {
+                        table.tablespace = None;
+                    }
+                }
+            }
             _ => {}
         }
     }

@@ -444,7 +444,7 @@ fn catalog_constraint(constraint: &ConstraintState) -> catalog::Constraint {
             Constrains::Check { expression } => catalog::ConstraintKind::Check {
                 expression: expression.text.clone(),
             },
-            Constrains::ForeignKey { table, columns } => catalog::ConstraintKind::ForeignKey {
+            Constrains::ForeignKey { table, columns, .. } => catalog::ConstraintKind::ForeignKey {
                 schema: table.schema.clone(),
                 table: table.name.clone(),
                 columns: columns.clone(),
@@ -561,6 +561,8 @@ fn constraint_of(constraint: &catalog::Constraint) -> ConstraintState {
         } => Constrains::ForeignKey {
             table: Qualified::new(schema, table),
             columns: columns.clone(),
+            on_delete: None,
+            on_update: None,
         },
         catalog::ConstraintKind::Check { expression } => Constrains::Check {
             expression: Expression {

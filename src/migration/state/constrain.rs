@@ -167,13 +167,21 @@ impl State {
                 self.not_null_below(table, column, None, true, adding.at, adding.only);
             }
         }
-        let (method, nulls_not_distinct) = match &constraint.kind {
-            ConstraintKind::Exclusion { method } => (method.clone(), false),
-            ConstraintKind::Unique { nulls_not_distinct } => {
-                ("btree".to_owned(), *nulls_not_distinct)
-            }
-            _ => ("btree".to_owned(), false),
+        let plain = || constraint.columns.iter().map(|column| plain_key(column));
+        let (method, keys, predicate) = match &constraint.kind {
+            ConstraintKind::Exclusion {
+                method,
+                keys,
+                predicate,
+            } => (method.clone(), keys.clone(), predicate.as_deref().cloned()),
+            _ => ("btree".to_owned(), plain().collect(), None),
         };
+        let nulls_not_distinct = matches!(
+            constraint.kind,
+            ConstraintKind::Unique {
+                nulls_not_distinct: true
+            }
+        );
         let proto = IndexState {
             name: constraint
                 .name
@@ -181,15 +189,11 @@ impl State {
                 .map(|name| names::cut(name, names::LONGEST).to_owned())
                 .unwrap_or_default(),
             method,
-            keys: constraint
-                .columns
-                .iter()
-                .map(|column| plain_key(column))
-                .collect(),
-            include: Vec::new(),
+            keys,
+            include: constraint.include.clone(),
             unique: label != Label::Exclusion,
             nulls_not_distinct,
-            predicate: None,
+            predicate,
             valid: true,
             owner: Owner::Index,
             parent: None,
@@ -210,6 +214,8 @@ impl State {
         let ConstraintKind::ForeignKey {
             table: target,
             columns: to,
+            on_delete,
+            on_update,
         } = &constraint.kind
         else {
             return;
@@ -238,6 +244,8 @@ impl State {
             kind: Constrains::ForeignKey {
                 table: target,
                 columns: to,
+                on_delete: Some(*on_delete),
+                on_update: Some(*on_update),
             },
             columns: constraint.columns.clone(),
             validated,
@@ -615,10 +623,11 @@ impl ConstraintState {
     pub(in crate::migration) fn is_same_key(&self, other: &Self) -> bool {
         match (&self.kind, &other.kind) {
             (
-                Constrains::ForeignKey { table, columns },
+                Constrains::ForeignKey { table, columns, .. },
                 Constrains::ForeignKey {
                     table: other_table,
                     columns: other_columns,
+                    ..
                 },
             ) => {
                 table == other_table

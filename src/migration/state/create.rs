@@ -534,6 +534,7 @@ fn keys_once(all: &[&Constraint]) -> Vec<Constraint> {
     for constraint in primary.chain(others) {
         let earlier = keys.iter_mut().find(|earlier| {
             earlier.columns == constraint.columns
+                && earlier.include == constraint.include
                 && earlier.deferrable == constraint.deferrable
                 && constraint.using_index.is_none()
                 && match (&earlier.kind, &constraint.kind) {

@@ -81,6 +81,15 @@ impl State {
         label: Label,
     ) -> Option<String> {
         let schema = table.schema.as_str();
+        if let Some(known) = self.known(table) {
+            for key in &mut index.keys {
+                let own = key.column.as_deref().and_then(|name| known.column(name));
+                // The column's own collation says nothing more.
+                if own.is_some_and(|column| column.collation == key.collation) {
+                    key.collation = None;
+                }
+            }
+        }
         if index.name.is_empty() {
             let of_constraint = constraint.is_some();
             let columns = names::joined(&names::index_columns(&index.keys, &index.include));

@@ -270,9 +270,12 @@ impl IndexState {
             let keys = self.keys.get(..columns.len()).unwrap_or_default();
             !columns.is_empty()
                 && keys.len() == columns.len()
-                && columns
-                    .iter()
-                    .all(|column| keys.iter().any(|key| key.column.as_ref() == Some(column)))
+                && columns.iter().all(|column| {
+                    // A key in another collation than its column's is of no use
+                    // to a comparison in that of the column.
+                    keys.iter()
+                        .any(|key| key.column.as_ref() == Some(column) && key.collation.is_none())
+                })
         };
         let whole = || {
             self.predicate.as_ref().is_none_or(|predicate| {

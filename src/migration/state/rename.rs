@@ -273,6 +273,7 @@ impl State {
                 Constrains::ForeignKey {
                     table: to_table,
                     columns,
+                    ..
                 } if to_table == table => {
                     rename_in(columns, from, to);
                 }
@@ -301,6 +302,7 @@ impl State {
                 if let Constrains::ForeignKey {
                     table: target,
                     columns,
+                    ..
                 } = &mut constraint.kind
                     && target == table
                 {

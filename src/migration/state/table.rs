@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::catalog::RelationKind;
 use crate::migration::At;
-use crate::sql::ddl::{Expression, IndexKey, Name, Persistence, TypeName};
+use crate::sql::ddl::{Expression, IndexKey, Name, Persistence, Referential, TypeName};
 
 /// Schema and name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -89,6 +89,8 @@ pub struct Table {
     pub read_by: Vec<Qualified>,
     /// Row-level security is enabled.
     pub row_security: bool,
+    /// Where the history has put it, where it has.
+    pub tablespace: Option<String>,
     /// Size of the main fork in blocks, from a snapshot or server.
     pub pages: Option<f64>,
     /// Rows, from a snapshot or server.
@@ -123,6 +125,7 @@ impl Table {
             reads: Vec::new(),
             read_by: Vec::new(),
             row_security: false,
+            tablespace: None,
             pages: None,
             rows: None,
             filled: None,
@@ -254,6 +257,9 @@ pub enum Constrains {
     ForeignKey {
         table: Qualified,
         columns: Vec<String>,
+        /// `None` where a catalogue does not say.
+        on_delete: Option<Referential>,
+        on_update: Option<Referential>,
     },
     Exclusion,
 }

@@ -9,6 +9,7 @@
 //! have their sizes and statistics again when plans are made.
 
 mod assume;
+mod functions;
 pub(super) mod replay;
 mod values;
 
@@ -24,6 +25,7 @@ use crate::advise::check::workload::{
     CompareOptions, NewStatement, Workload, WorkloadResult, compare as compare_plans,
 };
 use crate::migration::{At, Direction, History};
+use crate::pg::Error;
 use crate::pg::cluster::programs::Search;
 use crate::pg::cluster::{Cluster, private};
 use crate::snapshot::{FORMAT, Origin, Snapshot};
@@ -151,8 +153,19 @@ pub fn compare(
     };
     progress("planning the workload", 0, 1);
     let values = new_values(history, &change);
+    let functions = match functions::functions(planner.session()?) {
+        Ok(functions) => functions,
+        Err(error @ Error::Lost { .. }) => return Err(PlanError::from(error).into()),
+        Err(error) => {
+            problems.push(Problem::new(format!(
+                "the bodies of functions could not be read: {error}"
+            )));
+            Vec::new()
+        }
+    };
     let mut planner = values::WithValues::new(&mut planner, values);
-    let mut result = compare_plans(&mut planner, workload, change, options)?;
+    let mut result = compare_plans(&mut planner, workload, change.clone(), options)?;
+    result.functions = functions::broken(&mut planner, &functions, &change, options)?;
     if matches!(basis, Basis::History { .. }) {
         let version = result.engine.version_num;
         let kind = if result.engine.description.contains("(embedded") {

@@ -8,7 +8,7 @@ use crate::finding::Level;
 use crate::finding::migration::Remedy;
 use crate::migration::state::{Constrains, ConstraintState, Qualified};
 use crate::rule::migration::{MigrationRule, MigrationSink, Step};
-use crate::sql::ddl::{AlterKind, Command, ConstraintKind};
+use crate::sql::ddl::{AlterKind, Command, ConstraintKind, Referential};
 
 declare_migration_rule! {
     /// ## What it does
@@ -192,16 +192,24 @@ fn put_back(table: &Qualified, constraint: &ConstraintState) -> Remedy {
         Constrains::ForeignKey {
             table: to,
             columns: referenced,
+            on_delete,
+            on_update,
         } => {
             let referenced = if referenced.is_empty() {
                 String::new()
             } else {
                 format!(" ({})", columns_sql(referenced))
             };
+            let mut actions = String::new();
+            for (event, action) in [("UPDATE", on_update), ("DELETE", on_delete)] {
+                if let Some(action) = action.filter(|action| *action != Referential::NoAction) {
+                    actions.push_str(&format!(" ON {event} {}", action.sql()));
+                }
+            }
             remedy
                 .note("To put it back later: the SQL of the next steps.")
                 .then_apart(format!(
-                    "ALTER TABLE {table} ADD CONSTRAINT {name} FOREIGN KEY ({columns}) REFERENCES {}{referenced} NOT VALID",
+                    "ALTER TABLE {table} ADD CONSTRAINT {name} FOREIGN KEY ({columns}) REFERENCES {}{referenced}{actions} NOT VALID",
                     to.sql()
                 ))
                 .then_apart(format!("ALTER TABLE {table} VALIDATE CONSTRAINT {name}"))

@@ -310,6 +310,15 @@ impl Reader<'_> {
             }),
             SyntaxKind::LOCK => Some(Action::Lock {
                 tables: relations(self, node.child(SyntaxKind::RELATION_LIST)),
+                only: node
+                    .child(SyntaxKind::RELATION_LIST)
+                    .into_iter()
+                    .flat_map(Node::nodes)
+                    .filter(|child| {
+                        RELATION.contains(&child.kind()) && child.has(SyntaxKind::ONLY_KW)
+                    })
+                    .map(|child| self.place(innermost(child)).name)
+                    .collect(),
                 mode: node
                     .child(SyntaxKind::LOCK_MODE_CLAUSE)
                     .and_then(|clause| clause.nodes().next())

@@ -54,6 +54,25 @@ pub(super) fn reads(node: Node<'_>) -> Vec<Name> {
     found
 }
 
+/// The relations that go by those names in a FROM.
+fn behind_aliases(node: Node<'_>, names: &[String]) -> Vec<Name> {
+    if names.is_empty() {
+        return Vec::new();
+    }
+    node.descendants()
+        .filter(|child| child.kind() == SyntaxKind::RELATION_FROM_ITEM)
+        .filter_map(|item| {
+            let name = text::path(relation(item)?);
+            let alias = item
+                .child(SyntaxKind::FROM_ALIAS)
+                .and_then(|alias| alias.nodes().next())
+                .map(text::simple);
+            let known = alias.as_ref().unwrap_or(&name.name);
+            names.contains(known).then_some(name)
+        })
+        .collect()
+}
+
 /// What kind of writing a node is.
 fn writes(kind: SyntaxKind) -> Option<DmlKind> {
     Some(match kind {
@@ -104,12 +123,19 @@ impl Reader<'_> {
         let mut own = node;
         let mut also = Vec::new();
         let mut limited = false;
-        let mut locks = false;
+        let (mut locks, mut locks_all) = (false, false);
+        let mut locked: Vec<String> = Vec::new();
         let mut strings: Vec<String> = Vec::new();
         for child in node.descendants() {
             match child.kind() {
                 SyntaxKind::LIMIT_CLAUSE | SyntaxKind::FETCH_CLAUSE => limited = true,
-                SyntaxKind::LOCKING_CLAUSE => locks = true,
+                SyntaxKind::LOCKING_CLAUSE => {
+                    locks = true;
+                    match child.child(SyntaxKind::LOCKING_OF) {
+                        Some(of) => locked.extend(of.nodes().map(text::simple)),
+                        None => locks_all = true,
+                    }
+                }
                 SyntaxKind::LITERAL if strings.len() < MAX_STRINGS => {
                     strings.extend(text::string(child));
                 }
@@ -139,6 +165,11 @@ impl Reader<'_> {
         {
             reads.push(place.name.clone());
         }
+        let locks = if locks_all {
+            reads.clone()
+        } else {
+            behind_aliases(node, &locked)
+        };
         let condition = own
             .child(SyntaxKind::WHERE_CLAUSE)
             .and_then(expression::first);
@@ -146,6 +177,7 @@ impl Reader<'_> {
             kind,
             target: target.filter(|_| kind != DmlKind::CopyTo),
             reads,
+            locks,
             filtered: own.has(SyntaxKind::WHERE_CURRENT_OF)
                 || condition.is_some_and(|condition| !is_always(condition)),
             values: own.has(SyntaxKind::VALUES),

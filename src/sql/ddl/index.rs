@@ -50,16 +50,20 @@ impl Reader<'_> {
         })
     }
 
-    fn index_key(&self, item: Node<'_>) -> Option<IndexKey> {
+    pub(super) fn index_key(&self, item: Node<'_>) -> Option<IndexKey> {
         let key = expression::first(item)?;
         let collation = |node: Node<'_>| {
             node.child(SyntaxKind::COLLATION_REF)
                 .map(|name| text::path(name).name)
         };
         // `a COLLATE "C"` is one expression to the parser; to PostgreSQL it is
-        // the column with a collation.
+        // the column with a collation, and so is either in parentheses.
+        let key = expression::bare(key);
         let (key, collated) = match key.kind() {
-            SyntaxKind::COLLATE => (expression::first(key).unwrap_or(key), collation(key)),
+            SyntaxKind::COLLATE => (
+                expression::first(key).map_or(key, expression::bare),
+                collation(key),
+            ),
             _ => (key, item.child(SyntaxKind::COLLATE).and_then(collation)),
         };
         let column = (key.kind() == SyntaxKind::NAME_REF).then(|| text::simple(key));

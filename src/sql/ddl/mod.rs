@@ -30,7 +30,7 @@ pub use others::{
 pub use types::{
     Action, Alter, AlterKind, ColumnDefinition, Command, Constraint, ConstraintKind, CreateIndex,
     CreateTable, CreateType, Drop, Expression, Generated, IndexKey, Name, ObjectKind, PartitionBy,
-    PartitionOf, Persistence, Place, Statement, TypeName, TypeShape, Which,
+    PartitionOf, Persistence, Place, Referential, Statement, TypeName, TypeShape, Which,
 };
 
 use crate::source::{Problem, SourceId};

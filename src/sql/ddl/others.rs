@@ -192,6 +192,8 @@ pub struct Dml {
     pub target: Option<Place>,
     /// Relations read, each once, in order; CTEs are none.
     pub reads: Vec<Name>,
+    /// Of those, the ones whose rows `FOR UPDATE` and its like lock.
+    pub locks: Vec<Name>,
     /// It has a WHERE (of UPDATE and DELETE), other than `true` or `1=1`.
     pub filtered: bool,
     /// `INSERT … VALUES`, so that the rows are in the file.

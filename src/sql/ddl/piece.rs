@@ -453,6 +453,7 @@ fn long_insert(source: SourceId, text: &str, piece: &Piece) -> Option<Dml> {
             span: Span::new(source, first.start..last.end),
         }),
         reads: Vec::new(),
+        locks: Vec::new(),
         filtered: false,
         values: true,
         limited: false,

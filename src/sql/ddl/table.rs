@@ -6,8 +6,8 @@ use super::text;
 use super::tree::{Node, SyntaxKind};
 use super::type_name;
 use super::{
-    ColumnDefinition, Constraint, ConstraintKind, CreateTable, Generated, PartitionBy, PartitionOf,
-    Persistence, Place,
+    ColumnDefinition, Constraint, ConstraintKind, CreateTable, Generated, IndexKey, PartitionBy,
+    PartitionOf, Persistence, Place, Referential,
 };
 use crate::source::Span;
 
@@ -280,27 +280,35 @@ impl Reader<'_> {
                 ConstraintKind::ForeignKey {
                     table: Box::new(self.place(node.child(SyntaxKind::TABLE_NAME_REF)?)),
                     columns: lists.next().unwrap_or_default(),
+                    on_delete: referential(node, SyntaxKind::ON_DELETE_ACTION),
+                    on_update: referential(node, SyntaxKind::ON_UPDATE_ACTION),
                 }
             }
             SyntaxKind::REFERENCES_CONSTRAINT => ConstraintKind::ForeignKey {
                 table: Box::new(self.place(node.child(SyntaxKind::TABLE_NAME_REF)?)),
                 columns: simple_names(node, SyntaxKind::COLUMN_NAME_REF),
+                on_delete: referential(node, SyntaxKind::ON_DELETE_ACTION),
+                on_update: referential(node, SyntaxKind::ON_UPDATE_ACTION),
             },
             SyntaxKind::EXCLUDE_CONSTRAINT => {
-                columns = node
+                let keys: Vec<IndexKey> = node
                     .child(SyntaxKind::CONSTRAINT_EXCLUSION_LIST)
                     .into_iter()
                     .flat_map(Node::nodes)
-                    .filter_map(expression::first)
-                    .filter(|key| key.kind() == SyntaxKind::NAME_REF)
-                    .map(text::simple)
+                    .filter_map(|item| self.index_key(item))
                     .collect();
+                columns = keys.iter().filter_map(|key| key.column.clone()).collect();
                 ConstraintKind::Exclusion {
                     method: node
                         .child(SyntaxKind::CONSTRAINT_INDEX_METHOD)
                         .and_then(|method| method.child(SyntaxKind::ACCESS_METHOD_REF))
                         // Without USING it is the default method.
                         .map_or_else(|| "btree".to_owned(), text::simple),
+                    keys,
+                    predicate: node
+                        .child(SyntaxKind::WHERE_CONDITION_CLAUSE)
+                        .and_then(expression::first)
+                        .map(|predicate| Box::new(self.expression(predicate))),
                 }
             }
             _ => return None,
@@ -322,8 +330,30 @@ impl Reader<'_> {
                 .child(SyntaxKind::USING_INDEX_NAME)
                 .and_then(|clause| clause.child(SyntaxKind::INDEX_REF))
                 .map(|index| text::path(index).name),
+            include: parameters
+                .unwrap_or(node)
+                .child(SyntaxKind::CONSTRAINT_INCLUDE_CLAUSE)
+                .and_then(|clause| clause.child(SyntaxKind::COLUMN_REF_LIST))
+                .map(|list| list.nodes().map(text::simple).collect())
+                .unwrap_or_default(),
         })
     }
+}
+
+/// What is said of one of the two actions of a foreign key.
+fn referential(node: Node<'_>, clause: SyntaxKind) -> Referential {
+    let said = [
+        (SyntaxKind::RESTRICT, Referential::Restrict),
+        (SyntaxKind::CASCADE, Referential::Cascade),
+        (SyntaxKind::SET_NULL_COLUMNS, Referential::SetNull),
+        (SyntaxKind::SET_DEFAULT_COLUMNS, Referential::SetDefault),
+    ];
+    node.child(clause)
+        .and_then(|clause| {
+            let found = said.iter().find(|(kind, _)| clause.has(*kind));
+            found.map(|(_, action)| *action)
+        })
+        .unwrap_or_default()
 }
 
 /// The columns without a type, which only other databases take.

@@ -61,7 +61,13 @@ fn tables_have_columns_with_what_follows_from_their_constraints() {
     assert_eq!(d.generated.as_ref().unwrap().stored, Some(true));
     let [
         Constraint {
-            kind: ConstraintKind::ForeignKey { table, columns },
+            kind:
+                ConstraintKind::ForeignKey {
+                    table,
+                    columns,
+                    on_delete: Referential::Cascade,
+                    on_update: Referential::NoAction,
+                },
             columns: own,
             ..
         },
@@ -96,7 +102,9 @@ fn tables_have_constraints_partitions_and_templates() {
             nulls_not_distinct: true
         }
     ));
-    assert!(matches!(&exclusion.kind, ConstraintKind::Exclusion { method } if method == "gist"));
+    assert!(
+        matches!(&exclusion.kind, ConstraintKind::Exclusion { method, .. } if method == "gist")
+    );
     let part = table("create table q partition of p for values from (1) to (2)")
         .partition_of
         .unwrap();
@@ -527,7 +535,7 @@ fn other_objects_are_told_apart() {
     ));
     assert!(matches!(
         one("lock table a, b in share row exclusive mode"),
-        Action::Lock { tables, mode } if tables.len() == 2 && mode == "SHARE ROW EXCLUSIVE"
+        Action::Lock { tables, mode, .. } if tables.len() == 2 && mode == "SHARE ROW EXCLUSIVE"
     ));
     assert!(matches!(
         one("vacuum (full, analyze) t"),

@@ -221,6 +221,8 @@ pub enum Action {
     Lock {
         /// The tables.
         tables: Vec<Place>,
+        /// Those that stand behind `ONLY`.
+        only: Vec<Name>,
         /// The mode as written, upper case; `ACCESS EXCLUSIVE` when not.
         mode: String,
     },
@@ -472,6 +474,8 @@ pub struct Constraint {
     pub no_inherit: bool,
     /// `USING INDEX name`.
     pub using_index: Option<String>,
+    /// `INCLUDE` of a key.
+    pub include: Vec<String>,
 }
 
 /// Kinds of constraint.
@@ -489,10 +493,42 @@ pub enum ConstraintKind {
     ForeignKey {
         table: Box<Place>,
         columns: Vec<String>,
+        on_delete: Referential,
+        on_update: Referential,
     },
     Exclusion {
         method: String,
+        /// Keys in order, those that are expressions, too.
+        keys: Vec<IndexKey>,
+        /// `WHERE`.
+        predicate: Option<Box<Expression>>,
     },
+}
+
+/// What a foreign key does to the rows that refer to one that is deleted, or
+/// whose key is changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(missing_docs, reason = "the names are PostgreSQL's own")]
+pub enum Referential {
+    #[default]
+    NoAction,
+    Restrict,
+    Cascade,
+    SetNull,
+    SetDefault,
+}
+
+impl Referential {
+    /// The words behind `ON DELETE` and `ON UPDATE`.
+    pub fn sql(self) -> &'static str {
+        match self {
+            Self::NoAction => "NO ACTION",
+            Self::Restrict => "RESTRICT",
+            Self::Cascade => "CASCADE",
+            Self::SetNull => "SET NULL",
+            Self::SetDefault => "SET DEFAULT",
+        }
+    }
 }
 
 /// `ALTER TABLE` and its like.

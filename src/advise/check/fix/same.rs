@@ -54,7 +54,7 @@ fn indexes(table: &Table, lines: &mut BTreeSet<String>) {
     for index in &table.indexes {
         let keys: Vec<&str> = index.keys.iter().map(|key| key.text.as_str()).collect();
         lines.insert(format!(
-            "the index {} on {} ({} {} {} {} {} {:?})",
+            "the index {} on {} ({} {} {} {} {} {:?} {})",
             index.name,
             table.name,
             index.method,
@@ -63,6 +63,10 @@ fn indexes(table: &Table, lines: &mut BTreeSet<String>) {
             index.unique,
             index.valid,
             index.owner,
+            index
+                .predicate
+                .as_ref()
+                .map_or("", |predicate| predicate.text.as_str()),
         ));
     }
 }

@@ -114,6 +114,7 @@ pub fn compare(
         assumptions: Vec::new(),
         statements,
         queries,
+        functions: Vec::new(),
         dropped,
         made,
         problems: Vec::new(),

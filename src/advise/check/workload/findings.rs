@@ -59,10 +59,66 @@ pub fn findings(
             groups.entry(key).or_default().push(told);
         }
     }
-    groups
+    let mut found: Vec<MigrationFinding> = groups
         .into_iter()
         .filter_map(|(key, told)| teller.finding(key, told))
-        .collect()
+        .collect();
+    found.extend(in_functions(result));
+    found
+}
+
+/// The functions that fail after the change, each once.
+fn in_functions(result: &WorkloadResult) -> Vec<MigrationFinding> {
+    let mut found: Vec<MigrationFinding> = Vec::new();
+    for function in &result.functions {
+        let Some(statement) = result.statement(&function.cause) else {
+            continue;
+        };
+        let signature = &function.signature;
+        let told = found
+            .iter()
+            .any(|other| other.object.as_ref() == Some(signature) && other.at == statement.at);
+        if told {
+            continue;
+        }
+        let called = if function.trigger {
+            "a trigger calls it, so that what fires it fails"
+        } else {
+            "whoever calls it gets that error"
+        };
+        found.push(MigrationFinding {
+            rule: QUERY_BREAKS,
+            // Nothing says that it is called, but a trigger.
+            level: if function.trigger {
+                Level::Critical
+            } else {
+                Level::Warning
+            },
+            at: statement.at,
+            span: statement.span,
+            relation: None,
+            object: Some(signature.clone()),
+            message: format!("function {signature} breaks: {}", function.message),
+            why: format!(
+                "line {} of its body ({}): {}; {called}, once it comes to that line",
+                function.line,
+                short(&function.written, SHOWN),
+                function.cause.what
+            ),
+            evidence: vec![Evidence::new(
+                "SQLSTATE",
+                Value::Text(function.sqlstate.clone()),
+                Origin::Catalog(result.engine.description.clone()),
+            )],
+            effect: None,
+            known: Known::Static,
+            assumed: None,
+            remedy: Some(Remedy::new(
+                "make the function anew without it, by CREATE OR REPLACE in the same change",
+            )),
+        });
+    }
+    found
 }
 
 /// What is one finding.

@@ -9,6 +9,7 @@ mod blame;
 mod blame_results;
 mod compare;
 mod findings;
+pub mod functions;
 mod results;
 mod types;
 pub(crate) mod values;
@@ -402,6 +403,8 @@ pub struct WorkloadResult {
     pub statements: Vec<(NewStatement, Applied)>,
     /// Every query, in the order of the workload.
     pub queries: Vec<QueryChange>,
+    /// Queries in functions that the server refuses after the change.
+    pub functions: Vec<functions::BrokenFunction>,
     /// Indexes that the change drops.
     pub dropped: Vec<IndexChange>,
     /// Indexes that it makes.

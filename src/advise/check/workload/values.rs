@@ -137,7 +137,11 @@ impl WithValues {
             let Some(query) = queries.get_mut(*of) else {
                 continue;
             };
-            if let (Some(count), true) = (sampled.get_mut(*of), rank(&one.outcome).is_some()) {
+            let planned = !matches!(
+                one.outcome,
+                Outcome::NotPlanned { .. } | Outcome::Mended { .. }
+            );
+            if let (Some(count), true) = (sampled.get_mut(*of), planned) {
                 *count += 1;
             }
             if let (Some(slower), Outcome::Slower(_)) = (slower.get_mut(*of), &one.outcome) {

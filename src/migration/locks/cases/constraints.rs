@@ -211,6 +211,14 @@ pub(super) static CASES: &[Case] = &[
         &[("t", IndexBuild)],
     ),
     Case::new(
+        "add-exclusion-where",
+        "ADD EXCLUDE … WHERE",
+        "CREATE TABLE t (x int4range, y int); INSERT INTO t VALUES ('[1,2)', 1);",
+        "ALTER TABLE t ADD CONSTRAINT n EXCLUDE USING gist (x WITH &&) WHERE (y > 0)",
+        &[("t", AccessExclusive)],
+        &[("t", IndexBuild)],
+    ),
+    Case::new(
         "drop-unique",
         "DROP CONSTRAINT of a UNIQUE",
         t!("ALTER TABLE t ADD CONSTRAINT u UNIQUE (a);"),

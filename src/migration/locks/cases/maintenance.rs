@@ -64,6 +64,14 @@ pub(super) static CASES: &[Case] = &[
         &[],
     ),
     Case::new(
+        "lock-table-only",
+        "LOCK TABLE ONLY a partitioned table",
+        parts!(),
+        "LOCK TABLE ONLY p IN EXCLUSIVE MODE",
+        &[("p", Exclusive)],
+        &[],
+    ),
+    Case::new(
         "lock-view",
         "LOCK TABLE of a view",
         t!("CREATE VIEW v AS SELECT * FROM t;"),

@@ -14,6 +14,14 @@ pub(super) static CASES: &[Case] = &[
         &[("t", Rewrite)],
     ),
     Case::new(
+        "table-set-same-tablespace",
+        "SET TABLESPACE to the one that it is in",
+        t!("ALTER TABLE t SET TABLESPACE other;"),
+        "ALTER TABLE t SET TABLESPACE other",
+        &[("t", AccessExclusive)],
+        &[],
+    ),
+    Case::new(
         "partitioned-set-tablespace",
         "SET TABLESPACE of a partitioned table",
         parts!(),

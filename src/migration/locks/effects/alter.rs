@@ -304,13 +304,20 @@ fn table(sink: &mut Sink<'_>, alter: &Alter, command: &Command) {
             sink.add(&relation, AccessExclusive, work, None);
         }
         AlterKind::SetAccessMethod { .. } | AlterKind::SetTablespace { .. } => {
-            let work = if sink.stores(&relation) {
+            let mut work = if sink.stores(&relation) {
                 Work::Rewrite
             } else {
                 Work::None
             };
-            let why = matches!(command.kind, AlterKind::SetTablespace { .. })
-                .then(|| "its files are copied".to_owned());
+            let mut why = None;
+            if let AlterKind::SetTablespace { tablespace } = &command.kind {
+                let known = sink.state.known(&relation);
+                if known.and_then(|table| table.tablespace.as_ref()) == Some(tablespace) {
+                    work = Work::None;
+                } else {
+                    why = Some("its files are copied".to_owned());
+                }
+            }
             sink.add(&relation, AccessExclusive, work, why);
         }
         AlterKind::SetOptions(options) | AlterKind::ResetOptions(options) => {

@@ -88,11 +88,12 @@ pub fn effects(statement: &Statement, before: &State, server: &Server) -> Vec<Ef
         }
         Action::Dml(dml) => rows::rows(&mut sink, dml),
         Action::Truncate { tables, cascade } => whole::truncate(&mut sink, tables, *cascade),
-        Action::Lock { tables, mode } => {
+        Action::Lock { tables, only, mode } => {
             let mode = LockMode::named(mode).unwrap_or(LockMode::AccessExclusive);
             if mode > LockMode::AccessShare {
                 for table in tables {
-                    whole::lock_table(&mut sink, &table.name, mode);
+                    let only = only.contains(&table.name);
+                    whole::lock_table(&mut sink, &table.name, only, mode);
                 }
             }
         }

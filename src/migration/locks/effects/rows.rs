@@ -4,7 +4,7 @@ use super::sink::Sink;
 use crate::catalog::RelationKind;
 use crate::migration::locks::{LockMode, Work};
 use crate::migration::state::{Constrains, Qualified};
-use crate::sql::ddl::{Dml, DmlKind, Name};
+use crate::sql::ddl::{Dml, DmlKind, Name, Referential};
 
 /// What is written, in all parts of the statement, and what is locked by
 /// `FOR UPDATE`.
@@ -16,7 +16,7 @@ pub(super) fn rows(sink: &mut Sink<'_>, dml: &Dml) {
         written(sink, *kind, &place.name, &[]);
     }
     if dml.kind == DmlKind::SelectForUpdate {
-        for name in &dml.reads {
+        for name in &dml.locks {
             let relation = sink.qualify(name);
             sink.over(&relation, LockMode::RowShare, Work::None, None);
             for one in behind(sink, &relation) {
@@ -57,10 +57,72 @@ fn written(sink: &mut Sink<'_>, kind: DmlKind, name: &Name, columns: &[String]) 
             _ => return,
         }
     }
-    if let Some(relation) = all.last()
-        && kind != DmlKind::Delete
-    {
-        looked_up(sink, relation, kind, columns);
+    if let Some(relation) = all.last() {
+        if kind != DmlKind::Delete {
+            looked_up(sink, relation, kind, columns);
+        }
+        if matches!(kind, DmlKind::Update | DmlKind::Delete | DmlKind::Merge) {
+            referring(sink, relation, kind == DmlKind::Delete, columns);
+        }
+    }
+}
+
+/// Rows that refer to those that are deleted, or whose key is changed, are
+/// looked for, and by their foreign key's action changed or deleted as well.
+fn referring(sink: &mut Sink<'_>, relation: &Qualified, deletes: bool, columns: &[String]) {
+    let mut seen: Vec<(Qualified, bool)> = vec![(relation.clone(), deletes)];
+    let mut next = vec![(relation.clone(), deletes, columns.to_vec())];
+    while let Some((relation, deletes, columns)) = next.pop() {
+        let mut all = sink.tree(&relation);
+        all.extend(
+            sink.state
+                .parents_above(&relation)
+                .into_iter()
+                .filter(|table| table.is_partitioned())
+                .map(|table| table.name.clone()),
+        );
+        let mut found: Vec<(Qualified, Vec<String>, Referential)> = Vec::new();
+        for one in &all {
+            for (from, key) in sink.state.referencing(one) {
+                let Constrains::ForeignKey {
+                    columns: to,
+                    on_delete,
+                    on_update,
+                    ..
+                } = &key.kind
+                else {
+                    continue;
+                };
+                let action = if deletes { on_delete } else { on_update };
+                let concerned = deletes || to.iter().any(|column| columns.contains(column));
+                // A partition's copy is seen to with its parent's.
+                if concerned && key.local {
+                    found.push((
+                        from.name.clone(),
+                        key.columns.clone(),
+                        action.unwrap_or_default(),
+                    ));
+                }
+            }
+        }
+        for (from, own, action) in found {
+            let writes = !matches!(action, Referential::NoAction | Referential::Restrict);
+            for one in sink.partitions(&from) {
+                let (mode, work) = match (writes, sink.stores(&one)) {
+                    (true, true) => (LockMode::RowExclusive, Work::Rows),
+                    (true, false) => (LockMode::RowExclusive, Work::None),
+                    (false, _) => (LockMode::RowShare, Work::None),
+                };
+                if one != relation || writes {
+                    sink.add(&one, mode, work, None);
+                }
+            }
+            let also_deletes = deletes && action == Referential::Cascade;
+            if writes && !seen.contains(&(from.clone(), also_deletes)) {
+                seen.push((from.clone(), also_deletes));
+                next.push((from, also_deletes, own));
+            }
+        }
     }
 }
 

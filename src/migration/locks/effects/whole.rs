@@ -220,11 +220,17 @@ pub(super) fn truncate(sink: &mut Sink<'_>, tables: &[Place], cascade: bool) {
 }
 
 /// LOCK TABLE, of a view also what it reads.
-pub(super) fn lock_table(sink: &mut Sink<'_>, name: &Name, mode: LockMode) {
-    let mut waiting = vec![sink.qualify(name)];
+pub(super) fn lock_table(sink: &mut Sink<'_>, name: &Name, only: bool, mode: LockMode) {
+    let first = sink.qualify(name);
+    let mut waiting = vec![first.clone()];
     let mut seen: BTreeSet<Qualified> = BTreeSet::new();
     while let Some(next) = waiting.pop() {
-        for one in sink.tree(&next) {
+        let tree = if only && next == first {
+            vec![next]
+        } else {
+            sink.tree(&next)
+        };
+        for one in tree {
             if !seen.insert(one.clone()) {
                 continue;
             }

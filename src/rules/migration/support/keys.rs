@@ -19,13 +19,17 @@ pub(crate) fn covers(index: &IndexState, columns: &[String]) -> bool {
     if !index.valid || index.method == "brin" || columns.is_empty() {
         return false;
     }
-    let keys = index.key_columns();
-    let Some(first) = keys.get(..columns.len()) else {
+    let Some(first) = index.keys.get(..columns.len()) else {
         return false;
     };
-    columns
-        .iter()
-        .all(|column| first.contains(&column.as_str()))
+    // A key in another collation than its column's is of no use to a comparison
+    // in that of the column.
+    let has = |column: &String| {
+        first
+            .iter()
+            .any(|key| key.column.as_ref() == Some(column) && key.collation.is_none())
+    };
+    columns.iter().all(has)
         && index
             .predicate
             .as_ref()
@@ -152,7 +156,7 @@ pub(crate) fn foreign_keys(
         .constraints
         .iter()
         .filter_map(|constraint| match &constraint.kind {
-            Constrains::ForeignKey { table, columns } => {
+            Constrains::ForeignKey { table, columns, .. } => {
                 Some((constraint, table, columns.as_slice()))
             }
             _ => None,
@@ -175,6 +179,13 @@ pub(crate) fn nearly(table: &Table, columns: &[String]) -> Option<String> {
         } else if index.predicate.is_some() {
             format!(
                 "{} has a WHERE, so that it does not hold all rows",
+                index.name
+            )
+        } else if index.keys.iter().any(|key| {
+            key.collation.is_some() && key.column.as_ref().is_some_and(|key| columns.contains(key))
+        }) {
+            format!(
+                "{} sorts in another collation than the column's",
                 index.name
             )
         } else {
