@@ -930,3 +930,36 @@ fn migration_files_whose_versions_are_text_may_differ_by_zeros() {
     assert_eq!(told(&migrate), Framework::GolangMigrate);
     assert_eq!(migrate.problems.len(), 1);
 }
+
+#[test]
+fn migration_files_that_were_changed_keep_what_they_made() {
+    let folder = Temporary::new("edited");
+    folder.git(&["init", "-q", "-b", "main"]);
+    folder.write("m/0001_first.sql", "create table a (x int);\n");
+    folder.git(&["add", "-A"]);
+    folder.git(&["commit", "-q", "-m", "first"]);
+    folder.write("m/0001_first.sql", "create table a (x int, y int);\n");
+    folder.write("m/0002_second.sql", "create index i on a (x);\n");
+    let output = Command::new(env!("CARGO_BIN_EXE_pgadvise"))
+        .current_dir(folder.0.join("m"))
+        .args([
+            "check", ".", "--since", "HEAD", "--format", "gitlab", "--only",
+        ])
+        .args(["index-built-under-lock", "--pg-version", "17"])
+        .output()
+        .unwrap();
+    let issues: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let issues: Vec<(&str, &str)> = issues
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|issue| {
+            (
+                issue["check_name"].as_str().unwrap(),
+                // From the top of the repository on.
+                issue["location"]["path"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(issues, [("index-built-under-lock", "m/0002_second.sql")]);
+}

@@ -62,6 +62,7 @@ fn history(files: &[Given]) -> (History, Sources) {
             framework: Framework::Plain,
             database: None,
             new: file.new,
+            edited: false,
             parts: vec![Part {
                 direction: Direction::Up,
                 wrapping: file.wrapping,

@@ -77,6 +77,9 @@ pub struct File {
     pub database: Option<String>,
     /// Findings of it are reported; the others only build the state.
     pub new: bool,
+    /// It was there before the change, and was changed: databases have what it
+    /// made.
+    pub edited: bool,
     /// Its parts, in order.
     pub parts: Vec<Part>,
     /// Suppressions for the whole file: `-- pgadvise: ignore-file RULE (reason)`.

@@ -234,6 +234,8 @@ impl<'a> Step<'a> {
     }
 
     /// Whether something was made by the change that this statement is part of.
+    /// What a migration made that was there before is not, though the change
+    /// touches its file.
     pub fn is_same_change(&self, at: At) -> bool {
         at.file == self.at.file
             || (self.context.one_change
@@ -242,7 +244,7 @@ impl<'a> Step<'a> {
                     .history
                     .files
                     .get(at.file)
-                    .is_some_and(|file| file.new))
+                    .is_some_and(|file| file.new && !file.edited))
     }
 
     /// Effects on relations that are in use.

@@ -10,7 +10,7 @@ mod write;
 
 use std::collections::HashSet;
 use std::mem::ManuallyDrop;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Exit;
 use super::args::{CheckArgs, Global};
@@ -32,6 +32,7 @@ use crate::report::build as problems;
 use crate::report::check::baseline as baseline_file;
 use crate::report::check::build::Ingredients;
 use crate::report::model::check::BaselineEntry;
+use crate::report::model::rooted::Rooted;
 use crate::report::model::{Problem, Severity};
 use crate::rule::migration::Context;
 use crate::rules::migration::ALL;
@@ -298,7 +299,8 @@ pub(super) fn run(
         statements: checked.statements,
         replayed: checked.replayed,
     };
-    let report = ManuallyDrop::new(crate::report::check::build(&ingredients));
+    let mut report = ManuallyDrop::new(crate::report::check::build(&ingredients));
+    report.rooted = rooted(&args.paths, environment);
     drop(progress);
 
     if args.write_baseline
@@ -467,4 +469,28 @@ fn read_baseline(path: &Path) -> Result<Vec<BaselineEntry>, Failure> {
             path.display()
         ))
     })
+}
+
+/// Where the repository begins that this is run in, or that the first path
+/// stands in.
+fn rooted(paths: &[PathBuf], environment: &Environment) -> Rooted {
+    let Some(here) = environment.folder.as_deref() else {
+        return Rooted::default();
+    };
+    let top = std::iter::once(here)
+        .chain(
+            paths
+                .iter()
+                .map(PathBuf::as_path)
+                .filter(|path| path.is_absolute()),
+        )
+        .find_map(|place| {
+            place
+                .ancestors()
+                .find(|folder| folder.join(".git").exists())
+        });
+    Rooted::new(
+        &here.to_string_lossy(),
+        top.map(Path::to_string_lossy).as_deref(),
+    )
 }

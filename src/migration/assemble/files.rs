@@ -79,6 +79,7 @@ pub(super) fn unread(file: &Looked<'_>, entry: &Entry, sets: &[FileSet]) -> File
         framework: set.map_or(Framework::Plain, |set| set.told.framework),
         database: set.and_then(|set| set.database.clone()),
         new: file.new,
+        edited: file.edited,
         parts: Vec::new(),
         suppressions: Vec::new(),
     }
@@ -138,7 +139,7 @@ pub(super) fn read(
             span: Span::new(file.source, raw.range()),
             statements,
         };
-        if file.new && problems.is_empty() {
+        if problems.is_empty() {
             let spans: Vec<Range<usize>> = part
                 .statements
                 .iter()

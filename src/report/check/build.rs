@@ -15,6 +15,7 @@ use crate::report::model::check::{
     CheckTotals, CheckTrace,
 };
 use crate::report::model::check_workload::CheckWorkload;
+use crate::report::model::rooted::Rooted;
 use crate::report::model::{Level, Problem, Tool};
 use crate::rule::migration::MigrationMeta;
 use crate::source::{Sources, Span};
@@ -175,6 +176,7 @@ pub fn build<'a>(given: &Ingredients<'a>) -> CheckReport<'a> {
             .collect(),
         problems: given.problems.clone(),
         fail_on: given.fail_on,
+        rooted: Rooted::default(),
         totals,
     }
 }

@@ -24,14 +24,14 @@ pub(super) fn render(
 ) -> io::Result<()> {
     for severity in [Severity::Error, Severity::Warning] {
         for found in of(report, severity).take(PROBLEMS) {
-            problem(found, out)?;
+            problem(report, found, out)?;
         }
     }
     let mut rest = Vec::new();
     for level in [Level::Critical, Level::Warning, Level::Note] {
         let mut findings = report.findings.of(level);
         for finding in findings.by_ref().take(room(report, level)) {
-            annotation(&finding, out)?;
+            annotation(report, &finding, out)?;
         }
         rest.extend(findings);
     }
@@ -47,7 +47,7 @@ pub(super) fn render(
         writeln!(
             out,
             "- {}:{}:{}: {}: {} [{}]",
-            one_line(place.file),
+            one_line(&report.rooted.path(place.file)),
             place.line,
             place.column,
             finding.level.name(),
@@ -91,15 +91,15 @@ fn room(report: &CheckReport<'_>, level: Level) -> usize {
     SHOWN - taken.min(PROBLEMS)
 }
 
-fn problem(problem: &Problem, out: &mut dyn Write) -> io::Result<()> {
+fn problem(report: &CheckReport<'_>, problem: &Problem, out: &mut dyn Write) -> io::Result<()> {
     let command = match problem.severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
     };
     write!(out, "::{command} ")?;
     if let Some(place) = &problem.place {
-        let file = place.file.strip_prefix("./").unwrap_or(&place.file);
-        write!(out, "file={},line={},", property(file), place.line)?;
+        let file = report.rooted.path(&place.file);
+        write!(out, "file={},line={},", property(&file), place.line)?;
     }
     let mut text = problem.message.clone();
     for cause in &problem.causes {
@@ -131,18 +131,22 @@ pub fn beyond(report: &CheckReport<'_>) -> Option<String> {
     })
 }
 
-fn annotation(finding: &CheckFinding<'_>, out: &mut dyn Write) -> io::Result<()> {
+fn annotation(
+    report: &CheckReport<'_>,
+    finding: &CheckFinding<'_>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let command = match finding.level {
         Level::Critical => "error",
         Level::Warning => "warning",
         Level::Note => "notice",
     };
     let place = &finding.place;
-    let file = place.file.strip_prefix("./").unwrap_or(place.file);
+    let file = report.rooted.path(place.file);
     write!(
         out,
         "::{command} file={},line={},endLine={}",
-        property(file),
+        property(&file),
         place.line,
         place.end_line
     )?;

@@ -17,12 +17,17 @@ pub(super) fn render(
     _options: &Options,
 ) -> io::Result<()> {
     serde_json::Serializer::pretty(&mut *out)
-        .collect_seq(report.findings.iter().map(|finding| issue(&finding)))
+        .collect_seq(
+            report
+                .findings
+                .iter()
+                .map(|finding| issue(report, &finding)),
+        )
         .map_err(io::Error::from)?;
     out.write_all(b"\n")
 }
 
-fn issue<'a>(finding: &CheckFinding<'a>) -> Issue<'a> {
+fn issue<'a>(report: &CheckReport<'_>, finding: &CheckFinding<'a>) -> Issue<'a> {
     Issue {
         description: super::prose::sentence(finding),
         check_name: finding.rule,
@@ -41,11 +46,7 @@ fn issue<'a>(finding: &CheckFinding<'a>) -> Issue<'a> {
             body: super::prose::markdown(finding),
         },
         location: Location {
-            path: finding
-                .place
-                .file
-                .strip_prefix("./")
-                .unwrap_or(finding.place.file),
+            path: report.rooted.path(finding.place.file),
             lines: Lines {
                 begin: finding.place.line,
                 end: finding.place.end_line,

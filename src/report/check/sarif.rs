@@ -10,6 +10,7 @@ use crate::report::model::check::{
     CheckFinding, CheckOutcome, CheckPlace, CheckReport, CheckRule, CheckSuppressed,
     CheckSuppressedBy,
 };
+use crate::report::model::rooted::Rooted;
 use crate::report::model::sarif::{
     Artifact, ArtifactChange, ArtifactLocation, Configuration, Driver, Fix, Help, Invocation,
     Location, Log, Message, Notification, PhysicalLocation, Region, Replacement,
@@ -45,6 +46,7 @@ pub(super) fn render(
             .enumerate()
             .map(|(at, file)| (file.path, at))
             .collect(),
+        rooted: &report.rooted,
     });
     let log = Log {
         schema: SCHEMA,
@@ -63,7 +65,7 @@ pub(super) fn render(
             artifacts: Streamed(Box::new(|| {
                 Box::new(report.files.iter().map(|file| Artifact {
                     location: ArtifactLocation {
-                        uri: uri(file.path),
+                        uri: uri(&report.rooted.path(file.path)),
                         index: None,
                     },
                 }))
@@ -94,6 +96,7 @@ pub(super) fn render(
 struct Maker<'a> {
     rules: HashMap<&'a str, usize>,
     files: HashMap<&'a str, usize>,
+    rooted: &'a Rooted,
 }
 
 impl Maker<'_> {
@@ -175,7 +178,7 @@ impl Maker<'_> {
 
     fn artifact(&self, file: &str) -> ArtifactLocation {
         ArtifactLocation {
-            uri: uri(file),
+            uri: uri(&self.rooted.path(file)),
             index: self.files.get(file).copied(),
         }
     }

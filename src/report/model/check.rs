@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::check_workload::CheckWorkload;
+use super::rooted::Rooted;
 use super::{Level, Problem, Tool, Unit};
 
 /// The version of the format of `check`. It grows when a field changes its
@@ -52,6 +53,11 @@ pub struct CheckReport<'a> {
     pub fail_on: Option<Level>,
     /// The numbers of the run.
     pub totals: CheckTotals,
+    /// Where the repository begins, for forms whose readers know files by
+    /// their paths from there.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub rooted: Rooted,
 }
 
 /// The server that the migrations were judged for.

@@ -1,6 +1,8 @@
 //! A code quality report of GitLab. Names are GitLab's.
 #![expect(missing_docs, reason = "each property is that of GitLab's page")]
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 #[derive(Debug, Serialize)]
@@ -21,7 +23,7 @@ pub struct Content {
 
 #[derive(Debug, Serialize)]
 pub struct Location<'a> {
-    pub path: &'a str,
+    pub path: Cow<'a, str>,
     pub lines: Lines,
 }
 

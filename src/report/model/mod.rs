@@ -12,6 +12,7 @@ mod log;
 mod node;
 mod parameters;
 mod resources;
+pub mod rooted;
 pub mod sarif;
 mod times;
 mod what_if;

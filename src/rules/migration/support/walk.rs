@@ -195,7 +195,7 @@ pub(crate) fn is_in_use(end: &FileEnd<'_>, relation: &Qualified) -> bool {
                     .history
                     .files
                     .get(created.file)
-                    .is_some_and(|file| file.new)
+                    .is_some_and(|file| file.new && !file.edited)
     });
     !made_now && !table.is_known_empty() && table.persistence != Persistence::Temporary
 }
