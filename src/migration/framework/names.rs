@@ -167,15 +167,15 @@ pub fn fellow(path: &str) -> Option<String> {
 pub fn read(path: &str, framework: Framework, paired: bool) -> Named {
     let name = base(path);
     match framework {
-        Framework::Flyway => flyway(path, name),
-        Framework::Diesel => diesel(path, name),
-        Framework::Prisma => folders(path, name),
-        Framework::Drizzle if name == "migration.sql" => folders(path, name),
+        Framework::Flyway => flyway(path, name, paired),
+        Framework::Diesel => diesel(path, name, paired),
+        Framework::Prisma => folders(path, name, paired),
+        Framework::Drizzle if name == "migration.sql" => folders(path, name, paired),
         Framework::GolangMigrate
         | Framework::GoPg
         | Framework::Goose
         | Framework::Sqlx
-        | Framework::Pop => numbered(path, name, framework),
+        | Framework::Pop => numbered(path, name, framework, paired),
         Framework::SqlMigrate => sql_migrate(name),
         Framework::NodePgMigrate | Framework::PostgresMigrations => by_number(path, name, paired),
         Framework::Postgrator => postgrator(path, name),
@@ -194,8 +194,8 @@ pub fn read(path: &str, framework: Framework, paired: bool) -> Named {
     }
 }
 
-fn unmatched(path: &str) -> Named {
-    let (stem, direction) = strip_direction(path, false);
+fn unmatched(path: &str, paired: bool) -> Named {
+    let (stem, direction) = strip_direction(path, paired);
     Named {
         version: None,
         direction: direction.unwrap_or(Direction::Up),
@@ -225,10 +225,10 @@ fn versioned(version: &str, direction: Direction, numbers: Vec<u128>, text: Vec<
 
 /// `V1.2__name.sql`, `U1.2__name.sql`, `B1.2__name.sql`, `R__name.sql`; `.`
 /// and `_` part the numbers of a version, and zeros at its end mean nothing.
-fn flyway(path: &str, name: &str) -> Named {
+fn flyway(path: &str, name: &str, paired: bool) -> Named {
     let stem = name.strip_suffix(".sql").unwrap_or(name);
     let Some((head, description)) = stem.split_once("__") else {
-        return unmatched(path);
+        return unmatched(path, paired);
     };
     if head == "R" {
         return Named {
@@ -248,14 +248,14 @@ fn flyway(path: &str, name: &str) -> Named {
         Some('V') => (Direction::Up, false),
         Some('B') => (Direction::Up, true),
         Some('U') => (Direction::Down, false),
-        _ => return unmatched(path),
+        _ => return unmatched(path, paired),
     };
     let version = letters.as_str();
     let mut numbers = Vec::new();
     for part in version.split(['.', '_']) {
         match part.parse() {
             Ok(number) => numbers.push(number),
-            Err(_) => return unmatched(path),
+            Err(_) => return unmatched(path, paired),
         }
     }
     while numbers.len() > 1 && numbers.last() == Some(&0) {
@@ -269,12 +269,12 @@ fn flyway(path: &str, name: &str) -> Named {
 
 /// The version is what stands before the first `_`, without dashes, and
 /// versions are compared as text.
-fn diesel(path: &str, name: &str) -> Named {
+fn diesel(path: &str, name: &str, paired: bool) -> Named {
     let own = base(folder(path));
     let direction = match name {
         "up.sql" => Direction::Up,
         "down.sql" => Direction::Down,
-        _ => return unmatched(path),
+        _ => return unmatched(path, paired),
     };
     let version = own.split('_').next().unwrap_or(own).replace('-', "");
     versioned(
@@ -286,13 +286,13 @@ fn diesel(path: &str, name: &str) -> Named {
 }
 
 /// A folder for each migration, run in the order of the folders' names.
-fn folders(path: &str, name: &str) -> Named {
+fn folders(path: &str, name: &str, paired: bool) -> Named {
     let own = base(folder(path));
     let direction = match name {
         "migration.sql" => Direction::Up,
         // Prisma's guide has people keep one beside migration.sql.
         "down.sql" => Direction::Down,
-        _ => return unmatched(path),
+        _ => return unmatched(path, paired),
     };
     let digits = leading_digits(own);
     let version = if digits.is_empty() { own } else { digits };
@@ -306,14 +306,14 @@ fn folders(path: &str, name: &str) -> Named {
 
 /// `1_name.up.sql`, `1_name.sql`: the version is a number before the first
 /// `_`, and numbers are compared.
-fn numbered(path: &str, name: &str, framework: Framework) -> Named {
+fn numbered(path: &str, name: &str, framework: Framework, paired: bool) -> Named {
     let digits = leading_digits(name);
     let rest = name.get(digits.len()..).unwrap_or("");
     let Ok(number) = digits.parse::<u128>() else {
-        return unmatched(path);
+        return unmatched(path, paired);
     };
     if !rest.starts_with('_') {
-        return unmatched(path);
+        return unmatched(path, paired);
     }
     let direction = if name.ends_with(".up.sql") {
         Direction::Up
@@ -322,7 +322,7 @@ fn numbered(path: &str, name: &str, framework: Framework) -> Named {
     } else if matches!(framework, Framework::Goose | Framework::Sqlx) {
         Direction::Up
     } else {
-        return unmatched(path);
+        return unmatched(path, paired);
     };
     Named {
         in_transaction: match framework {
@@ -337,7 +337,7 @@ fn numbered(path: &str, name: &str, framework: Framework) -> Named {
 fn by_number(path: &str, name: &str, paired: bool) -> Named {
     let digits = leading_digits(name);
     let Ok(number) = digits.parse::<u128>() else {
-        return unmatched(path);
+        return unmatched(path, paired);
     };
     let (stem, direction) = strip_direction(name, paired);
     versioned(
@@ -355,11 +355,11 @@ fn postgrator(path: &str, name: &str) -> Named {
     let direction = match parts.next() {
         Some("do") => Direction::Up,
         Some("undo") => Direction::Down,
-        _ => return unmatched(path),
+        _ => return unmatched(path, false),
     };
     match version.parse::<u128>() {
         Ok(number) => versioned(version, direction, vec![number], Vec::new()),
-        Err(_) => unmatched(path),
+        Err(_) => unmatched(path, false),
     }
 }
 
@@ -372,7 +372,7 @@ fn graphile(path: &str, name: &str) -> Named {
                 numbers: Vec::new(),
                 text: vec![Piece::Text(name.to_owned())],
             },
-            ..unmatched(path)
+            ..unmatched(path, false)
         };
     }
     by_file_name(path, name, false)
@@ -401,7 +401,7 @@ fn sqitch(path: &str) -> Named {
             Vec::new(),
             vec![Piece::Text(change.to_owned())],
         ),
-        None => unmatched(path),
+        None => unmatched(path, false),
     }
 }
 
@@ -451,7 +451,7 @@ fn by_version(path: &str, name: &str, paired: bool) -> Named {
 fn by_file_name(path: &str, name: &str, paired: bool) -> Named {
     let digits = leading_digits(name);
     if digits.is_empty() {
-        return unmatched(path);
+        return unmatched(path, paired);
     }
     let (stem, direction) = strip_direction(name, paired);
     versioned(

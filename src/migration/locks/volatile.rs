@@ -38,8 +38,8 @@ const VOLATILE: &[&str] = &[
 pub fn volatile_function<'a>(expression: &'a Expression, state: &State) -> Option<&'a Name> {
     expression.functions.iter().find(|function| {
         let own = function.schema.as_deref() == Some("pg_catalog");
-        match state.volatility(&function.name).filter(|_| !own) {
-            Some(volatility) => volatility == 'v',
+        match state.is_volatile_call(&function.name).filter(|_| !own) {
+            Some(volatile) => volatile,
             None => VOLATILE.binary_search(&function.name.as_str()).is_ok(),
         }
     })

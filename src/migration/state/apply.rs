@@ -1,7 +1,8 @@
 //! One statement's change to the state.
 
-use super::{Qualified, SequenceState, State, TriggerState};
+use super::{FunctionState, Qualified, SequenceState, State, TriggerState};
 use crate::migration::At;
+use crate::migration::locks::volatile_function;
 use crate::sql::ddl::{Action, Dml, DmlKind, ObjectKind, Statement};
 
 impl State {
@@ -20,7 +21,14 @@ impl State {
             Action::AlterDomain(alter) => self.alter_domain(alter),
             Action::CreateView(create) => self.create_view(create, at),
             Action::CreateFunction(create) => {
-                self.function(&create.name.name, create.volatility, create.or_replace);
+                let made = FunctionState {
+                    volatility: create.volatility,
+                    trigger: create.trigger,
+                    steady: create
+                        .inlined()
+                        .is_some_and(|value| volatile_function(value, self).is_none()),
+                };
+                self.function(&create.name.name, made, create.or_replace);
             }
             Action::CreateTrigger(create) => match self.resolve(&create.table.name) {
                 Some(table) => {
@@ -120,8 +128,8 @@ impl State {
                 name: Some(name),
                 rename_to: Some(to),
             } => {
-                if let Some(volatility) = self.functions.remove(&Qualified::new("", &name.name)) {
-                    self.functions.insert(Qualified::new("", to), volatility);
+                if let Some(function) = self.functions.remove(&Qualified::new("", &name.name)) {
+                    self.functions.insert(Qualified::new("", to), function);
                 }
             }
             Action::Dml(dml) => self.rows(dml, at),
@@ -187,18 +195,26 @@ impl State {
         }
     }
 
-    fn function(&mut self, name: &str, volatility: char, replace: bool) {
+    fn function(&mut self, name: &str, made: FunctionState, replace: bool) {
         let key = Qualified::new("", name);
         let rank = |volatility: char| match volatility {
             'i' => 0,
             's' => 1,
             _ => 2,
         };
-        let kept = self
-            .functions
-            .get(&key)
-            .copied()
-            .filter(|known| !replace && rank(*known) > rank(volatility));
-        self.functions.insert(key, kept.unwrap_or(volatility));
+        let known = self.functions.get(&key).copied().filter(|_| !replace);
+        let both = match known {
+            Some(known) => FunctionState {
+                volatility: if rank(known.volatility) > rank(made.volatility) {
+                    known.volatility
+                } else {
+                    made.volatility
+                },
+                trigger: known.trigger && made.trigger,
+                steady: known.steady && made.steady,
+            },
+            None => made,
+        };
+        self.functions.insert(key, both);
     }
 }

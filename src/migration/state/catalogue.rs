@@ -4,7 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::constrain::plain_key;
-use super::{ColumnState, Constrains, ConstraintState, IndexState, Owner, Qualified, State, Table};
+use super::{
+    ColumnState, Constrains, ConstraintState, FunctionState, IndexState, Owner, Qualified, State,
+    Table,
+};
 use crate::catalog::{self, Catalog, Relation, RelationKind};
 use crate::source::{SourceId, Span};
 use crate::sql::ddl::{Expression, IndexKey, Name, TypeName};
@@ -32,9 +35,12 @@ impl State {
             state.base.search_path.clone_from(&catalog.search_path);
         }
         for (name, volatility) in &catalog.functions {
-            state
-                .functions
-                .insert(Qualified::new("", name), *volatility);
+            let function = FunctionState {
+                volatility: *volatility,
+                trigger: false,
+                steady: false,
+            };
+            state.functions.insert(Qualified::new("", name), function);
         }
         for relation in &catalog.relations {
             let name = Qualified::new(&relation.schema, &relation.name);
@@ -268,8 +274,8 @@ impl State {
                 .keys_where(|_, _| true)
                 .into_iter()
                 .filter_map(|name| {
-                    let volatility = *self.functions.get(&name)?;
-                    Some((name.name, volatility))
+                    let function = *self.functions.get(&name)?;
+                    Some((name.name, function.volatility))
                 })
                 .collect(),
             ..Catalog::default()

@@ -36,6 +36,18 @@ use crate::sql::ddl::Name;
 use map::Map;
 use session::{Changed, Point, Session, TEMPORARY};
 
+/// What is known of the functions of a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct FunctionState {
+    /// That of the most volatile overload.
+    volatility: char,
+    /// Every overload returns `trigger`.
+    trigger: bool,
+    /// Every overload is an expression that the planner puts in its place, and
+    /// that calls nothing volatile.
+    steady: bool,
+}
+
 /// What is known of the schema at one point of a history.
 ///
 /// A copy costs little: tables are shared until they change. To look ahead
@@ -52,9 +64,8 @@ pub struct State {
     types: Map<Option<At>>,
     /// How many constraints of a schema have that name.
     constraint_names: Map<u32>,
-    /// User-defined functions, without schema: volatility of the most volatile
-    /// overload.
-    functions: Map<char>,
+    /// User-defined functions, without schema.
+    functions: Map<FunctionState>,
     /// Schemas, as names without a schema.
     schemas: Map<Option<At>>,
     session: Session,
@@ -167,7 +178,24 @@ impl State {
 
     /// Volatility of a user-defined function (`i`, `s`, `v`).
     pub fn volatility(&self, name: &str) -> Option<char> {
-        self.functions.find("", name).copied()
+        self.functions
+            .find("", name)
+            .map(|function| function.volatility)
+    }
+
+    /// Whether a call gives another value for each row, as far as the planner
+    /// knows: a function of one expression is what that is, whatever it was
+    /// declared to be.
+    pub fn is_volatile_call(&self, name: &str) -> Option<bool> {
+        let function = self.functions.find("", name)?;
+        Some(function.volatility == 'v' && !function.steady)
+    }
+
+    /// Whether all functions of that name that are known return `trigger`.
+    pub fn is_trigger_function(&self, name: &str) -> bool {
+        self.functions
+            .find("", name)
+            .is_some_and(|function| function.trigger)
     }
 
     /// A setting made by the session: `lock_timeout`.

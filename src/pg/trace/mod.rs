@@ -9,6 +9,7 @@
 //! counted.
 
 mod judge;
+mod kept;
 mod observe;
 mod run;
 mod told;
@@ -230,6 +231,7 @@ fn open(
                 &servers.open(empty, String::new(), servers.cache.clone()),
                 &mut |cluster: &mut dyn Cluster, snapshot: &Snapshot, progress: Progress<'_>| {
                     let loaded = load::begin(cluster, snapshot, progress)?;
+                    kept::make(cluster, history, database, sources);
                     replay::replay(cluster, history, database, sources, &mut problems, progress)?;
                     count_scans(cluster)?;
                     Ok(loaded)

@@ -555,12 +555,13 @@ impl Run<'_> {
         }
         match what {
             Transaction::Begin => {
+                // Within a transaction, an implicit one too, it begins none.
                 if !self.open {
                     self.saved = Some(self.state.clone());
+                    self.held.clear();
+                    self.pending.clear();
                 }
                 self.open = true;
-                self.held.clear();
-                self.pending.clear();
             }
             Transaction::Commit => {
                 self.open = false;

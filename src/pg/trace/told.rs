@@ -110,10 +110,20 @@ pub(super) fn is_risky(action: &Action) -> bool {
         | Action::Comment { .. }
         | Action::Publication { .. }
         | Action::Set(_) => true,
-        Action::Alter(alter) => alter
-            .commands
-            .iter()
-            .any(|command| matches!(command.kind, AlterKind::OwnerTo)),
+        // The triggers of foreign keys belong to the system.
+        Action::Alter(alter) => alter.commands.iter().any(|command| {
+            matches!(
+                command.kind,
+                AlterKind::OwnerTo | AlterKind::EnableTrigger(_) | AlterKind::DisableTrigger(_)
+            )
+        }),
+        // What the system keeps for itself.
+        Action::Dml(dml) => dml
+            .target
+            .as_ref()
+            .is_some_and(|place| place.name.name.starts_with("pg_")),
+        // Some extensions are made by a role that may more.
+        Action::Drop(drop) => drop.object == ObjectKind::Extension,
         _ => false,
     }
 }

@@ -48,7 +48,8 @@ impl MigrationRule for DynamicSqlNotSeen {
         let message = match (body.dynamic.first(), body.unread) {
             (Some(_), _) if more > 0 => format!(
                 "the block runs SQL that is put together when it runs, here and at {more} more \
-                 places"
+                 place{}",
+                if more == 1 { "" } else { "s" }
             ),
             (Some(_), _) => "the block runs SQL that is put together when it runs".to_owned(),
             (None, true) => format!("the block's code in {} could not be read", body.language),

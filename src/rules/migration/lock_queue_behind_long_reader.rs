@@ -1,20 +1,21 @@
 //! CONCURRENTLY that waits for the runner of the migrations itself.
 
-use super::support::evidence;
+use super::support::{evidence, walk};
 use crate::declare_migration_rule;
 use crate::finding::Level;
 use crate::finding::migration::Remedy;
-use crate::migration::Direction;
 use crate::migration::framework::Framework;
-use crate::rule::migration::{MigrationRule, MigrationSink, Step};
-use crate::sql::ddl::{Action, ObjectKind};
+use crate::rule::migration::{End, MigrationRule, MigrationSink};
+use crate::sql::ddl::{Action, ObjectKind, Statement};
 
 declare_migration_rule! {
     /// ## What it does
     ///
     /// Finds `CREATE INDEX CONCURRENTLY`, `DROP INDEX CONCURRENTLY` and
     /// `REINDEX CONCURRENTLY` in migrations of runners that hold a
-    /// transaction, or let others wait in one, while they run:
+    /// transaction, or let others wait in one, while they run. It speaks once,
+    /// of the first such statement of a history, and not where an earlier
+    /// migration has one:
     ///
     /// - Flyway locks its history table in a transaction of another session, unless `flyway.postgresql.transactional.lock` is false.
     /// - golang-migrate and sqlx take an advisory lock. A second instance that waits for it waits in a statement with a snapshot, which CONCURRENTLY waits for in turn: a note.
@@ -46,39 +47,57 @@ declare_migration_rule! {
 }
 
 impl MigrationRule for LockQueueBehindLongReader {
-    fn step(&self, step: &Step<'_>, sink: &mut MigrationSink) {
-        if step.part.direction == Direction::Down || step.transaction.open {
-            return;
-        }
-        let waits = match &step.statement.action {
-            Action::CreateIndex(create) => {
-                create.concurrently && step.is_in_use(&step.before.qualify(&create.table.name))
+    fn end(&self, end: &End<'_>, sink: &mut MigrationSink) {
+        // The first of each database: what runs it is the same for all.
+        let mut seen: Vec<&Option<String>> = Vec::new();
+        for (number, file) in end.numbered() {
+            if seen.contains(&&file.database) || told(file.framework).is_none() {
+                continue;
             }
-            Action::Drop(drop) => drop.concurrently && drop.object == ObjectKind::Index,
-            Action::Reindex { concurrently, .. } => *concurrently,
-            _ => false,
-        };
-        if !waits {
-            return;
+            let Some(place) = walk::statements(number, file)
+                .into_iter()
+                .find(|place| place.transaction.is_none() && waits(place.statement))
+            else {
+                continue;
+            };
+            seen.push(&file.database);
+            // Where it was done before, it has gone well.
+            if let Some((level, message, why, remedy)) = told(file.framework).filter(|_| file.new) {
+                sink.report(message, why, evidence::of(place.statement))
+                    .at(place.at, place.statement.span)
+                    .level(level)
+                    .remedy(remedy);
+            }
         }
-        let (level, message, why, remedy) = match step.file.framework {
-            Framework::Flyway => (
-                Level::Warning,
-                "Flyway keeps a transaction open, which CONCURRENTLY waits for",
-                "with Flyway's default it hangs until somebody ends it",
-                Remedy::new("set flyway.postgresql.transactional.lock=false")
-                    .note("Flyway then locks by an advisory lock of the session."),
-            ),
-            Framework::GolangMigrate | Framework::Sqlx => (
-                Level::Note,
-                "a second instance that waits to migrate is waited for by CONCURRENTLY",
-                "the two wait for each other, PostgreSQL cancels one, and an index may stay behind INVALID",
-                Remedy::new("let one instance migrate, before the others start"),
-            ),
-            _ => return,
-        };
-        sink.report(message, why, evidence::statement(step))
-            .level(level)
-            .remedy(remedy);
+    }
+}
+
+/// A statement that waits for transactions of others.
+fn waits(statement: &Statement) -> bool {
+    match &statement.action {
+        Action::CreateIndex(create) => create.concurrently,
+        Action::Drop(drop) => drop.concurrently && drop.object == ObjectKind::Index,
+        Action::Reindex { concurrently, .. } => *concurrently,
+        _ => false,
+    }
+}
+
+/// What the runner does meanwhile.
+fn told(framework: Framework) -> Option<(Level, &'static str, &'static str, Remedy)> {
+    match framework {
+        Framework::Flyway => Some((
+            Level::Warning,
+            "Flyway keeps a transaction open, which CONCURRENTLY waits for",
+            "with Flyway's default it hangs until somebody ends it",
+            Remedy::new("set flyway.postgresql.transactional.lock=false")
+                .note("Flyway then locks by an advisory lock of the session."),
+        )),
+        Framework::GolangMigrate | Framework::Sqlx => Some((
+            Level::Note,
+            "a second instance that waits to migrate is waited for by CONCURRENTLY",
+            "the two wait for each other, PostgreSQL cancels one, and an index may stay behind INVALID",
+            Remedy::new("let one instance migrate, before the others start"),
+        )),
+        _ => None,
     }
 }

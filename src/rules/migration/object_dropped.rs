@@ -14,7 +14,9 @@ declare_migration_rule! {
     ///
     /// Finds `DROP` of a view, materialised view, function, procedure, type,
     /// domain, sequence, schema, extension or database that was there before
-    /// the change. Silent when the change makes another of the same name.
+    /// the change. Silent when the change makes another of the same name, and
+    /// for functions that return `trigger`: nothing but a trigger can call them.
+    /// One finding a statement.
     ///
     /// Dropping a schema or a database is critical; dropping a sequence or an
     /// aggregate is a note.
@@ -66,10 +68,12 @@ impl MigrationRule for ObjectDropped {
         let Some((kind, level)) = kind(drop.object) else {
             return;
         };
-        for place in &drop.names {
-            if is_quiet(step, drop, place) {
-                continue;
-            }
+        let names: Vec<&Place> = drop
+            .names
+            .iter()
+            .filter(|place| !is_quiet(step, drop, place))
+            .collect();
+        if let Some(place) = names.first() {
             let why = match drop.object {
                 ObjectKind::Schema | ObjectKind::Database => {
                     "all that it holds is lost, and programs that use it fail from then on"
@@ -81,7 +85,13 @@ impl MigrationRule for ObjectDropped {
             };
             let draft = sink
                 .report(
-                    format!("{kind} {} is dropped", place.name),
+                    match names.len() {
+                        1 => format!("{kind} {} is dropped", place.name),
+                        2 => format!("{kind} {} is dropped, and one more", place.name),
+                        count => {
+                            format!("{kind} {} is dropped, and {} more", place.name, count - 1)
+                        }
+                    },
                     why,
                     evidence::statement(step),
                 )
@@ -150,7 +160,8 @@ fn is_quiet(step: &Step<'_>, drop: &Drop, place: &Place) -> bool {
                 .is_some_and(|created| step.is_same_change(created))
         }),
         ObjectKind::Function | ObjectKind::Procedure => {
-            absent && step.before.volatility(&name.name).is_none()
+            step.before.is_trigger_function(&name.name)
+                || (absent && step.before.volatility(&name.name).is_none())
         }
         _ => false,
     }

@@ -14,8 +14,8 @@ declare_migration_rule! {
     /// ## What it does
     ///
     /// Once for each new file: finds migrations that change the schema and
-    /// have no down part although most files of the history have one (nor a
-    /// comment in its place that says why), and
+    /// have no down part although nearly all of the ten files before them have
+    /// one (nor a comment in its place that says why), and
     /// down parts that make a table or a column again which the up part
     /// dropped with its values.
     ///
@@ -73,18 +73,16 @@ impl MigrationRule for RollbackLosesData {
             .filter(|(_, file)| has_up(file))
             .map(|(number, _)| number)
             .collect();
-        let with_down = up
+        let with_down: Vec<bool> = up
             .iter()
-            .filter(|number| {
-                down_of(**number)
-                    .is_some_and(|down| changes(down, Direction::Down).next().is_some())
+            .map(|number| {
+                down_of(*number).is_some_and(|down| changes(down, Direction::Down).next().is_some())
             })
-            .count();
-        if with_down == 0 {
+            .collect();
+        if !with_down.contains(&true) {
             return;
         }
-        let usual = up.len() > 1 && with_down * 2 >= up.len();
-        for number in up {
+        for (place_in_order, number) in up.into_iter().enumerate() {
             let Some(file) = files.get(number).filter(|file| file.new) else {
                 continue;
             };
@@ -97,9 +95,11 @@ impl MigrationRule for RollbackLosesData {
                 continue;
             };
             if back.is_empty() {
-                if usual && !down.is_some_and(|down| says_why(down, end.context.sources)) {
+                if is_usual(&with_down, place_in_order)
+                    && !down.is_some_and(|down| says_why(down, end.context.sources))
+                {
                     sink.report(
-                        "there is no way back, though most migrations have one",
+                        "there is no way back, though the migrations before have one",
                         "a rollback of the release leaves the schema as it is",
                         evidence::of(first),
                     )
@@ -113,6 +113,17 @@ impl MigrationRule for RollbackLosesData {
             lost(number, file, &back, sink);
         }
     }
+}
+
+/// Whether nearly all of the files before that one have a down part: what they
+/// did years ago is no habit.
+fn is_usual(with_down: &[bool], number: usize) -> bool {
+    const RECENT: usize = 10;
+    let before = with_down
+        .get(number.saturating_sub(RECENT)..number)
+        .unwrap_or_default();
+    let with = before.iter().filter(|has| **has).count();
+    !before.is_empty() && with * 5 >= before.len() * 4
 }
 
 /// A down part without statements that has a comment in words: there is none

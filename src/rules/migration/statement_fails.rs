@@ -4,8 +4,8 @@ use super::support::evidence;
 use crate::catalog::RelationKind;
 use crate::declare_migration_rule;
 use crate::finding::migration::Remedy;
-use crate::migration::Direction;
 use crate::migration::state::{Owner, Qualified, Table};
+use crate::migration::{Direction, Framework};
 use crate::rule::migration::{MigrationRule, MigrationSink, Step};
 use crate::source::Span;
 use crate::sql::ddl::{Action, Alter, AlterKind, Name, ObjectKind};
@@ -49,6 +49,7 @@ impl MigrationRule for StatementFails {
             || step.within.is_some()
             || step.statement.templated
             || step.before.is_partial()
+            || !is_run(step)
         {
             return;
         }
@@ -105,6 +106,18 @@ impl MigrationRule for StatementFails {
             _ => {}
         }
     }
+}
+
+/// Whether the project's tool runs the file: one whose name or journal keeps it
+/// from that cannot fail.
+fn is_run(step: &Step<'_>) -> bool {
+    step.file.framework != Framework::Plain
+        || !step
+            .context
+            .history
+            .sets
+            .iter()
+            .any(|set| set.framework != Framework::Plain && set.database == step.file.database)
 }
 
 /// A table whose columns are all known: the history created it, and not from a

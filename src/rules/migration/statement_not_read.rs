@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::declare_migration_rule;
 use crate::finding::migration::Remedy;
-use crate::finding::{Evidence, Origin, Value};
-use crate::migration::At;
+use crate::finding::{Evidence, Level, Origin, Value};
+use crate::migration::{At, File};
 use crate::rule::migration::{End, MigrationRule, MigrationSink};
 use crate::source::{Problem, SourceId};
 use crate::sql::ddl::Action;
@@ -14,7 +14,8 @@ declare_migration_rule! {
     /// ## What it does
     ///
     /// Finds statements that cannot be read: PostgreSQL would refuse them, too,
-    /// or they are made for another program.
+    /// or they are made for another program. In a file with pieces of a template
+    /// (`{{ … }}`, `{% … %}`), one note for all of them.
     ///
     /// ## Why it matters
     ///
@@ -54,8 +55,15 @@ impl MigrationRule for StatementNotRead {
             if !file.new {
                 continue;
             }
+            let template = is_template(end, file);
+            let unread = file
+                .parts
+                .iter()
+                .flat_map(|part| &part.statements)
+                .filter(|statement| matches!(statement.action, Action::Unreadable))
+                .count();
             let problems = said.get(&file.source).map_or(&[][..], Vec::as_slice);
-            for (part_number, part) in file.parts.iter().enumerate() {
+            'file: for (part_number, part) in file.parts.iter().enumerate() {
                 for (index, statement) in part.statements.iter().enumerate() {
                     if !matches!(statement.action, Action::Unreadable) {
                         continue;
@@ -75,6 +83,35 @@ impl MigrationRule for StatementNotRead {
                         statement: index,
                         inner: 0,
                     };
+                    if template {
+                        // Once a file: what is filled in may be SQL.
+                        let statements = match unread {
+                            1 => "a statement".to_owned(),
+                            count => format!("{count} statements"),
+                        };
+                        sink.report(
+                            format!(
+                                "{statements} cannot be read before the template is filled in"
+                            ),
+                            "nothing in them was checked",
+                            Evidence::new(
+                                "statement",
+                                Value::Text(statement.verb.clone()),
+                                Origin::Sql(statement.span),
+                            ),
+                        )
+                        .at(
+                            place,
+                            problem
+                                .and_then(|problem| problem.at)
+                                .unwrap_or(statement.span),
+                        )
+                        .level(Level::Note)
+                        .remedy(Remedy::new(
+                            "check the files that are run, or print them with the tool that fills them in",
+                        ));
+                        break 'file;
+                    }
                     let draft = sink
                         .report(
                             problem.map_or_else(
@@ -104,4 +141,13 @@ impl MigrationRule for StatementNotRead {
             }
         }
     }
+}
+
+/// The file has pieces of a template.
+fn is_template(end: &End<'_>, file: &File) -> bool {
+    end.context.sources.get(file.source).is_some_and(|text| {
+        ["{{", "{%"]
+            .iter()
+            .any(|open| memchr::memmem::find(text.text().as_bytes(), open.as_bytes()).is_some())
+    })
 }

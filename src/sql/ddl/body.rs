@@ -50,8 +50,10 @@ impl Reader<'_> {
                     .last()
                     .is_some_and(|name| name.text().eq_ignore_ascii_case("trigger"))
             }),
+            strict: false,
             security_definer: false,
             sets_search_path: false,
+            sets: false,
             body: Body::default(),
         };
         let mut language = String::from("sql");
@@ -67,6 +69,7 @@ impl Reader<'_> {
                 SyntaxKind::SECURITY_DEFINER_FUNC_OPTION => function.security_definer = true,
                 SyntaxKind::LANGUAGE_FUNC_OPTION => language = language_of(option),
                 SyntaxKind::SET_FUNC_OPTION => {
+                    function.sets = true;
                     function.sets_search_path |= option
                         .child(SyntaxKind::SET_CONFIG_PARAM)
                         .and_then(setting::assignment)
@@ -77,7 +80,13 @@ impl Reader<'_> {
                         .child(SyntaxKind::AS_DEFINITION)
                         .and_then(|definition| definition.child(SyntaxKind::LITERAL));
                 }
-                _ => {}
+                _ => {
+                    let words = option.text();
+                    function.strict |= words.eq_ignore_ascii_case("strict")
+                        || words
+                            .get(..12)
+                            .is_some_and(|head| head.eq_ignore_ascii_case("returns null"));
+                }
             }
         }
         function.body = match (code, node.child(SyntaxKind::ATOMIC_BODY)) {
@@ -92,6 +101,7 @@ impl Reader<'_> {
                     .collect(),
                 dynamic: Vec::new(),
                 unread: false,
+                value: None,
             },
             (None, None) => Body {
                 unread: !node.has(SyntaxKind::RETURN_STMT),
@@ -160,12 +170,17 @@ impl Reader<'_> {
             let (tree, fault) = tree::parse(&code, grammar);
             match grammar {
                 Grammar::Plpgsql => reader.plpgsql(tree.root(), &mut body),
-                Grammar::Sql => body.statements.extend(
-                    tree.root()
-                        .nodes()
-                        .filter(|node| is_statement(*node))
-                        .map(|node| reader.statement(node)),
-                ),
+                Grammar::Sql => {
+                    body.statements.extend(
+                        tree.root()
+                            .nodes()
+                            .filter(|node| is_statement(*node))
+                            .map(|node| reader.statement(node)),
+                    );
+                    body.value = selected(tree.root())
+                        .map(|value| Box::new(reader.expression(value)))
+                        .filter(|_| fault.is_none());
+                }
             }
             body.unread = fault.is_some();
             body
@@ -179,6 +194,7 @@ impl Reader<'_> {
             });
             self.suppress(&mut body.statements, comments);
             body.dynamic = read.dynamic;
+            body.value = read.value;
             body.unread = read.unread;
         }
         body
@@ -443,4 +459,27 @@ fn format(pattern: &str, values: &[Option<String>], guessed: &mut bool) -> Optio
         }
     }
     Some(result)
+}
+
+/// The expression of a body that is `SELECT expression` and nothing else.
+fn selected(root: Node<'_>) -> Option<Node<'_>> {
+    let select = only(root).filter(|node| node.kind() == SyntaxKind::SELECT)?;
+    let clause = only(select).filter(|node| node.kind() == SyntaxKind::SELECT_CLAUSE)?;
+    let targets = only(clause).filter(|node| node.kind() == SyntaxKind::TARGET_LIST)?;
+    let target = only(targets)?;
+    let value = target
+        .nodes()
+        .next()
+        .filter(|value| value.kind() != SyntaxKind::AS_NAME)?;
+    let nested = value
+        .descendants()
+        .any(|node| node.kind() == SyntaxKind::SELECT);
+    (!nested).then_some(value)
+}
+
+/// The only node below it.
+fn only(node: Node<'_>) -> Option<Node<'_>> {
+    let mut nodes = node.nodes();
+    let first = nodes.next()?;
+    nodes.next().is_none().then_some(first)
 }

@@ -126,6 +126,8 @@ pub struct Body {
     pub dynamic: Vec<Span>,
     /// It could not be read (another language, or broken).
     pub unread: bool,
+    /// Of SQL: the one expression that it selects, from no relation.
+    pub value: Option<Box<Expression>>,
 }
 
 /// `CREATE FUNCTION`, `CREATE PROCEDURE`.
@@ -141,12 +143,25 @@ pub struct CreateFunction {
     pub volatility: char,
     /// `RETURNS trigger`.
     pub trigger: bool,
+    /// `STRICT`, in one of its spellings.
+    pub strict: bool,
     /// `SECURITY DEFINER`.
     pub security_definer: bool,
     /// `SET search_path …` is among its options.
     pub sets_search_path: bool,
+    /// It has any `SET`.
+    pub sets: bool,
     /// Its code, which runs when it is called, not now.
     pub body: Body,
+}
+
+impl CreateFunction {
+    /// The expression that the planner puts in place of a call, whatever
+    /// volatility was declared; `None` where it leaves the call alone.
+    pub fn inlined(&self) -> Option<&Expression> {
+        let kept = self.procedure || self.strict || self.security_definer || self.sets;
+        self.body.value.as_deref().filter(|_| !kept)
+    }
 }
 
 /// `CREATE TRIGGER`.

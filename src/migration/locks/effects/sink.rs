@@ -64,7 +64,9 @@ impl<'a> Sink<'a> {
     }
 
     /// The same on a relation and all its partitions and children; work is
-    /// only on those that hold rows.
+    /// only on those that hold rows. A partitioned table of which no partition
+    /// is known has some that programs made, as for each day: it stands for
+    /// them.
     pub(super) fn over(
         &mut self,
         relation: &Qualified,
@@ -73,10 +75,21 @@ impl<'a> Sink<'a> {
         why: Option<&str>,
     ) {
         for one in self.tree(relation) {
-            let work = if self.stores(&one) { work } else { Work::None };
+            let work = if self.stores(&one) || self.stands_alone(&one) {
+                work
+            } else {
+                Work::None
+            };
             let why = why.filter(|_| work != Work::None).map(str::to_owned);
             self.add(&one, mode, work, why);
         }
+    }
+
+    /// A partitioned table of which no partition is known.
+    pub(super) fn stands_alone(&self, relation: &Qualified) -> bool {
+        self.state
+            .known(relation)
+            .is_some_and(|table| table.is_partitioned() && table.children.is_empty())
     }
 
     /// It holds rows itself.

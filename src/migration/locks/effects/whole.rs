@@ -73,7 +73,7 @@ pub(super) fn create_index(sink: &mut Sink<'_>, index: &CreateIndex) {
                 .state
                 .known(&one)
                 .is_some_and(|table| table.indexes.iter().any(|other| same(index, other)));
-        let work = if has || !sink.stores(&one) {
+        let work = if has || !(sink.stores(&one) || sink.stands_alone(&one)) {
             Work::None
         } else {
             Work::IndexBuild
