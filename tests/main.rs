@@ -23,6 +23,7 @@ mod live;
 mod logs;
 mod migration_files;
 mod migration_files_elsewhere;
+mod migration_files_of_tools;
 mod migration_fix;
 mod migration_fix_servers;
 mod migration_given;

@@ -7,7 +7,7 @@ use super::order::Entry;
 use super::sets::FileSet;
 use super::{Assembling, Given};
 use crate::migration::framework::names::Class;
-use crate::migration::framework::{Hints, parts};
+use crate::migration::framework::{Hints, cut, parts};
 use crate::migration::locks::refuses_transaction;
 use crate::migration::{File, Framework, Part, Server, Sureness, Wrapping};
 use crate::source::{Problem, SourceId, Sources, Span, Text};
@@ -146,7 +146,7 @@ pub(super) fn read(
                 .map(|statement| statement.span.range())
                 .collect();
             let place = part.span.range();
-            ends.extend(parts::cut(
+            ends.extend(cut::cut(
                 file.text,
                 framework,
                 &place,

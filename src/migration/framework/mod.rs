@@ -1,6 +1,7 @@
 //! Which tool runs the migrations, told from the layout and content of files;
 //! each with its order, its up and down parts and its transactions.
 
+pub mod cut;
 pub mod hints;
 pub mod names;
 pub mod parts;

@@ -58,11 +58,11 @@ pub struct Split {
 
 /// A line of a text, without its end.
 #[derive(Debug, Clone, Copy)]
-struct Line<'a> {
-    start: usize,
+pub(super) struct Line<'a> {
+    pub(super) start: usize,
     /// Past the line end.
-    next: usize,
-    text: &'a str,
+    pub(super) next: usize,
+    pub(super) text: &'a str,
 }
 
 impl<'a> Line<'a> {
@@ -94,7 +94,7 @@ impl<'a> Line<'a> {
     }
 }
 
-fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
+pub(super) fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
     let mut at = 0;
     text.split_inclusive('\n').map(move |line| {
         let start = at;
@@ -547,74 +547,6 @@ fn annotated(text: &str, direction: Direction, dialect: Dialect) -> Split {
         }
     }
     split
-}
-
-/// What goes wrong where a tool ends statements by itself: at lines that end
-/// with a semicolon, whatever they stand in. `statements` are those that
-/// PostgreSQL would see, without their semicolons, and `blocks` what the tool
-/// was told to be one statement.
-pub fn cut(
-    text: &str,
-    framework: Framework,
-    part: &Range<usize>,
-    statements: &[Range<usize>],
-    blocks: &[Range<usize>],
-) -> Vec<Wrong> {
-    let mut wrong = Vec::new();
-    if !matches!(framework, Framework::Goose | Framework::SqlMigrate) {
-        return wrong;
-    }
-    let name = framework.name();
-    let free = |statement: &Range<usize>| {
-        !blocks
-            .iter()
-            .any(|block| block.start <= statement.start && statement.start < block.end)
-    };
-    for statement in statements.iter().filter(|statement| free(statement)) {
-        let own = text.get(statement.clone()).unwrap_or("");
-        if !own.contains('\n') {
-            continue;
-        }
-        let inside = lines(own).find(|line| line.next < own.len() && ends_statement(line.text));
-        if let Some(line) = inside {
-            let start = statement.start + line.start;
-            wrong.push(Wrong {
-                at: start..start + line.text.len(),
-                message: format!(
-                    "{name} ends the statement here, at a line that ends with a semicolon"
-                ),
-                hint: match framework {
-                    Framework::Goose => {
-                        "put -- +goose StatementBegin before the statement, and -- +goose StatementEnd behind it"
-                    }
-                    _ => {
-                        "put -- +migrate StatementBegin before the statement, and -- +migrate StatementEnd behind it"
-                    }
-                },
-            });
-        }
-    }
-    if let Some(last) = statements.last().filter(|last| free(last)) {
-        let rest = text.get(last.end..part.end).unwrap_or("");
-        if !rest.lines().any(ends_statement) {
-            wrong.push(Wrong {
-                at: last.clone(),
-                message: format!(
-                    "{name} refuses the file: no semicolon ends the line of the last statement"
-                ),
-                hint: "end the line with a semicolon; a comment of -- may stand behind it",
-            });
-        }
-    }
-    wrong
-}
-
-/// Whether goose and sql-migrate take that line for the end of a statement.
-fn ends_statement(line: &str) -> bool {
-    line.split_whitespace()
-        .take_while(|word| !word.starts_with("--"))
-        .last()
-        .is_some_and(|word| word.ends_with(';'))
 }
 
 /// One part a changeset; what is told to take it back stands in comments, and
