@@ -730,3 +730,36 @@ fn the_page_shows_what_the_command_says() {
         .replace(&format!("PostgreSQL {major} ("), "PostgreSQL 17 (");
     assert_eq!(said, words(&blocks("text").remove(0)));
 }
+
+/// Programs make the partitions; the throw-away server has none, and sees
+/// nothing of what is done to them.
+#[test]
+fn partitions_that_are_not_there_are_no_disagreement() {
+    let Some(trace) = traced(&[
+        old("CREATE TABLE p (id int, day date, note text) PARTITION BY RANGE (day);"),
+        new(Wrapping::PerFile, "CREATE INDEX p_id ON p (id);"),
+        new(
+            Wrapping::PerFile,
+            "CREATE TABLE p_1 PARTITION OF p FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');",
+        ),
+        new(Wrapping::PerFile, "CREATE INDEX p_day ON p (day);"),
+    ]) else {
+        return;
+    };
+    assert!(trace.disagreements.is_empty(), "{:?}", trace.disagreements);
+    let build = &trace.effects[&at(1, 0)][0];
+    assert_eq!(
+        (build.work, build.known),
+        (Work::IndexBuild, Known::Static),
+        "{build:?}"
+    );
+    // Where one is there, it is the one that is read.
+    for effect in &trace.effects[&at(3, 0)] {
+        let work = if effect.relation.name == "p" {
+            Work::None
+        } else {
+            Work::IndexBuild
+        };
+        assert_eq!((effect.work, effect.known), (work, Known::Traced));
+    }
+}

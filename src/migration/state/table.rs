@@ -161,6 +161,12 @@ impl Table {
         self.rows == Some(0.0) && self.pages.is_none_or(|pages| pages == 0.0)
     }
 
+    /// A partitioned table of which no partition is known: where programs make
+    /// them, as for each day, it stands for them.
+    pub fn lacks_partitions(&self) -> bool {
+        self.is_partitioned() && self.children.is_empty()
+    }
+
     /// A partitioned table.
     pub fn is_partitioned(&self) -> bool {
         self.kind == RelationKind::PartitionedTable

@@ -8,7 +8,7 @@ use super::told::effect;
 use super::{Disagreement, Objects};
 use crate::migration::At;
 use crate::migration::locks::{Effect, Known, LockMode, Work, effects};
-use crate::migration::state::Qualified;
+use crate::migration::state::{Qualified, Table};
 use crate::sql::ddl::{Action, Statement};
 
 impl Run<'_> {
@@ -19,11 +19,12 @@ impl Run<'_> {
         let mut traced = self.told(&taken);
         self.add_work(statement, seen, &mut traced);
         for effect in &expected {
-            // Rows of empty tables show nothing.
-            if effect.work == Work::Rows
+            // Rows of empty tables show nothing, nor do partitions that are not
+            // here.
+            if (effect.work == Work::Rows || self.lacks_partitions(&effect.relation))
                 && let Some((_, work)) = traced.get_mut(&effect.relation)
             {
-                *work = (*work).max(Work::Rows);
+                *work = (*work).max(effect.work);
             }
         }
         let objects = self.remember(seen);
@@ -31,6 +32,13 @@ impl Run<'_> {
             self.trace.objects.insert(at, objects);
         }
         self.conclude(statement, at, &expected, traced);
+    }
+
+    /// Programs may make its partitions, which nothing is seen of here.
+    fn lacks_partitions(&self, relation: &Qualified) -> bool {
+        self.state
+            .known(relation)
+            .is_some_and(Table::lacks_partitions)
     }
 
     /// The strongest mode that the statement took on each relation.
@@ -263,7 +271,11 @@ impl Run<'_> {
                         .iter()
                         .filter(|one| one.relation == *relation)
                         .map(|one| Effect {
-                            known: Known::Traced,
+                            known: if self.lacks_partitions(&one.relation) {
+                                one.known
+                            } else {
+                                Known::Traced
+                            },
                             ..one.clone()
                         }),
                 );

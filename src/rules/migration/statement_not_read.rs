@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::support::evidence;
 use crate::declare_migration_rule;
+use crate::finding::Level;
 use crate::finding::migration::Remedy;
-use crate::finding::{Evidence, Level, Origin, Value};
 use crate::migration::{At, File};
 use crate::rule::migration::{End, MigrationRule, MigrationSink};
 use crate::source::{Problem, SourceId};
@@ -83,6 +84,9 @@ impl MigrationRule for StatementNotRead {
                         statement: index,
                         inner: 0,
                     };
+                    let span = problem
+                        .and_then(|problem| problem.at)
+                        .unwrap_or(statement.span);
                     if template {
                         // Once a file: what is filled in may be SQL.
                         let statements = match unread {
@@ -94,18 +98,9 @@ impl MigrationRule for StatementNotRead {
                                 "{statements} cannot be read before the template is filled in"
                             ),
                             "nothing in them was checked",
-                            Evidence::new(
-                                "statement",
-                                Value::Text(statement.verb.clone()),
-                                Origin::Sql(statement.span),
-                            ),
+                            evidence::of(statement),
                         )
-                        .at(
-                            place,
-                            problem
-                                .and_then(|problem| problem.at)
-                                .unwrap_or(statement.span),
-                        )
+                        .at(place, span)
                         .level(Level::Note)
                         .remedy(Remedy::new(
                             "check the files that are run, or print them with the tool that fills them in",
@@ -122,18 +117,9 @@ impl MigrationRule for StatementNotRead {
                             ),
                             "nothing in it was checked; if PostgreSQL cannot read it either, the \
                              migration fails here",
-                            Evidence::new(
-                                "statement",
-                                Value::Text(statement.verb.clone()),
-                                Origin::Sql(statement.span),
-                            ),
+                            evidence::of(statement),
                         )
-                        .at(
-                            place,
-                            problem
-                                .and_then(|problem| problem.at)
-                                .unwrap_or(statement.span),
-                        );
+                        .at(place, span);
                     if let Some(hint) = problem.and_then(|problem| problem.hint.as_deref()) {
                         draft.remedy(Remedy::new(hint));
                     }

@@ -89,7 +89,7 @@ impl<'a> Sink<'a> {
     pub(super) fn stands_alone(&self, relation: &Qualified) -> bool {
         self.state
             .known(relation)
-            .is_some_and(|table| table.is_partitioned() && table.children.is_empty())
+            .is_some_and(Table::lacks_partitions)
     }
 
     /// It holds rows itself.
