@@ -763,3 +763,30 @@ fn partitions_that_are_not_there_are_no_disagreement() {
         assert_eq!((effect.work, effect.known), (work, Known::Traced));
     }
 }
+
+/// The server runs what users write without rights; a role that code makes is
+/// nothing that fails.
+#[test]
+fn rights_that_the_throw_away_server_keeps_back_are_no_failure() {
+    let Some(trace) = traced(&[
+        old(SETUP),
+        new(
+            Wrapping::PerFile,
+            "DO $$ BEGIN EXECUTE 'CREATE ROLE made_by_code'; END $$; ALTER TABLE t ADD x int;",
+        ),
+        new(
+            Wrapping::PerFile,
+            "DO $$ BEGIN EXECUTE 'ALTER TABLE nowhere ADD y int'; END $$; ALTER TABLE t ADD y int;",
+        ),
+    ]) else {
+        return;
+    };
+    let failed: Vec<At> = trace.failures.iter().map(|failure| failure.at).collect();
+    assert_eq!(failed, [at(2, 0)]);
+    let [(_, why)] = trace.skipped.as_slice() else {
+        panic!("{:?}", trace.skipped);
+    };
+    assert!(why.contains("cannot do it: permission denied"), "{why}");
+    // The transaction went on.
+    assert_eq!(trace.effects[&at(1, 1)][0].mode, LockMode::AccessExclusive);
+}

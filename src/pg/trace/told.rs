@@ -122,6 +122,12 @@ pub(super) fn is_risky(action: &Action) -> bool {
             .target
             .as_ref()
             .is_some_and(|place| place.name.name.starts_with("pg_")),
+        // Roles are often made by code, if they are not there.
+        Action::Do(body) => {
+            body.unread
+                || !body.dynamic.is_empty()
+                || body.statements.iter().any(|one| is_risky(&one.action))
+        }
         // Some extensions are made by a role that may more.
         Action::Drop(drop) => drop.object == ObjectKind::Extension,
         _ => false,
